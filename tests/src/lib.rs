@@ -1,0 +1,1 @@
+//! Tests beyond one crate.
