@@ -1,1 +1,23 @@
-//! What both sides of a wire must agree on.
+//! What both sides of a wire must agree on: names, models, messages and the rules by which sets are
+//! kept equal over a link. No runtime, no sockets, no clock: everything here is a value or a pure
+//! function, so the cores of controller and agent may use it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`name`] | names of nodes, units, proxies and holds, parsed once at the door |
+//! | [`model`] | jobs, claims, unit states: the words of the domain |
+//! | [`message`] | what agent and controller say to each other, as values |
+//! | [`sync`] | sets with generations: how a set is told, repeated and acknowledged |
+//! | [`time`] | moments, as the cores see them |
+//! | [`wire`] | the D-Bus bodies of those messages, and the conversions |
+//! | [`dbus`] | every bus name, path, interface, member and error name |
+//! | [`backoff`] | bounded, jittered waiting between attempts |
+
+pub mod backoff;
+pub mod dbus;
+pub mod message;
+pub mod model;
+pub mod name;
+pub mod sync;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,176 @@
+//! What an agent and the controller say to each other, as values. The cores take and give these;
+//! the shells turn them into D-Bus messages and back (see [`crate::wire`]), and a simulation hands
+//! them over as they are.
+//!
+//! Calls that only pass through (the properties of a unit, the list of units) are not here: the
+//! shells carry their bodies unchanged.
+
+use std::time::Duration;
+
+use crate::{
+    model::{ClaimState, JobId, JobKind, JobMode, JobResult, JobState, Reason, Token},
+    name::{NodeName, UnitName},
+    sync::{Delta, Generation},
+};
+
+/// The version of the protocol between agent and controller that goes beyond BlueChi's. Peers of
+/// one version more or less must understand each other: unknown keys of [`Hello`] and [`Welcome`]
+/// are ignored, and nothing is ever removed.
+pub const PROTOCOL: u32 = 1;
+
+/// A unit of another node, as its source names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimKey {
+    /// The node that has the unit.
+    pub node: NodeName,
+    /// The unit.
+    pub unit: UnitName,
+}
+
+/// One node's need of one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The attempt.
+    pub token: Token,
+    /// Whether the proxy unit is active, so the unit was up for this attempt before.
+    pub up: bool,
+}
+
+/// How a claim stands for one token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenState {
+    /// The attempt this is about.
+    pub token: Token,
+    /// How it stands.
+    pub state: ClaimState,
+}
+
+/// Who holds which unit of the node that is told.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoldKey {
+    /// The unit that is needed here.
+    pub unit: UnitName,
+    /// The node that needs it.
+    pub source: NodeName,
+}
+
+/// One node's hold on a unit here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The attempt.
+    pub token: Token,
+    /// What to do when this token is not known here and the hold unit is not active.
+    pub attempt: Attempt,
+}
+
+/// What a token asks for where it is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Start the unit: the attempt is new, or the policy is to have the unit up again.
+    Start,
+    /// The unit was up for this token before. If it is not any more, then say so, and do not
+    /// start it behind the back of a source that believes that it never stopped.
+    Keep,
+}
+
+/// How an agent introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Its node.
+    pub node: NodeName,
+    /// What it speaks; see [`PROTOCOL`]. 0 is an agent that only knows BlueChi's protocol.
+    pub protocol: u32,
+    /// The version of its program.
+    pub version: String,
+    /// The boot it runs in (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+    /// A number that differs for each start of the agent.
+    pub incarnation: u64,
+}
+
+/// What the controller answers to a [`Hello`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// What it speaks.
+    pub protocol: u32,
+    /// The version of its program.
+    pub version: String,
+    /// How long a claim may take to be up before it fails.
+    pub start_timeout: Duration,
+}
+
+/// A set that is kept equal over the link by [`crate::sync`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Agent to controller: what the units of its node need.
+    Claims,
+    /// Controller to agent: how these stand.
+    ClaimStates,
+    /// Controller to agent: what others need of its node.
+    Holds,
+    /// Agent to controller: how these stand.
+    HoldStates,
+}
+
+/// What an agent tells the controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToController {
+    /// The first message of a connection.
+    Hello(Hello),
+    /// It stops on purpose: the node is offline at once.
+    Goodbye,
+    /// It is alive.
+    Heartbeat,
+    /// What the units of its node need.
+    Claims(Delta<ClaimKey, Claim>),
+    /// How the holds on its units stand.
+    HoldStates(Delta<HoldKey, TokenState>),
+    /// It has taken in a message about a set of the controller's.
+    Acknowledged(Stream, Generation),
+    /// A job is at work or not.
+    JobState {
+        /// The job.
+        job: JobId,
+        /// How far it is.
+        state: JobState,
+    },
+    /// A job has ended.
+    JobDone {
+        /// The job.
+        job: JobId,
+        /// How it ended.
+        result: JobResult,
+        /// Why, where there is more to say than the result.
+        reason: Option<Reason>,
+    },
+}
+
+/// What the controller tells an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToAgent {
+    /// The answer to its hello: it is registered.
+    Welcome(Welcome),
+    /// The answer to its hello: it is not; the connection ends.
+    Rejected(Reason),
+    /// The controller is alive.
+    Heartbeat,
+    /// How its claims stand.
+    ClaimStates(Delta<ClaimKey, TokenState>),
+    /// What others need of its node.
+    Holds(Delta<HoldKey, Hold>),
+    /// The controller has taken in a message about a set of the agent's.
+    Acknowledged(Stream, Generation),
+    /// Do something with a unit. It ends with a [`ToController::JobDone`].
+    Job {
+        /// The job.
+        job: JobId,
+        /// What to do.
+        kind: JobKind,
+        /// The unit.
+        unit: UnitName,
+        /// How to deal with jobs that are queued already.
+        mode: JobMode,
+    },
+    /// Take a job back.
+    CancelJob(JobId),
+}

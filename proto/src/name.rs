@@ -1,0 +1,20 @@
+//! Names: of nodes, of units, and of the two units that stand for something on another node.
+//!
+//! A name is parsed once, where it enters; inside, its type says that it is valid.
+//!
+//! * [`NodeName`]: a node of the fleet.
+//! * [`UnitName`]: a unit of systemd, as systemd.unit(5) spells it.
+//! * [`ProxyName`]: `proxy@NODE_UNIT.service`, the need of one unit of another node.
+//! * [`HoldName`]: `dep@UNIT.service`, what keeps a unit up for other nodes.
+
+mod hold;
+mod node;
+mod path;
+mod proxy;
+mod unit;
+
+pub use hold::HoldName;
+pub use node::{NODE_NAME_BYTES_MAX, NodeName, NodeNameError};
+pub use path::{path_element, path_element_decode};
+pub use proxy::{ProxyName, ProxyNameError};
+pub use unit::{UNIT_NAME_BYTES_MAX, UnitName, UnitNameError, UnitType};

@@ -1,0 +1,256 @@
+use std::fmt;
+
+use thiserror::Error;
+
+use super::{
+    node::{NodeName, NodeNameError, is_node_char},
+    unit::{UNIT_NAME_BYTES_MAX, UnitName, UnitNameError, UnitType, has_suffix, is_unit_char},
+};
+
+const PREFIX: &str = "proxy@";
+/// The template's other name, under which units written for BlueChi know it. systemd resolves the
+/// alias, so it is only met where a person types it.
+const ALIAS_PREFIX: &str = "bluechi-proxy@";
+const SUFFIX: &str = ".service";
+const SEPARATOR: char = '_';
+/// A node name may hold the separator; in a proxy's name it is then written as systemd-escape(1)
+/// would write it. No node name holds a backslash, so this cannot be mistaken.
+const SEPARATOR_ESCAPED: &str = "\\x5f";
+
+/// The name of a unit that stands for a unit of another node:
+/// `proxy@worker2_target.service` is `target.service` of node `worker2`.
+///
+/// The instance is the node's name, a `_`, and the unit. In the node's name `_` is written `\x5f`.
+/// The unit is written as it is, because all characters of a unit name may stand in an instance; a
+/// service is written without its `.service`, unless what is left would read as a unit of another
+/// type. There is exactly one spelling for each pair of node and unit.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProxyName {
+    name: UnitName,
+    node: NodeName,
+    unit: UnitName,
+}
+
+impl ProxyName {
+    /// The proxy for `unit` on `node`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name would be longer than systemd allows.
+    pub fn of(node: &NodeName, unit: &UnitName) -> Result<Self, ProxyNameError> {
+        let node_part = node.as_str().replace(SEPARATOR, SEPARATOR_ESCAPED);
+        let unit_part = match unit.unit_type() {
+            UnitType::Service if !has_suffix(unit.stem()) => unit.stem(),
+            UnitType::Service
+            | UnitType::Automount
+            | UnitType::Device
+            | UnitType::Mount
+            | UnitType::Path
+            | UnitType::Scope
+            | UnitType::Slice
+            | UnitType::Socket
+            | UnitType::Swap
+            | UnitType::Target
+            | UnitType::Timer => unit.as_str(),
+        };
+        let text = format!("{PREFIX}{node_part}{SEPARATOR}{unit_part}{SUFFIX}");
+        if text.len() > UNIT_NAME_BYTES_MAX {
+            return Err(ProxyNameError::TooLong(text.len()));
+        }
+        let name = text.parse().map_err(ProxyNameError::Unit)?;
+        Ok(Self {
+            name,
+            node: node.clone(),
+            unit: unit.clone(),
+        })
+    }
+
+    /// Parses the name of a proxy, by its own name or by its alias.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong, and the right spelling where there is one.
+    pub fn parse(text: &str) -> Result<Self, ProxyNameError> {
+        let instance = text
+            .strip_prefix(PREFIX)
+            .or_else(|| text.strip_prefix(ALIAS_PREFIX))
+            .and_then(|rest| rest.strip_suffix(SUFFIX))
+            .ok_or_else(|| ProxyNameError::NotAProxy(text.to_owned()))?;
+        let (node_part, unit_part) = instance
+            .split_once(SEPARATOR)
+            .ok_or_else(|| ProxyNameError::NoSeparator(text.to_owned()))?;
+        let node: NodeName = unescape_node(node_part)
+            .parse()
+            .map_err(ProxyNameError::Node)?;
+        if let Some(bad) = unit_part.chars().find(|c| !is_unit_char(*c)) {
+            return Err(ProxyNameError::Unit(UnitNameError::Character(bad)));
+        }
+        let unit = UnitName::from_operator(unit_part).map_err(ProxyNameError::Unit)?;
+        let proxy = Self::of(&node, &unit)?;
+        let canonical = text.strip_prefix("bluechi-").unwrap_or(text);
+        if proxy.name.as_str() == canonical {
+            Ok(proxy)
+        } else {
+            Err(ProxyNameError::Spelling {
+                found: text.to_owned(),
+                right: proxy.name.to_string(),
+            })
+        }
+    }
+
+    /// Whether a unit is an instance of the proxy template, well spelt or not.
+    pub fn is_proxy(unit: &UnitName) -> bool {
+        unit.as_str().starts_with(PREFIX) && unit.unit_type() == UnitType::Service
+    }
+
+    /// The name of the proxy unit itself.
+    pub fn name(&self) -> &UnitName {
+        &self.name
+    }
+
+    /// The node whose unit is needed.
+    pub fn node(&self) -> &NodeName {
+        &self.node
+    }
+
+    /// The unit that is needed there.
+    pub fn unit(&self) -> &UnitName {
+        &self.unit
+    }
+}
+
+/// Reads `\xNN` escapes. Text that is no escape stays as it is, for the parser of node names to
+/// refuse, which then shows what was really written.
+fn unescape_node(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\\x") {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let decoded = escape
+            .get(2..4)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .map(char::from)
+            .filter(|c| is_node_char(*c));
+        match (decoded, escape.get(4..)) {
+            (Some(c), Some(after)) => {
+                out.push(c);
+                rest = after;
+            }
+            (Some(_) | None, _) => {
+                out.push_str(escape);
+                return out;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+impl fmt::Display for ProxyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+impl fmt::Debug for ProxyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.name, f)
+    }
+}
+
+/// Why a text is no name of a proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProxyNameError {
+    /// It does not look like a proxy at all.
+    #[error("'{0}' is no proxy; it looks like 'proxy@NODE_UNIT.service'")]
+    NotAProxy(String),
+    /// There is no `_` between node and unit.
+    #[error("'{0}' has no '_' between node and unit; it looks like 'proxy@NODE_UNIT.service'")]
+    NoSeparator(String),
+    /// The part before the `_` is no node name.
+    #[error("the node of the proxy is not valid: {0}")]
+    Node(#[source] NodeNameError),
+    /// The part after the `_` is no unit name.
+    #[error("the unit of the proxy is not valid: {0}")]
+    Unit(#[source] UnitNameError),
+    /// The name does not fit into a unit name.
+    #[error("the name of the proxy has {0} bytes; at most 255 are allowed")]
+    TooLong(usize),
+    /// The pair has another spelling.
+    #[error("'{found}' is not how this proxy is spelt; write '{right}'")]
+    Spelling {
+        /// What was written.
+        found: String,
+        /// What is right.
+        right: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use test_case::test_case;
+
+    #[test_case("worker2", "target.service", "proxy@worker2_target.service"; "simple")]
+    #[test_case("cam_1", "t.service", "proxy@cam\\x5f1_t.service"; "separator in the node")]
+    #[test_case("a", "b_c.service", "proxy@a_b_c.service"; "separator in the unit")]
+    #[test_case("a", "b@c.service", "proxy@a_b@c.service"; "instance")]
+    #[test_case("a", "b.socket", "proxy@a_b.socket.service"; "other type")]
+    #[test_case("a", "b.socket.service", "proxy@a_b.socket.service.service"; "looks like another type")]
+    #[test_case("a", "x\\x2dy.mount", "proxy@a_x\\x2dy.mount.service"; "escape in the unit")]
+    fn each_pair_has_one_spelling(node: &str, unit: &str, name: &str) {
+        let (node, unit): (NodeName, UnitName) =
+            (node.parse().expect("node"), unit.parse().expect("unit"));
+        let proxy = ProxyName::of(&node, &unit).expect("short enough");
+        assert_eq!(proxy.name().as_str(), name);
+        assert_eq!(ProxyName::parse(name), Ok(proxy.clone()));
+        assert_eq!(ProxyName::parse(&format!("bluechi-{name}")), Ok(proxy));
+    }
+
+    #[test_case("proxy@a_b.service.service", "proxy@a_b.service"; "service written out")]
+    #[test_case("proxy@\\x61_b.service", "proxy@a_b.service"; "escape that is not needed")]
+    fn other_spellings_are_refused_with_the_right_one(found: &str, right: &str) {
+        let error = ProxyName::parse(found).expect_err("not canonical");
+        assert_eq!(
+            error,
+            ProxyNameError::Spelling {
+                found: found.into(),
+                right: right.into()
+            }
+        );
+    }
+
+    #[test_case("target.service", "is no proxy"; "another unit")]
+    #[test_case("proxy@target.service", "no '_'"; "no separator")]
+    #[test_case("proxy@_target.service", "node name is empty"; "no node")]
+    #[test_case("proxy@a_.service", "unit name is empty"; "no unit")]
+    #[test_case("proxy@a_b@.service", "template"; "template")]
+    #[test_case("proxy@a\\x2fb_c.service", "only letters"; "slash in the node")]
+    #[test_case("proxy@a_b/c.service", "'/'"; "slash in the unit")]
+    #[test_case("proxy@a\\x_c.service", "only letters"; "half an escape")]
+    fn what_is_no_proxy_says_why(text: &str, why: &str) {
+        let error = ProxyName::parse(text).expect_err("invalid").to_string();
+        assert!(error.contains(why), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn parse_undoes_of(
+            node in "[A-Za-z0-9][A-Za-z0-9._-]{0,20}",
+            stem in "[A-Za-z0-9:_.\\\\-]{1,20}(@[A-Za-z0-9:_.\\\\@-]{1,20})?",
+            unit_type in proptest::sample::select(UnitType::ALL.to_vec()),
+        ) {
+            let node: NodeName = node.parse().expect("generated");
+            let unit: UnitName = format!("{stem}.{}", unit_type.suffix()).parse().expect("generated");
+            let proxy = ProxyName::of(&node, &unit).expect("short enough");
+            prop_assert_eq!(ProxyName::parse(proxy.name().as_str()), Ok(proxy));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,60}") {
+            let _ = ProxyName::parse(&format!("proxy@{text}.service"));
+        }
+    }
+}
