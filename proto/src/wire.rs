@@ -363,7 +363,7 @@ mod tests {
             drop: vec![key()],
         };
         let body = needs_to_wire(&delta);
-        let bytes = to_bytes(Context::new_dbus(LE, 0), &body).expect("encodes");
+        let bytes = to_bytes(Context::new(LE, 0), &body).expect("encodes");
         let (read, _): (NeedsBody, _) = bytes.deserialize().expect("decodes");
         assert_eq!(needs_from_wire(&read), Ok(delta));
     }

@@ -34,14 +34,20 @@ impl Hierarchies {
     pub(crate) fn find() -> Result<Self> {
         let top = Path::new("/sys/fs/cgroup");
         if top.join("cgroup.controllers").exists() {
-            return Ok(Self { v2: top.into(), v1: None });
+            return Ok(Self {
+                v2: top.into(),
+                v1: None,
+            });
         }
         let v2 = top.join("unified");
         if !v2.join("cgroup.controllers").exists() {
             bail!("no cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified");
         }
         let v1 = top.join("systemd");
-        Ok(Self { v2, v1: v1.exists().then_some(v1) })
+        Ok(Self {
+            v2,
+            v1: v1.exists().then_some(v1),
+        })
     }
 }
 
@@ -55,25 +61,34 @@ pub(crate) struct Cgroup {
 impl Cgroup {
     /// Names the cgroup `name` at the top of the hierarchies; makes nothing.
     pub(crate) fn top(at: &Hierarchies, name: &str) -> Self {
-        Self { v2: at.v2.join(name), v1: at.v1.as_ref().map(|v1| v1.join(name)) }
+        Self {
+            v2: at.v2.join(name),
+            v1: at.v1.as_ref().map(|v1| v1.join(name)),
+        }
     }
 
     /// Names a cgroup below this one; makes nothing.
     pub(crate) fn child(&self, name: &str) -> Self {
-        Self { v2: self.v2.join(name), v1: self.v1.as_ref().map(|v1| v1.join(name)) }
+        Self {
+            v2: self.v2.join(name),
+            v1: self.v1.as_ref().map(|v1| v1.join(name)),
+        }
     }
 
     /// Makes it in every hierarchy; one that is there is kept.
     pub(crate) fn create(&self) -> Result<()> {
         for dir in self.directories() {
-            fs::create_dir_all(dir).with_context(|| format!("cannot make cgroup {}", dir.display()))?;
+            fs::create_dir_all(dir)
+                .with_context(|| format!("cannot make cgroup {}", dir.display()))?;
         }
         Ok(())
     }
 
     /// The files to which a process writes 0 to move itself here.
     pub(crate) fn procs(&self) -> Vec<PathBuf> {
-        self.directories().map(|dir| dir.join("cgroup.procs")).collect()
+        self.directories()
+            .map(|dir| dir.join("cgroup.procs"))
+            .collect()
     }
 
     /// Kills everything in it with SIGKILL, waits until nothing is left, and removes it.
@@ -108,13 +123,18 @@ impl Cgroup {
             let left = until.saturating_duration_since(Instant::now());
             // A change since the read above shows as POLLPRI at once (cgroups(7)).
             if left.is_zero() || !readable(&file, PollFlags::PRI, left)? {
-                bail!("{} still has processes {timeout:?} after SIGKILL", self.v2.display());
+                bail!(
+                    "{} still has processes {timeout:?} after SIGKILL",
+                    self.v2.display()
+                );
             }
         }
     }
 
     fn directories(&self) -> impl Iterator<Item = &Path> {
-        [Some(self.v2.as_path()), self.v1.as_deref()].into_iter().flatten()
+        [Some(self.v2.as_path()), self.v1.as_deref()]
+            .into_iter()
+            .flatten()
     }
 }
 
@@ -127,7 +147,10 @@ pub(crate) fn fresh_name() -> Result<String> {
     static FLEETS: AtomicU32 = AtomicU32::new(0);
     let pid = process::id();
     let start = start_time(pid).context("cannot read /proc/self/stat")?;
-    Ok(format!("{PREFIX}{pid}-{start}-{}", FLEETS.fetch_add(1, Ordering::Relaxed)))
+    Ok(format!(
+        "{PREFIX}{pid}-{start}-{}",
+        FLEETS.fetch_add(1, Ordering::Relaxed)
+    ))
 }
 
 /// Destroys the fleets whose owners are gone. Usually there are none: a supervisor cleans up after
@@ -140,7 +163,9 @@ pub(crate) fn destroy_stale(at: &Hierarchies) -> Result<()> {
     for entry in fs::read_dir(&at.v2)? {
         let name = entry?.file_name();
         let Some(name) = name.to_str() else { continue };
-        let Some((pid, start)) = owner(name) else { continue };
+        let Some((pid, start)) = owner(name) else {
+            continue;
+        };
         if start_time(pid) != Some(start) {
             Cgroup::top(at, name).destroy(Duration::from_secs(10))?;
         }
@@ -171,7 +196,9 @@ fn parse_start_time(stat: &str) -> Option<u64> {
 /// Removes the directories of an empty cgroup from below. The owner's supervisor may be at the same
 /// work, so what cannot be removed is not an error.
 fn remove_tree(dir: &Path) {
-    let Ok(entries) = fs::read_dir(dir) else { return };
+    let Ok(entries) = fs::read_dir(dir) else {
+        return;
+    };
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_tree(&entry.path());
@@ -194,7 +221,13 @@ mod tests {
 
     #[test]
     fn a_foreign_cgroup_has_no_owner() {
-        for name in ["system.slice", "unitlink-test-", "unitlink-test-1-2", "unitlink-test-1-x-0", "unitlink-test-1-2-3-4"] {
+        for name in [
+            "system.slice",
+            "unitlink-test-",
+            "unitlink-test-1-2",
+            "unitlink-test-1-x-0",
+            "unitlink-test-1-2-3-4",
+        ] {
             assert_eq!(owner(name), None, "{name}");
         }
     }

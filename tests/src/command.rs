@@ -67,13 +67,19 @@ pub fn capture(command: &mut Command, timeout: Duration) -> Result<Output> {
         .with_context(|| format!("cannot start {command:?}"))?;
     let ended = await_child(&mut child, timeout)?;
     if ended.is_none() {
-        child.kill().context("cannot kill a command that timed out")?;
+        child
+            .kill()
+            .context("cannot kill a command that timed out")?;
         child.wait()?;
     }
     let stdout = contents(&mut stdout)?;
     let stderr = contents(&mut stderr)?;
     match ended {
-        Some(status) => Ok(Output { status, stdout, stderr }),
+        Some(status) => Ok(Output {
+            status,
+            stdout,
+            stderr,
+        }),
         None => bail!("{command:?} did not end within {timeout:?}\n{stdout}{stderr}"),
     }
 }
@@ -136,7 +142,11 @@ mod tests {
         command.args(["-c", "echo out; echo err >&2; exit 3"]);
         let output = capture(&mut command, Duration::from_secs(10)).unwrap();
         assert_eq!(
-            (output.code(), output.stdout.as_str(), output.stderr.as_str()),
+            (
+                output.code(),
+                output.stdout.as_str(),
+                output.stderr.as_str()
+            ),
             (Some(3), "out\n", "err\n")
         );
     }

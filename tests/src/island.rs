@@ -37,9 +37,19 @@ impl Island {
         destroy_stale(&hierarchies)?;
         let name = fresh_name()?;
         let mut supervisor = Command::new("sh")
-            .args(["-c", include_str!("island.sh"), "unitlink-test-island", &name])
+            .args([
+                "-c",
+                include_str!("island.sh"),
+                "unitlink-test-island",
+                &name,
+            ])
             .arg(&hierarchies.v2)
-            .arg(hierarchies.v1.as_deref().map_or("".as_ref(), |v1| v1.as_os_str()))
+            .arg(
+                hierarchies
+                    .v1
+                    .as_deref()
+                    .map_or("".as_ref(), |v1| v1.as_os_str()),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -59,8 +69,17 @@ impl Island {
                 return Err(error.context(format!("cannot make the namespaces of a fleet: {said}")));
             }
         };
-        let holder = holder.trim().parse().ok().and_then(Pid::from_raw).context("no pid of the holder")?;
-        Ok(Self { supervisor, holder, cgroup: Cgroup::top(&hierarchies, &name) })
+        let holder = holder
+            .trim()
+            .parse()
+            .ok()
+            .and_then(Pid::from_raw)
+            .context("no pid of the holder")?;
+        Ok(Self {
+            supervisor,
+            holder,
+            cgroup: Cgroup::top(&hierarchies, &name),
+        })
     }
 
     /// The cgroup of everything on it.
@@ -87,7 +106,9 @@ impl Island {
     ///
     /// When it cannot be run, takes longer than 15 s, or fails.
     pub(crate) fn script(&self, script: &str) -> Result<String> {
-        self.run(&["sh", "-euc", script], PATIENCE)?.ok().with_context(|| script.to_owned())
+        self.run(&["sh", "-euc", script], PATIENCE)?
+            .ok()
+            .with_context(|| script.to_owned())
     }
 
     /// Runs a command in the namespaces of the island.
@@ -113,8 +134,16 @@ impl Drop for Island {
 /// A command that moves itself into a cgroup before it becomes `program`.
 pub(crate) fn within(cgroup: &Cgroup, program: &str) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-euc", "for f in $1; do echo 0 >\"$f\"; done; shift; exec \"$@\"", "sh"]);
-    let procs: Vec<_> = cgroup.procs().iter().map(|path| path.display().to_string()).collect();
+    command.args([
+        "-euc",
+        "for f in $1; do echo 0 >\"$f\"; done; shift; exec \"$@\"",
+        "sh",
+    ]);
+    let procs: Vec<_> = cgroup
+        .procs()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     // Split at white space, of which our cgroups' names have none.
     command.arg(procs.join(" ")).arg(program);
     command

@@ -1,1 +1,20 @@
-//! Tests beyond one crate.
+//! Real systemd nodes for tests, the demonstration and the benchmarks.
+//!
+//! A [`fleet::Fleet`] is a few nodes on one network. Each [`node::Node`] is a systemd that was
+//! booted by `systemd-nspawn` with the host's `/usr`, over which the installed [`stage::Stage`] is
+//! laid, and with an empty `/etc` and `/var`; it takes a fraction of a second. Nothing of a fleet
+//! touches the host's own network, files or services, and nothing of it outlives the process that
+//! made it. `tests/README.md` shows how a case is written.
+
+mod boot;
+pub mod case;
+mod cgroup;
+mod command;
+pub mod fleet;
+mod island;
+mod network;
+pub mod node;
+mod process;
+pub mod stage;
+mod tree;
+mod watch;

@@ -12,12 +12,17 @@ use rustix::process::{Pid, Signal, kill_process};
 ///
 /// When there is none.
 pub(crate) fn host_pid(leader: Pid, inner: i32) -> Result<Pid> {
-    let namespace = fs::read_link(format!("/proc/{leader}/ns/pid")).context("the node is not running")?;
+    let namespace =
+        fs::read_link(format!("/proc/{leader}/ns/pid")).context("the node is not running")?;
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
         // A process that has just ended is not the one.
-        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+            continue;
+        };
         if innermost_pid(&status) == Some(inner)
             && fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|link| link == namespace)
         {
@@ -43,7 +48,9 @@ pub(crate) fn signal(pid: Pid, signal: Signal) -> Result<()> {
 
 /// The last number of `NSpid:` in `/proc/PID/status`: the pid in the process's own namespace.
 fn innermost_pid(status: &str) -> Option<i32> {
-    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))?;
     line.split_whitespace().next_back()?.parse().ok()
 }
 
@@ -53,7 +60,10 @@ mod tests {
 
     #[test]
     fn the_innermost_pid_is_the_last_one() {
-        assert_eq!(innermost_pid("Name:\tx\nNSpid:\t8085\t1\nNSsid:\t4\n"), Some(1));
+        assert_eq!(
+            innermost_pid("Name:\tx\nNSpid:\t8085\t1\nNSsid:\t4\n"),
+            Some(1)
+        );
         assert_eq!(innermost_pid("NSpid:\t8085\n"), Some(8085));
         assert_eq!(innermost_pid("Name:\tx\n"), None);
     }

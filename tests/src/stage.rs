@@ -30,11 +30,18 @@ impl Stage {
     ///
     /// When nothing is installed there, or when its path cannot be given to nspawn.
     pub fn at(path: &Path) -> Result<Self> {
-        let path = path.canonicalize().with_context(|| format!("nothing is installed at {}", path.display()))?;
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("nothing is installed at {}", path.display()))?;
         if !path.join("usr").is_dir() {
-            bail!("{} has no usr directory; install with PREFIX=/usr", path.display());
+            bail!(
+                "{} has no usr directory; install with PREFIX=/usr",
+                path.display()
+            );
         }
-        let text = path.to_str().with_context(|| format!("not UTF-8: {}", path.display()))?;
+        let text = path
+            .to_str()
+            .with_context(|| format!("not UTF-8: {}", path.display()))?;
         if text.contains([':', ',', '\\']) {
             bail!("the path of a stage may not hold ':', ',' or '\\': {text}");
         }
@@ -52,8 +59,10 @@ impl Stage {
 }
 
 fn default_path() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    );
     target.join("stage")
 }
 
