@@ -1,2 +1,58 @@
-//! Stub.
-fn main() {}
+//! `unitlink-proxy up proxy@NODE_UNIT.service`: what `proxy@.service` runs. It asks the agent of
+//! this machine for the unit of the other node and exits when the agent has an answer: with 0 when
+//! the unit is up, else with a code for the reason (see `outcome.rs`).
+//!
+//! It runs once for each start of a service that needs another node, so it is small: no runtime, no
+//! threads, one connection. What it keeps in mind is only how long it may wait.
+
+mod answer;
+mod ask;
+mod limits;
+mod notify;
+mod options;
+mod outcome;
+
+use std::{env, io::Write, process::ExitCode};
+
+use crate::{
+    options::{Command, Options},
+    outcome::Outcome,
+};
+
+fn main() -> ExitCode {
+    match options::parse(env::args_os().skip(1)) {
+        Ok(Command::Up(options)) => up(&options),
+        Ok(Command::Say(text)) => {
+            // Nobody reads: nothing to be done about it.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::from(outcome::USAGE)
+        }
+    }
+}
+
+fn up(options: &Options) -> ExitCode {
+    let outcome = ask::until_answered(options, &mut |waiting_for| {
+        notify::status(&format!("waiting: {waiting_for}"));
+    });
+    match &outcome {
+        Outcome::Up => notify::status(&format!(
+            "{} on {} is up",
+            options.proxy.unit(),
+            options.proxy.node()
+        )),
+        Outcome::Failed { text, .. } => {
+            notify::status(text);
+            complain(text);
+        }
+    }
+    ExitCode::from(outcome.exit_code())
+}
+
+/// Writes one line at the level "error" of sd-daemon(3), which the journal understands.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "<3>{text}");
+}

@@ -1,0 +1,202 @@
+//! The command line and the environment, read by hand: there is little, and it is read at each
+//! start of a service.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    path::PathBuf,
+    time::Duration,
+};
+
+use proto::{model::Token, name::ProxyName};
+
+use crate::limits;
+
+const HELP: &str = "\
+Usage: unitlink-proxy [OPTIONS] up PROXY
+
+Asks the agent of this node for the unit that PROXY (proxy@NODE_UNIT.service) stands for, and exits
+when it is up or when it is known that it will not be. Run by proxy@.service.
+
+Options:
+      --socket PATH      socket of the agent [default: /run/unitlink/agent.sock]
+      --timeout SECONDS  how long to wait for the first word of the agent [default: 90]
+  -h, --help             show this
+  -V, --version          show the version
+
+Environment:
+  INVOCATION_ID   set by systemd: which start of the proxy this is
+  NOTIFY_SOCKET   set by systemd: where to say what is waited for
+
+Exit codes:
+   0  the unit is up                        16  the agent has no controller
+   1  the unit failed                       17  the agent does not answer
+   2  wrong command line or name            18  it took too long
+  10  the unit was stopped                  19  units need each other in a circle
+  11  there is no such unit                 20  it was called off
+  12  there is no such node                 21  a limit was reached
+  13  this node may not depend on that one  22  the service manager refused
+  14  the node is offline
+  15  the node went out of sight
+";
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Ask for the unit.
+    Up(Options),
+    /// Only say this.
+    Say(String),
+}
+
+/// All that is needed to ask.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// What stands for the remote unit.
+    pub(crate) proxy: ProxyName,
+    /// Which attempt this is.
+    pub(crate) token: Token,
+    /// Where the agent listens.
+    pub(crate) socket: PathBuf,
+    /// How long the agent may take to say its first word.
+    pub(crate) timeout: Duration,
+}
+
+/// A command line that cannot be carried out; the text says what would be right.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads the arguments, without the program's name, and `$INVOCATION_ID`.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    parse_with(args, std::env::var_os("INVOCATION_ID").as_deref())
+}
+
+fn parse_with(
+    args: impl IntoIterator<Item = OsString>,
+    invocation_id: Option<&OsStr>,
+) -> Result<Command, UsageError> {
+    let mut args = args.into_iter();
+    let mut socket = PathBuf::from("/run/unitlink/agent.sock");
+    let mut timeout = limits::FIRST_WORD;
+    let mut words = Vec::new();
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("-h" | "--help") => return Ok(Command::Say(HELP.to_owned())),
+            Some("-V" | "--version") => {
+                let version = env!("CARGO_PKG_VERSION");
+                return Ok(Command::Say(format!("unitlink-proxy {version}\n")));
+            }
+            Some("--socket") => socket = value(&mut args, "--socket")?.into(),
+            Some("--timeout") => timeout = seconds(&value(&mut args, "--timeout")?)?,
+            Some(option) if option.starts_with('-') => {
+                return Err(UsageError(format!(
+                    "option '{option}' is not known; see unitlink-proxy --help"
+                )));
+            }
+            Some(_) | None => words.push(arg),
+        }
+    }
+    let [verb, name] = words.as_slice() else {
+        return Err(UsageError(
+            "usage: unitlink-proxy up proxy@NODE_UNIT.service".into(),
+        ));
+    };
+    if verb != "up" {
+        return Err(UsageError(format!(
+            "verb '{}' is not known; known is 'up'",
+            verb.display()
+        )));
+    }
+    Ok(Command::Up(Options {
+        proxy: ProxyName::parse(&name.to_string_lossy()).map_err(|e| UsageError(e.to_string()))?,
+        token: token(invocation_id)?,
+        socket,
+        timeout,
+    }))
+}
+
+fn value(args: &mut impl Iterator<Item = OsString>, option: &str) -> Result<OsString, UsageError> {
+    args.next()
+        .ok_or_else(|| UsageError(format!("option '{option}' needs a value")))
+}
+
+fn seconds(text: &OsStr) -> Result<Duration, UsageError> {
+    text.to_str()
+        .and_then(|text| text.parse().ok())
+        .map(Duration::from_secs)
+        .filter(|timeout| (Duration::from_secs(1)..=limits::WAIT_MAX).contains(timeout))
+        .ok_or_else(|| {
+            UsageError(format!(
+                "--timeout '{}' is no whole number of seconds from 1 to {}",
+                text.display(),
+                limits::WAIT_MAX.as_secs()
+            ))
+        })
+}
+
+fn token(invocation_id: Option<&OsStr>) -> Result<Token, UsageError> {
+    let Some(text) = invocation_id else {
+        return Err(UsageError(
+            "INVOCATION_ID is not set; unitlink-proxy is run by systemd, in proxy@.service".into(),
+        ));
+    };
+    text.to_string_lossy()
+        .parse()
+        .map_err(|error| UsageError(format!("INVOCATION_ID: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    const ID: &str = "00112233445566778899aabbccddeeff";
+
+    fn run(line: &str, id: Option<&str>) -> Result<Command, String> {
+        parse_with(
+            line.split_whitespace().map(OsString::from),
+            id.map(OsStr::new),
+        )
+        .map_err(|error| error.0)
+    }
+
+    #[test]
+    fn the_line_of_the_template_is_enough() {
+        let options = Options {
+            proxy: ProxyName::parse("proxy@b_t.service").expect("valid"),
+            token: ID.parse().expect("valid"),
+            socket: "/run/unitlink/agent.sock".into(),
+            timeout: Duration::from_secs(90),
+        };
+        assert_eq!(
+            run("up proxy@b_t.service", Some(ID)),
+            Ok(Command::Up(options))
+        );
+    }
+
+    #[test_case("", "usage: unitlink-proxy up"; "nothing")]
+    #[test_case("down proxy@b_t.service", "verb 'down' is not known"; "another verb")]
+    #[test_case("up t.service", "'t.service' is no proxy"; "no proxy")]
+    #[test_case("up proxy@b_t.service.service", "proxy@b_t.service"; "another spelling")]
+    #[test_case("--fast up proxy@b_t.service", "'--fast' is not known"; "another option")]
+    #[test_case("up proxy@b_t.service --socket", "needs a value"; "no value")]
+    #[test_case("--timeout 0 up proxy@b_t.service", "from 1 to 86400"; "no time")]
+    fn what_cannot_be_done_says_what_could(line: &str, text: &str) {
+        let error = run(line, Some(ID)).expect_err("refused");
+        assert!(error.contains(text), "{error}");
+    }
+
+    #[test_case(None, "INVOCATION_ID is not set"; "not set")]
+    #[test_case(Some("x"), "32 hexadecimal digits"; "no id")]
+    fn an_attempt_has_an_id(id: Option<&str>, text: &str) {
+        let error = run("up proxy@b_t.service", id).expect_err("refused");
+        assert!(error.contains(text), "{error}");
+    }
+}
