@@ -1,5 +1,10 @@
 //! The helper against a fake agent on a socket, as `proxy@.service` would run it.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a failed expectation is the report of a test"
+)]
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
