@@ -1,1 +1,22 @@
 //! What every daemon needs of its machine.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`address`] | D-Bus addresses and listen addresses, parsed once |
+//! | [`stream`] | listeners and connections, over which TLS can be laid later; who the peer is |
+//! | [`passed`] | descriptors passed by systemd, sd_listen_fds(3) |
+//! | [`sasl`] | the D-Bus handshake of both sides, pure |
+//! | [`link`](mod@link) | D-Bus messages over a stream: framing, bounds, tasks, serials |
+//! | [`config`] | drop-in configuration: fragments, layers, proofs, and their error messages |
+//! | [`log`] | where log lines go, and a level that can be changed live |
+//! | [`notify`] | sd_notify(3) |
+//! | [`signal`] | signals as a stream of values |
+//! | [`clock`] | the clock, boot id, host name, randomness |
+//! | [`rate`] | keeps repeating log lines from flooding the journal |
+//! | [`limits`] | every bound of this crate, with its reason |
+
+pub mod address;
+pub mod limits;
+pub mod link;
+pub mod sasl;
+pub mod stream;
