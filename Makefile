@@ -72,6 +72,88 @@ stage: all
 	rm -rf $(STAGE)
 	$(MAKE) --no-print-directory install PROFILE=stage PREFIX=/usr DESTDIR=$(STAGE)
 
+# ---- checks, from the quickest to the slowest ----
+
+# Strict, as in continuous integration: what is missing is an error, not a line that says so.
+STRICT     ?= $(if $(filter 1,$(UNITLINK_REQUIRE_SYSTEM)),1)
+CORES       = fleet node
+# What a core must not be able to reach: clocks, sockets, threads of somebody else.
+IMPURE      = tokio|mio|async-io|rustix|socket2|nix
+
+.PHONY: check
+check: check-source check-tree check-purity check-packaging check-tests
+	@echo "all checks passed"
+
+.PHONY: check-source
+check-source: toolchain
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: check-tree
+check-tree: toolchain
+	@if command -v cargo-deny >/dev/null; then set -x; $(CARGO) deny --locked check bans licenses sources; \
+	elif [ -n "$(STRICT)" ]; then echo "cargo-deny is not installed: run \`make deps\`" >&2; exit 1; \
+	else echo "dependencies are not checked: cargo-deny is not installed (\`make deps\` brings it)"; fi
+
+# A core decides and does nothing else; so it must build alone, and its tree must hold no runtime.
+.PHONY: check-purity
+check-purity: toolchain
+	@for core in proto $(CORES); do \
+	    echo "purity of $$core"; \
+	    tree=$$($(CARGO) tree --locked -q -p $$core -e normal --prefix none) || exit 1; \
+	    if echo "$$tree" | grep -E '^($(IMPURE)) '; then echo "$$core must not depend on these" >&2; exit 1; fi; \
+	    $(CARGO) check --locked -q -p $$core || exit 1; done
+
+# The installed tree, with paths that are real here, so that systemd can look at its own files.
+VERIFY      = $(abspath $(TARGET))/verify
+UNITS       = unitlink-controller.service unitlink-controller.socket unitlink-agent.service \
+              unitlink-agent.socket proxy@worker2_target.service bluechi-proxy@worker2_target.service \
+              dep@systemd-journald.service bluechi-dep@systemd-journald.service \
+              dep-unit@sockets.target.service
+.PHONY: check-packaging
+check-packaging: stage
+	@rm -rf $(VERIFY)
+	@$(MAKE) --no-print-directory install PROFILE=stage PREFIX=$(VERIFY) SYSCONFDIR=$(VERIFY)/etc DESTDIR= >/dev/null
+	@units/verify $(VERIFY) $(UNITS)
+	@if command -v groff >/dev/null; then \
+	    for page in docs/man/*.[158]; do \
+	        echo "groff $$page"; out=$$(groff -man -ww -z -Tutf8 $$page 2>&1); \
+	        test -z "$$out" || { echo "$$out" >&2; exit 1; }; done; \
+	elif [ -n "$(STRICT)" ]; then echo "groff is not installed: run \`make deps\`" >&2; exit 1; \
+	else echo "manual pages are not checked: groff is not installed"; fi
+
+# The system cases boot nodes from the stage, as root. Where they cannot run, they say why.
+.PHONY: check-tests
+check-tests: stage
+	@test "$$(id -u)" = 0 || echo "not root: the cases on real systemd nodes are skipped"
+	@command -v systemd-nspawn >/dev/null || \
+	    echo "no systemd-nspawn: the cases on real systemd nodes are skipped (\`make deps\`)"
+	UNITLINK_STAGE=$(abspath $(STAGE)) $(RUN_TESTS)
+	$(CARGO) test --locked --workspace --doc
+
+RUN_TESTS   = $(if $(shell command -v cargo-nextest),$(CARGO) nextest run --locked --workspace,\
+              $(CARGO) test --locked --workspace --all-targets)
+
+# One seed, or many: `make simulate SEEDS=1..1000`.
+SEEDS      ?=
+.PHONY: simulate
+simulate: toolchain
+	UNITLINK_SEEDS=$(SEEDS) $(CARGO) test --locked -p tests --test sim -- --nocapture
+
+# ---- what has to be there ----
+
+DEBIAN      = build-essential dbus groff-base iproute2 systemd systemd-container util-linux
+.PHONY: deps
+deps:
+	@missing=; for package in $(DEBIAN); do \
+	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || \
+	    missing="$$missing $$package"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
+	else echo "as root: apt-get install$$missing"; exit 1; fi
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+
 .PHONY: clean
 clean:
 	$(CARGO) clean
