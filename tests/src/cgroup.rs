@@ -75,6 +75,14 @@ impl Cgroup {
         }
     }
 
+    /// The cgroup in which the node's own systemd has put itself; it manages cgroup v2 only.
+    pub(crate) fn init_scope(&self) -> Self {
+        Self {
+            v2: self.v2.join("payload/init.scope"),
+            v1: None,
+        }
+    }
+
     /// Makes it in every hierarchy; one that is there is kept.
     pub(crate) fn create(&self) -> Result<()> {
         for dir in self.directories() {

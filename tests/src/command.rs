@@ -56,7 +56,7 @@ impl Output {
 /// # Errors
 ///
 /// When it cannot be started, and when it has not ended after `timeout`; it is killed then.
-pub fn capture(command: &mut Command, timeout: Duration) -> Result<Output> {
+pub(crate) fn capture(command: &mut Command, timeout: Duration) -> Result<Output> {
     let mut stdout = memory_file()?;
     let mut stderr = memory_file()?;
     let mut child = command

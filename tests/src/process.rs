@@ -1,9 +1,54 @@
-//! Processes of a node, seen from the host.
+//! Processes of a node, seen from the host, and the way to start one.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::cgroup::Cgroup;
+use crate::island::within;
+
+/// A way into a running node.
+#[derive(Debug, Clone)]
+pub(crate) struct Inside {
+    /// The node's first process, as the host knows it.
+    pub(crate) leader: Pid,
+    /// The cgroup in which commands run: a leaf, as cgroup v2 demands of one with processes.
+    pub(crate) cgroup: Cgroup,
+}
+
+impl Inside {
+    /// A command that will run as root in all namespaces of the node, in a plain environment.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = within(&self.cgroup, "nsenter");
+        command
+            .args([
+                &format!("--target={}", self.leader),
+                "--all",
+                "--wd=/",
+                "--",
+            ])
+            // nsenter waits for the command; without this it would leave it behind when killed.
+            .args(["setpriv", "--pdeathsig=KILL", "--"])
+            .args(args)
+            .env_clear()
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
+            .env("HOME", "/root")
+            .env("LANG", "C.UTF-8")
+            .env("TERM", "dumb")
+            .env("SYSTEMD_PAGER", "");
+        command
+    }
+}
+
+/// Whether a process is alive; a zombie has no namespaces any more.
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok()
+}
 
 /// The pid on the host of the process that has `inner` as its pid in the namespace of `leader`, the
 /// first process of that namespace.
