@@ -59,8 +59,11 @@ install:
 	for file in controller.toml agent.toml; do \
 	    to=$(D)$(SYSCONFDIR)/unitlink/$$file; \
 	    test -e $$to || install -m 0644 units/config/$$file $$to || exit 1; done
-	for page in docs/man/*.[158]; do test ! -e $$page || \
-	    install -m 0644 $$page $(D)$(MANDIR)/man$${page##*.} || exit 1; done
+	for page in docs/man/*.[158]; do \
+	    to=$(D)$(MANDIR)/man$${page##*.}/$$(basename $$page); \
+	    sed 's|@libexecdir@|$(LIBEXECDIR)|g' $$page >$$to && chmod 0644 $$to || exit 1; done
+	ln -sfn unitlinkctl.1 $(D)$(MANDIR)/man1/ctl.1
+	ln -sfn unitlink-proxy.8 $(D)$(MANDIR)/man8/proxy@.service.8
 	cp -R units/example $(D)$(DOCDIR)
 
 # An installed tree for tests: optimised and without unwinding as what is shipped, but without
@@ -91,7 +94,7 @@ check-source: toolchain
 
 .PHONY: check-tree
 check-tree: toolchain
-	@if command -v cargo-deny >/dev/null; then set -x; $(CARGO) deny --locked check bans licenses sources; \
+	@if command -v cargo-deny >/dev/null; then set -x; $(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources; \
 	elif [ -n "$(STRICT)" ]; then echo "cargo-deny is not installed: run \`make deps\`" >&2; exit 1; \
 	else echo "dependencies are not checked: cargo-deny is not installed (\`make deps\` brings it)"; fi
 
@@ -117,7 +120,7 @@ check-packaging: stage
 	@units/verify $(VERIFY) $(UNITS)
 	@if command -v groff >/dev/null; then \
 	    for page in docs/man/*.[158]; do \
-	        echo "groff $$page"; out=$$(groff -man -ww -z -Tutf8 $$page 2>&1); \
+	        echo "groff $$page"; out=$$(groff -t -man -ww -z -Tutf8 $$page 2>&1); \
 	        test -z "$$out" || { echo "$$out" >&2; exit 1; }; done; \
 	elif [ -n "$(STRICT)" ]; then echo "groff is not installed: run \`make deps\`" >&2; exit 1; \
 	else echo "manual pages are not checked: groff is not installed"; fi
