@@ -12,7 +12,7 @@ use crate::fleet::{Fleet, FleetBuilder, tell};
 use crate::stage::Stage;
 
 /// Lines of each node's journal that are shown when a case fails.
-const JOURNAL_LINES: usize = 200;
+const JOURNAL_LINES: usize = 120;
 
 /// Programs of the host that the harness runs, with the Debian packages that have them.
 const PROGRAMS: &[(&str, &str)] = &[

@@ -1,16 +1,16 @@
 //! The harness itself, without any of our daemons.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use test_case::test_case;
-use tests::case::{case, folder, prerequisites};
+use tests::case::{case, folder};
 use tests::fleet::{Fleet, FleetBuilder};
 use tests::node::{Link, Node};
+use tests::stage::Stage;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -78,10 +78,12 @@ fn nodes_reach_each_other_until_the_link_is_cut_and_again_when_it_is_healed() {
             for address in [b.address().to_string(), b.address6().to_string()] {
                 ensure!(!pings(a, &address)?, "{address} although {link:?}");
             }
-            let carrier = b.read("/sys/class/net/host0/carrier")?;
+            let unplugged = b
+                .ok(&["ip", "link", "show", "host0"])?
+                .contains("NO-CARRIER");
             ensure!(
-                (carrier == "1\n") == (link == Link::Cut),
-                "{link:?}: carrier {carrier}"
+                unplugged == (link == Link::Down),
+                "{link:?}: unplugged is {unplugged}"
             );
             b.heal_link()?;
         }
@@ -183,11 +185,97 @@ fn a_command_inside_ends_at_its_deadline_and_with_the_node() {
             SOON,
         )?;
 
-        let mut child = a.command(&["sleep", "4711"])?.spawn()?;
+        let mut child = a.command(&["sleep", "4712"])?.spawn()?;
+        a.wait_until(
+            || {
+                a.run(&["pgrep", "-f", "sleep 4712"])
+                    .is_ok_and(|it| it.success())
+            },
+            SOON,
+        )?;
         a.kill()?;
         ensure!(!child.wait()?.success());
         Ok(())
     });
+}
+
+#[test]
+fn a_stage_is_laid_over_usr_and_copied_into_etc() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stage");
+    let unit = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/staged\n";
+    let files = [
+        ("usr/lib/systemd/system/staged.service", unit),
+        ("usr/bin/staged", "#!/bin/sh\ncat /etc/unitlink/staged\n"),
+        ("etc/unitlink/staged", "from the stage\n"),
+    ];
+    for (file, text) in files {
+        let file = path.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+    }
+    let stage = Stage::at(&path).unwrap();
+    let builder = Fleet::builder("stage")
+        .node("a")
+        .stage(stage)
+        .enable("a", "staged.service");
+    case(builder, |fleet| {
+        let a = fleet.node("a");
+        a.wait_active("staged.service", SOON)?;
+        ensure!(a.journal("staged.service")?.contains("from the stage"));
+        ensure!(a.ok(&["test", "-x", "/usr/bin/systemctl"]).is_ok());
+        ensure!(!Path::new("/usr/bin/staged").exists());
+        Ok(())
+    });
+}
+
+#[test]
+fn files_are_written_and_removed_inside_the_node_wherever_its_links_lead() {
+    case(two(), |fleet| {
+        let a = fleet.node("a");
+        a.write(
+            "/etc/systemd/system/new.service",
+            "[Service]\nExecStart=/bin/sleep infinity\n",
+        )?;
+        a.systemctl(&["daemon-reload"])?;
+        a.systemctl(&["start", "new.service"])?;
+        a.remove("/etc/systemd/system/new.service")?;
+
+        a.shell("mkdir /run/there; ln -s /run/there /run/link; ln -s /run/there/x /run/x")?;
+        a.write("/run/link/inside", "1")?;
+        ensure!(a.ok(&["cat", "/run/there/inside"])? == "1");
+        a.write("/run/x", "2")?;
+        ensure!(
+            a.run(&["test", "-e", "/run/there/x"])?.code() == Some(1),
+            "written through"
+        );
+        ensure!(!Path::new("/run/there").exists());
+        ensure!(a.read("/run/x")? == "2");
+        Ok(())
+    });
+}
+
+/// Not a test but a measurement: `cargo test -p tests --test system -- --ignored --nocapture boot`.
+#[test]
+#[ignore = "a measurement"]
+fn time_to_boot() {
+    for count in [1, 3] {
+        let times: Vec<_> = (0..5)
+            .map(|_| {
+                let names: Vec<_> = (0..count).map(|n| format!("n{n}")).collect();
+                let builder = Fleet::builder("time").bare();
+                let builder = names
+                    .iter()
+                    .fold(builder, |builder, name| builder.node(name));
+                let begun = Instant::now();
+                let fleet = builder.boot().unwrap();
+                let booted = begun.elapsed();
+                drop(fleet);
+                (booted, begun.elapsed() - booted)
+            })
+            .collect();
+        println!("{count} nodes, (up, down): {times:?}");
+    }
 }
 
 #[test]
@@ -209,99 +297,5 @@ fn a_wrong_layout_is_told_before_anything_boots() {
     ] {
         let error = format!("{:#}", builder.boot().unwrap_err());
         assert!(error.contains(part), "{error}");
-    }
-}
-
-/// Not a test of its own: a process with a fleet, which the tests below kill.
-#[test]
-#[ignore = "started by other tests"]
-fn victim() {
-    case(two(), |_| {
-        println!("\nup");
-        thread::sleep(Duration::from_secs(600));
-        Ok(())
-    });
-}
-
-#[test_case("INT")]
-#[test_case("TERM")]
-#[test_case("KILL")]
-fn nothing_stays_when_the_owner_of_a_fleet_is_ended_by(signal: &str) {
-    if prerequisites(false).is_err() {
-        return;
-    }
-    let mut victim = start_victim();
-    assert!(!remains(&victim).is_empty());
-    send(signal, victim.id());
-    victim.wait().unwrap();
-    await_nothing_remains(&victim);
-}
-
-#[test]
-fn the_next_fleet_removes_what_stayed_when_owner_and_supervisor_were_killed() {
-    if prerequisites(false).is_err() {
-        return;
-    }
-    let mut victim = start_victim();
-    let id = victim.id().to_string();
-    let supervisors = Command::new("pgrep")
-        .args(["-f", "-P", &id, "unitlink-test-island"])
-        .output();
-    let supervisor = String::from_utf8(supervisors.unwrap().stdout).unwrap();
-    send("KILL", supervisor.trim().parse().unwrap());
-    send("KILL", victim.id());
-    victim.wait().unwrap();
-    assert!(!remains(&victim).is_empty());
-    case(Fleet::builder("next").bare(), |_| Ok(()));
-    await_nothing_remains(&victim);
-}
-
-fn start_victim() -> Child {
-    let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "harness::victim", "--ignored", "--nocapture"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let stdout = BufReader::new(victim.stdout.take().unwrap());
-    assert!(
-        stdout.lines().any(|line| line.unwrap() == "up"),
-        "the victim did not come up"
-    );
-    victim
-}
-
-fn send(signal: &str, pid: u32) {
-    assert!(pid > 1);
-    let status = Command::new("kill")
-        .args(["-s", signal, &pid.to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
-/// The cgroups of fleets of this process. Everything else of a fleet is in namespaces, which live
-/// as long as a process in one of these cgroups does.
-fn remains(victim: &Child) -> Vec<String> {
-    let prefix = format!("unitlink-test-{}-", victim.id());
-    [
-        "/sys/fs/cgroup",
-        "/sys/fs/cgroup/unified",
-        "/sys/fs/cgroup/systemd",
-    ]
-    .iter()
-    .filter_map(|dir| fs::read_dir(dir).ok())
-    .flat_map(|entries| entries.flatten())
-    .map(|entry| entry.path().display().to_string())
-    .filter(|path| path.contains(&prefix))
-    .collect()
-}
-
-fn await_nothing_remains(victim: &Child) {
-    let until = Instant::now() + SOON;
-    while !remains(victim).is_empty() {
-        assert!(Instant::now() < until, "{:?}", remains(victim));
-        // The removal of a cgroup has no event that the standard library could wait for.
-        thread::sleep(Duration::from_millis(20));
     }
 }

@@ -153,7 +153,12 @@ impl Node {
         command
             .arg("--directory")
             .arg(directory)
-            .args(["--quiet", "--no-pager", "--output=short-precise"])
+            .args([
+                "--quiet",
+                "--no-pager",
+                "--output=short-precise",
+                "--no-hostname",
+            ])
             .args(args);
         capture(&mut command, PATIENCE)?
             .ok()
