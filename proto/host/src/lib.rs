@@ -16,6 +16,7 @@
 //! | [`limits`] | every bound of this crate, with its reason |
 
 pub mod address;
+pub mod config;
 pub mod limits;
 pub mod link;
 pub mod sasl;

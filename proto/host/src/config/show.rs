@@ -1,0 +1,43 @@
+use toml::de::{DeString, DeValue};
+
+/// A key as TOML writes it.
+pub(super) fn quoted(key: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !key.is_empty() && key.bytes().all(bare) {
+        return key.to_owned();
+    }
+    format!("{key:?}")
+}
+
+/// What a value is, as it is written but never long.
+pub(super) fn found(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => shortened(text),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(array) => match array.len() {
+            0 => "an empty array".to_owned(),
+            _ => "an array".to_owned(),
+        },
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+fn shortened(text: &DeString<'_>) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
+}
+
+/// `a, b or c`.
+pub(super) fn either(words: impl Iterator<Item = String>) -> String {
+    let mut words: Vec<_> = words.collect();
+    match words.pop() {
+        Some(last) if words.is_empty() => last,
+        Some(last) => format!("{} or {last}", words.join(", ")),
+        None => String::new(),
+    }
+}

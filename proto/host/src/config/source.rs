@@ -1,0 +1,237 @@
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use super::error::{ConfigError, Place, Problem, Report};
+use crate::limits::{CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
+
+/// Which files make up a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Folders and files of which none need be there.
+    Standard {
+        vendor: PathBuf,
+        main: PathBuf,
+        local: PathBuf,
+    },
+    /// A file that must be there.
+    File(PathBuf),
+}
+
+impl Sources {
+    /// For `NAME`, in this order:
+    ///
+    /// 1. `/usr/lib/unitlink/NAME.toml.d/*.toml`
+    /// 2. `/etc/unitlink/NAME.toml`
+    /// 3. `/etc/unitlink/NAME.toml.d/*.toml`
+    ///
+    /// Files of a folder are read in the order of their names; hidden ones are not read. A file in
+    /// `/etc` does not hide one of the same name in `/usr/lib`, both count; but a link to
+    /// `/dev/null` does, as elsewhere in systemd.
+    pub fn standard(name: &str) -> Self {
+        Self::under(Path::new("/"), name)
+    }
+
+    /// As [`Sources::standard`], under another root.
+    pub fn under(root: &Path, name: &str) -> Self {
+        Self {
+            kind: Kind::Standard {
+                vendor: root.join(format!("usr/lib/unitlink/{name}.toml.d")),
+                main: root.join(format!("etc/unitlink/{name}.toml")),
+                local: root.join(format!("etc/unitlink/{name}.toml.d")),
+            },
+        }
+    }
+
+    /// One file in place of all others, for `--config`. It must be there.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self {
+            kind: Kind::File(path.into()),
+        }
+    }
+
+    /// Reads what is there, in order.
+    pub(super) fn read(&self, report: &Report) -> Vec<Text> {
+        let (files, may_be_missing) = match &self.kind {
+            Kind::File(path) => (vec![path.clone()], false),
+            Kind::Standard {
+                vendor,
+                main,
+                local,
+            } => {
+                let mut files = drop_ins(vendor, report);
+                let local = drop_ins(local, report);
+                let masked: BTreeSet<OsString> = local
+                    .iter()
+                    .filter(|path| is_mask(path))
+                    .filter_map(|path| path.file_name().map(OsString::from))
+                    .collect();
+                files.retain(|path| path.file_name().is_none_or(|name| !masked.contains(name)));
+                files.push(main.clone());
+                files.extend(local.into_iter().filter(|path| !is_mask(path)));
+                (files, true)
+            }
+        };
+        if let Some(beyond) = files.get(CONFIG_FILES_MAX) {
+            let (found, files_max) = (files.len(), CONFIG_FILES_MAX);
+            let problem = Problem::TooManyFiles { found, files_max };
+            report.add_incomplete(whole(beyond.parent().unwrap_or(beyond), 0, problem));
+            return Vec::new();
+        }
+        let mut texts = Vec::new();
+        for (order, path) in files.into_iter().enumerate() {
+            match read_file(&path, order) {
+                Ok(text) => texts.push(text),
+                Err(ReadError::Missing) if may_be_missing => {}
+                Err(ReadError::Missing) => {
+                    let problem = Problem::Unreadable("there is no such file".to_owned());
+                    report.add_incomplete(whole(&path, order, problem));
+                }
+                Err(ReadError::Wrong(error)) => report.add_incomplete(error),
+            }
+        }
+        texts
+    }
+}
+
+/// The text of a file.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) path: Rc<Path>,
+    pub(super) text: String,
+    order: usize,
+}
+
+impl Text {
+    /// The place of a byte of the text.
+    pub(super) fn place(&self, offset: usize) -> Place {
+        let position = Some(position(self.text.as_bytes(), offset));
+        Place {
+            file: Rc::clone(&self.path),
+            position,
+            order: self.order,
+        }
+    }
+}
+
+enum ReadError {
+    Missing,
+    Wrong(ConfigError),
+}
+
+/// Line and column of a byte, both from 1; bytes that begin no character do not count.
+fn position(bytes: &[u8], offset: usize) -> (usize, usize) {
+    let before = bytes.get(..offset).unwrap_or(bytes);
+    let lines = before.iter().filter(|b| **b == b'\n').count();
+    let line = before.rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    let characters = line.iter().filter(|b| **b & 0xc0 != 0x80).count();
+    (lines + 1, characters + 1)
+}
+
+fn whole(path: &Path, order: usize, problem: Problem) -> ConfigError {
+    let place = Place {
+        file: path.into(),
+        position: None,
+        order,
+    };
+    ConfigError {
+        place,
+        key: None,
+        problem,
+    }
+}
+
+fn is_mask(path: &Path) -> bool {
+    fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null"))
+}
+
+/// The `*.toml` of a folder, in the order of their names. A folder that is not there has none.
+fn drop_ins(folder: &Path, report: &Report) -> Vec<PathBuf> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        let paths = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+        paths.collect()
+    };
+    match list() {
+        Ok(mut paths) => {
+            paths.retain(|path| path.extension().is_some_and(|it| it == "toml"));
+            paths.retain(|path| {
+                let name = path.file_name().unwrap_or_default();
+                !name.as_encoded_bytes().starts_with(b".")
+            });
+            paths.sort();
+            paths
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            report.add_incomplete(whole(folder, 0, Problem::Unreadable(lower(&error))));
+            Vec::new()
+        }
+    }
+}
+
+fn read_file(path: &Path, order: usize) -> Result<Text, ReadError> {
+    let wrong = |problem| ReadError::Wrong(whole(path, order, problem));
+    let failed = |error: io::Error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return ReadError::Missing;
+        }
+        wrong(Problem::Unreadable(lower(&error)))
+    };
+    // Asked before it is opened: opening a FIFO would wait for its writer.
+    let kind = fs::metadata(path).map_err(failed)?.file_type();
+    if kind.is_dir() {
+        return Err(wrong(Problem::NotAFile("a directory")));
+    }
+    if !kind.is_file() && fs::canonicalize(path).is_ok_and(|it| it != Path::new("/dev/null")) {
+        return Err(wrong(Problem::NotAFile("a socket, FIFO or device")));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(CONFIG_FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > CONFIG_FILE_BYTES_MAX) {
+        return Err(wrong(Problem::TooLong {
+            bytes_max: CONFIG_FILE_BYTES_MAX,
+        }));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Text {
+            path: path.into(),
+            text,
+            order,
+        }),
+        Err(error) => {
+            let (bytes, offset) = (error.as_bytes(), error.utf8_error().valid_up_to());
+            let position = Some(position(bytes, offset));
+            let place = Place {
+                file: path.into(),
+                position,
+                order,
+            };
+            let problem = Problem::NotUtf8(bytes.get(offset).copied().unwrap_or_default());
+            Err(ReadError::Wrong(ConfigError {
+                place,
+                key: None,
+                problem,
+            }))
+        }
+    }
+}
+
+/// The text of an error of the system as the other messages are: lower case, without the number.
+fn lower(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    text.to_lowercase()
+}
