@@ -1,6 +1,7 @@
 //! Running a case on real systemd nodes.
 
 use std::env;
+use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use anyhow::{Result, bail};
 
 use crate::cgroup::Hierarchies;
-use crate::fleet::{Fleet, FleetBuilder, tell};
+use crate::fleet::{Fleet, FleetBuilder};
 use crate::stage::Stage;
 
 /// Lines of each node's journal that are shown when a case fails.
@@ -98,6 +99,12 @@ pub fn prerequisites(needs_stage: bool) -> Result<()> {
 fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// Writes to the standard error of the test process. The test runner of Rust captures what the
+/// print macros write and shows it only when a test fails; this is seen in any case.
+fn tell(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// The right to run nodes; fewer cases at a time finish sooner than many that wait for each other.

@@ -7,6 +7,7 @@
 //! made it. `tests/README.md` shows how a case is written.
 
 mod boot;
+mod builder;
 pub mod case;
 mod cgroup;
 mod command;
