@@ -1,0 +1,513 @@
+//! Who needs what: the rules of `docs/design/claims.md`, section "Rules of the controller".
+//!
+//! A change of any kind only notes which claims it touches. [`Fleet::settle`] then looks at each of
+//! them once, with everything taken in, and brings the record of the claim, the set of states that
+//! its source is told and the set of holds that its target is told in line with the rules. So a
+//! claim that goes and comes in one message, or a node that is replaced by itself, is told as what
+//! it is in the end.
+
+use std::collections::BTreeSet;
+
+use proto::{
+    message::{Attempt, Claim, ClaimKey, Hold, HoldKey, ToAgent, TokenState},
+    model::{Cause, ClaimState, Reason, Token},
+    name::NodeName,
+    sync::{Delta, Listener},
+    time::Moment,
+};
+
+use crate::{
+    Fleet,
+    limits::{CLAIMS_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
+    node::Sight,
+    output::{Breach, Event, Output},
+    settings::{ClaimPolicy, OnLoss},
+    timer::Timer,
+};
+
+/// How a claim stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) token: Token,
+    pub(crate) state: ClaimState,
+    /// Whether the controller itself decided that the claim is at its end. The target then need
+    /// not hold for it; where the target decided, it keeps the record of its token.
+    pub(crate) decided_here: bool,
+}
+
+/// What has been touched and is not settled yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled {
+    pub(crate) claims: BTreeSet<(NodeName, ClaimKey)>,
+    pub(crate) tellers: BTreeSet<NodeName>,
+}
+
+/// What is known about the target of a claim.
+struct Target<'a> {
+    known: bool,
+    allowed: bool,
+    full: bool,
+    sight: Sight,
+    report: Option<&'a TokenState>,
+}
+
+/// How a claim stands by the rules, and whether its end was decided here.
+fn assess(
+    key: &ClaimKey,
+    claim: Claim,
+    before: Option<&Record>,
+    target: &Target<'_>,
+) -> (ClaimState, bool) {
+    let refused = |cause, text| (ClaimState::Refused(Reason::new(cause, text)), true);
+    let node = &key.node;
+    if let Some(record) = before
+        && record.token == claim.token
+        && record.state.is_final()
+    {
+        return (record.state.clone(), record.decided_here);
+    }
+    if !target.known {
+        return refused(
+            Cause::NodeUnknown,
+            format!("node {node} is unknown; the controller's configuration does not name it"),
+        );
+    }
+    if !target.allowed {
+        return refused(
+            Cause::NotAllowed,
+            format!(
+                "units of this node may not depend on node {node}; allow_dependencies_on of the controller's configuration does not list it"
+            ),
+        );
+    }
+    if target.full {
+        return refused(
+            Cause::Limit,
+            format!("node {node} has {HOLDS_PER_TARGET_MAX} holds; no more are allowed"),
+        );
+    }
+    match target.sight {
+        Sight::Legacy => refused(
+            Cause::Manager,
+            format!("node {node} runs an agent without claims"),
+        ),
+        Sight::Out if claim.up => {
+            let text = format!("node {node} is out of sight");
+            (ClaimState::Lost(Reason::new(Cause::NodeLost, text)), false)
+        }
+        Sight::Out => {
+            let text = format!("node {node} is offline");
+            (
+                ClaimState::Waiting(Reason::new(Cause::NodeOffline, text)),
+                false,
+            )
+        }
+        Sight::Clear => match target.report {
+            Some(report) if report.token == claim.token => (report.state.clone(), false),
+            Some(_) | None if claim.up => (ClaimState::Up, false),
+            Some(_) | None => (ClaimState::Starting, false),
+        },
+    }
+}
+
+/// The hold that a claim makes.
+fn hold_for(claim: Claim, policy: &ClaimPolicy) -> Hold {
+    let attempt = match policy.on_loss {
+        OnLoss::Stop if claim.up => Attempt::Keep,
+        OnLoss::Stop | OnLoss::Keep => Attempt::Start,
+    };
+    Hold {
+        token: claim.token,
+        attempt,
+    }
+}
+
+/// The hold that stands for a source that has not been heard: what its target reports, told back.
+fn hold_adopted(report: &TokenState) -> Hold {
+    let attempt = match report.state {
+        ClaimState::Starting | ClaimState::Waiting(_) => Attempt::Start,
+        ClaimState::Up
+        | ClaimState::Restarted
+        | ClaimState::Down(_)
+        | ClaimState::Refused(_)
+        | ClaimState::Lost(_) => Attempt::Keep,
+    };
+    Hold {
+        token: report.token,
+        attempt,
+    }
+}
+
+/// The same need, as its target names it.
+pub(crate) fn hold_key(source: &NodeName, key: &ClaimKey) -> HoldKey {
+    HoldKey {
+        unit: key.unit.clone(),
+        source: source.clone(),
+    }
+}
+
+/// The same need, as its source names it.
+fn claim_key(target: &NodeName, key: &HoldKey) -> ClaimKey {
+    ClaimKey {
+        node: target.clone(),
+        unit: key.unit.clone(),
+    }
+}
+
+impl Fleet {
+    /// A source tells what it needs.
+    pub(crate) fn hear_claims(
+        &mut self,
+        name: &NodeName,
+        delta: Delta<ClaimKey, Claim>,
+    ) -> Result<(), Breach> {
+        let Some(node) = self.nodes.get_mut(name) else {
+            return Ok(());
+        };
+        let first = !node.claims.has_heard();
+        let changes = node.claims.hear(delta, CLAIMS_PER_SOURCE_MAX)?;
+        if first {
+            node.claims_known = true;
+            // Its states are told from here on: a set that was made before would be about the
+            // claims of the connection before.
+            node.claim_states.connected();
+            let adopted = std::mem::take(&mut node.adopted);
+            self.touch(name, adopted);
+        }
+        self.touch(name, changes.put);
+        self.touch(name, changes.dropped.into_iter().map(|(key, _)| key));
+        self.unsettled.tellers.insert(name.clone());
+        Ok(())
+    }
+
+    /// A target tells how its holds stand.
+    pub(crate) fn hear_hold_states(
+        &mut self,
+        now: Moment,
+        name: &NodeName,
+        delta: Delta<HoldKey, TokenState>,
+    ) -> Result<(), Breach> {
+        let Some(node) = self.nodes.get_mut(name) else {
+            return Ok(());
+        };
+        let first = !node.hold_states.has_heard();
+        let changes = node.hold_states.hear(delta, HOLDS_PER_TARGET_MAX)?;
+        if first {
+            node.holds.connected();
+            let reported: Vec<HoldKey> = node.hold_states.entries().keys().cloned().collect();
+            self.adopt(now, name, &reported);
+            // What is reported may be what was reported before, and still be about sources that
+            // are unknown by now; so it is all looked at, changed or not.
+            for key in reported {
+                let claim = claim_key(name, &key);
+                self.unsettled.claims.insert((key.source, claim));
+            }
+            self.touch_target(name);
+        }
+        let dropped = changes.dropped.into_iter().map(|(key, _)| key);
+        for key in changes.put.into_iter().chain(dropped) {
+            let claim = claim_key(name, &key);
+            self.unsettled.claims.insert((key.source, claim));
+        }
+        self.unsettled.tellers.insert(name.clone());
+        Ok(())
+    }
+
+    /// What a target holds on a new connection for sources whose claims are unknown stays, and
+    /// each of these sources has its grace from now on.
+    fn adopt(&mut self, now: Moment, target: &NodeName, reported: &[HoldKey]) {
+        for key in reported {
+            let Some(policy) = self.settings.policy(&key.source) else {
+                continue;
+            };
+            let Some(source) = self.nodes.get_mut(&key.source) else {
+                continue;
+            };
+            if source.claims_known {
+                continue;
+            }
+            if source.adopted.is_empty() {
+                self.outputs.push_back(Output::Log(Event::HoldsAdopted {
+                    node: target.clone(),
+                    source: key.source.clone(),
+                }));
+            }
+            source.adopted.insert(claim_key(target, key));
+            // While the source is connected it is about to tell its claims.
+            if source.peer().is_none() {
+                self.timers.set(
+                    Timer::Grace(key.source.clone()),
+                    now.plus(policy.source_grace),
+                );
+            }
+        }
+    }
+
+    /// A source is connected: its claims do not run out while it is.
+    pub(crate) fn claims_connected(&mut self, name: &NodeName, legacy: bool) {
+        self.timers.cancel(Timer::Grace(name.clone()));
+        let Some(node) = self.nodes.get_mut(name) else {
+            return;
+        };
+        node.claims.connected();
+        node.hold_states.connected();
+        if legacy {
+            // It has no claims, and will never say so.
+            self.forget_claims(name);
+            if let Some(node) = self.nodes.get_mut(name) {
+                node.claims_known = true;
+            }
+        }
+        self.touch_target(name);
+    }
+
+    /// A node is away: as a source it has its grace, as a target it is out of sight.
+    pub(crate) fn claims_disconnected(&mut self, now: Moment, name: &NodeName) {
+        let grace = self.settings.policy(name).map(|policy| policy.source_grace);
+        let Some(node) = self.nodes.get_mut(name) else {
+            return;
+        };
+        node.claim_states.disconnected();
+        node.holds.disconnected();
+        if node.claims_known || !node.adopted.is_empty() {
+            let at = now.plus(grace.unwrap_or_default());
+            self.timers.set(Timer::Grace(name.clone()), at);
+        }
+        self.touch_target(name);
+    }
+
+    /// The grace of a source is over: its claims, or what stood for them, are gone. It is unknown
+    /// again what it needs, so that a target that comes back later still gives it its grace.
+    pub(crate) fn grace_over(&mut self, name: &NodeName) {
+        let claims = self.forget_claims(name);
+        if claims > 0 {
+            self.put(Output::Log(Event::ClaimsExpired {
+                node: name.clone(),
+                claims,
+            }));
+        }
+    }
+
+    /// Forgets what a source needs, and says how much that was.
+    pub(crate) fn forget_claims(&mut self, name: &NodeName) -> usize {
+        let Some(node) = self.nodes.get_mut(name) else {
+            return 0;
+        };
+        node.claims_known = false;
+        node.claims = Listener::default();
+        let mut keys = std::mem::take(&mut node.adopted);
+        keys.extend(node.records.keys().cloned());
+        let claims = keys.len();
+        self.touch(name, keys);
+        claims
+    }
+
+    /// A claim was lost for longer than the grace: it is given up.
+    pub(crate) fn loss_over(&mut self, source: &NodeName, key: ClaimKey) {
+        let policy = self.settings.policy(source);
+        let record = self
+            .nodes
+            .get_mut(source)
+            .and_then(|node| node.records.get_mut(&key));
+        let (Some(policy), Some(record)) = (policy, record) else {
+            return;
+        };
+        let text = format!(
+            "node {} has been out of sight for {:.0} s",
+            key.node,
+            policy.loss_grace.as_secs_f64()
+        );
+        record.state = ClaimState::Down(Reason::new(Cause::NodeLost, text));
+        record.decided_here = true;
+        self.log_claim(source, &key);
+        self.unsettled.claims.insert((source.clone(), key));
+    }
+
+    /// Notes that these claims of a source are to be looked at.
+    fn touch(&mut self, source: &NodeName, keys: impl IntoIterator<Item = ClaimKey>) {
+        let keys = keys.into_iter().map(|key| (source.clone(), key));
+        self.unsettled.claims.extend(keys);
+    }
+
+    /// Notes that all claims on a node are to be looked at.
+    fn touch_target(&mut self, name: &NodeName) {
+        let Some(node) = self.nodes.get(name) else {
+            return;
+        };
+        let claimed = node.claimed_by.iter().chain(node.holds.entries().keys());
+        for key in claimed {
+            let claim = claim_key(name, key);
+            self.unsettled.claims.insert((key.source.clone(), claim));
+        }
+    }
+
+    /// Notes that every claim is to be looked at.
+    pub(crate) fn touch_all(&mut self) {
+        for (name, node) in &self.nodes {
+            for key in node.records.keys().chain(&node.adopted) {
+                self.unsettled.claims.insert((name.clone(), key.clone()));
+            }
+        }
+    }
+
+    /// Looks at everything that was touched, then tells what has changed.
+    pub(crate) fn settle(&mut self, now: Moment) {
+        while let Some((source, key)) = self.unsettled.claims.pop_first() {
+            self.settle_claim(now, &source, key);
+        }
+        while let Some(name) = self.unsettled.tellers.pop_first() {
+            self.tell(&name);
+        }
+    }
+
+    fn settle_claim(&mut self, now: Moment, source: &NodeName, key: ClaimKey) {
+        let claim = self
+            .nodes
+            .get(source)
+            .and_then(|node| node.claims.entries().get(&key).copied());
+        match claim {
+            Some(claim) => self.settle_known(now, source, key, claim),
+            None => self.settle_unknown(source, &key),
+        }
+    }
+
+    /// A claim that there is.
+    fn settle_known(&mut self, now: Moment, source: &NodeName, key: ClaimKey, claim: Claim) {
+        let hold = hold_key(source, &key);
+        let target = self.nodes.get(&key.node);
+        let sight = Target {
+            known: target.is_some(),
+            allowed: self.settings.allows(source, &key.node),
+            full: target.is_some_and(|node| {
+                let holds = node.holds.entries();
+                holds.len() >= HOLDS_PER_TARGET_MAX && !holds.contains_key(&hold)
+            }),
+            sight: target.map_or(Sight::Out, |node| node.sight()),
+            report: target.and_then(|node| node.hold_states.entries().get(&hold)),
+        };
+        let Some(policy) = self.settings.policy(source) else {
+            return;
+        };
+        let before = self
+            .nodes
+            .get(source)
+            .and_then(|node| node.records.get(&key));
+        let (state, decided_here) = assess(&key, claim, before, &sight);
+        let changed = before.is_none_or(|b| b.state != state || b.token != claim.token);
+        let same_attempt = before.is_some_and(|record| record.token == claim.token);
+
+        let held = !(state.is_final() && decided_here);
+        if let Some(target) = self.nodes.get_mut(&key.node) {
+            if held {
+                target.holds.put(hold.clone(), hold_for(claim, &policy));
+            } else {
+                target.holds.drop(&hold);
+            }
+            target.claimed_by.insert(hold);
+            self.unsettled.tellers.insert(key.node.clone());
+        }
+
+        let loss = Timer::Loss(source.clone(), key.clone());
+        match (&state, policy.on_loss) {
+            (ClaimState::Lost(_), OnLoss::Stop) => {
+                if !same_attempt {
+                    self.timers.cancel(loss.clone());
+                }
+                self.timers.set_once(loss, now.plus(policy.loss_grace));
+            }
+            (
+                ClaimState::Lost(_)
+                | ClaimState::Waiting(_)
+                | ClaimState::Starting
+                | ClaimState::Up
+                | ClaimState::Restarted
+                | ClaimState::Down(_)
+                | ClaimState::Refused(_),
+                OnLoss::Stop | OnLoss::Keep,
+            ) => self.timers.cancel(loss),
+        }
+
+        if let Some(node) = self.nodes.get_mut(source) {
+            let token = claim.token;
+            let told = TokenState {
+                token,
+                state: state.clone(),
+            };
+            node.claim_states.put(key.clone(), told);
+            let record = Record {
+                token,
+                state,
+                decided_here,
+            };
+            node.records.insert(key.clone(), record);
+            self.unsettled.tellers.insert(source.clone());
+        }
+        if changed {
+            self.log_claim(source, &key);
+        }
+    }
+
+    /// A claim that there is not (any more). If the claims of its source are unknown, what the
+    /// target reports stands for it.
+    fn settle_unknown(&mut self, source: &NodeName, key: &ClaimKey) {
+        let hold = hold_key(source, key);
+        self.timers.cancel(Timer::Loss(source.clone(), key.clone()));
+        let report = self
+            .nodes
+            .get(&key.node)
+            .and_then(|node| node.hold_states.entries().get(&hold))
+            .map(hold_adopted);
+        let mut adopted = false;
+        if let Some(node) = self.nodes.get_mut(source) {
+            node.records.remove(key);
+            node.claim_states.drop(key);
+            adopted = report.is_some() && node.adopted.contains(key);
+            if !adopted {
+                node.adopted.remove(key);
+            }
+            self.unsettled.tellers.insert(source.clone());
+        }
+        if let Some(target) = self.nodes.get_mut(&key.node) {
+            target.claimed_by.remove(&hold);
+            match report {
+                Some(told_back) if adopted => target.holds.put(hold, told_back),
+                Some(_) | None => {
+                    target.holds.drop(&hold);
+                }
+            }
+            self.unsettled.tellers.insert(key.node.clone());
+        }
+    }
+
+    /// Tells a node what has changed in the two sets that it is told, as far as it has taken in
+    /// what it was told before.
+    fn tell(&mut self, name: &NodeName) {
+        let Some(node) = self.nodes.get_mut(name) else {
+            return;
+        };
+        let Some(peer) = node.peer().map(|peer| peer.id) else {
+            return;
+        };
+        let holds = node.holds.poll().map(ToAgent::Holds);
+        let states = node.claim_states.poll().map(ToAgent::ClaimStates);
+        for message in [holds, states].into_iter().flatten() {
+            self.put(Output::Send { peer, message });
+        }
+    }
+
+    fn log_claim(&mut self, source: &NodeName, key: &ClaimKey) {
+        let record = self
+            .nodes
+            .get(source)
+            .and_then(|node| node.records.get(key));
+        if let Some(record) = record {
+            let event = Event::Claim {
+                source: source.clone(),
+                claim: key.clone(),
+                state: record.state.as_str(),
+                reason: record.state.reason().cloned(),
+            };
+            self.put(Output::Log(event));
+        }
+    }
+}

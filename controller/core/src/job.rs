@@ -1,0 +1,374 @@
+use std::collections::BTreeMap;
+
+use proto::{
+    message::ToAgent,
+    model::{Cause, JobId, JobKind, JobMode, JobResult, JobState, Reason},
+    name::{NodeName, UnitName},
+    time::Moment,
+};
+
+use crate::{
+    Fleet,
+    input::{AgentError, ClientId, RequestId},
+    limits::{JOBS_PER_CLIENT_MAX, JOBS_PER_NODE_MAX},
+    output::{Answer, Event, Output, RequestError},
+    timer::Timer,
+};
+
+/// A job: something that is done with a unit of a node.
+///
+/// ```text
+/// asked ──▶ queued ──▶ canceling
+///   │          └──────────┴──▶ removed, with a result
+///   └──▶ never was: the agent's error, its silence or its end is the answer to the call
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its number.
+    pub id: JobId,
+    /// The node.
+    pub node: NodeName,
+    /// The unit.
+    pub unit: UnitName,
+    /// What is done.
+    pub kind: JobKind,
+    /// How far it is.
+    pub state: JobState,
+    pub(crate) client: ClientId,
+    pub(crate) phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The agent has not said yet whether systemd has queued it; nobody else knows of it.
+    Asked(RequestId),
+    /// It is announced.
+    Queued,
+    /// The agent was told to take it back.
+    Canceling,
+}
+
+/// The jobs that are open.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    next: JobId,
+    open: BTreeMap<JobId, Job>,
+    by_client: BTreeMap<ClientId, usize>,
+}
+
+impl Jobs {
+    pub(crate) fn new(first: JobId) -> Self {
+        Self {
+            next: first,
+            open: BTreeMap::new(),
+            by_client: BTreeMap::new(),
+        }
+    }
+
+    /// A number that no open job has. 0 is no job, as in the lists of systemd.
+    fn allot(&mut self) -> JobId {
+        // The bounds on jobs leave nearly all numbers free, so this ends after a few steps.
+        while self.next.0 == 0 || self.open.contains_key(&self.next) {
+            self.next = JobId(self.next.0.wrapping_add(1));
+        }
+        let id = self.next;
+        self.next = JobId(id.0.wrapping_add(1));
+        id
+    }
+
+    fn insert(&mut self, job: Job) {
+        *self.by_client.entry(job.client).or_default() += 1;
+        self.open.insert(job.id, job);
+    }
+
+    fn remove(&mut self, id: JobId) -> Option<Job> {
+        let job = self.open.remove(&id)?;
+        if let Some(count) = self.by_client.get_mut(&job.client) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.by_client.remove(&job.client);
+            }
+        }
+        Some(job)
+    }
+
+    pub(crate) fn of_client(&self, client: ClientId) -> usize {
+        self.by_client.get(&client).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn get(&self, id: JobId) -> Option<&Job> {
+        self.open.get(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Job> {
+        self.open.values()
+    }
+
+    pub(crate) fn by_client(&self) -> &BTreeMap<ClientId, usize> {
+        &self.by_client
+    }
+}
+
+/// What a client asks for: a job on a node.
+pub(crate) struct Order {
+    pub(crate) node: NodeName,
+    pub(crate) kind: JobKind,
+    pub(crate) unit: UnitName,
+    pub(crate) mode: JobMode,
+}
+
+impl Fleet {
+    /// Asks an agent for a job. The call is answered when the agent has said something about it.
+    pub(crate) fn start_job(
+        &mut self,
+        now: Moment,
+        request: RequestId,
+        client: ClientId,
+        order: Order,
+    ) -> Result<(), RequestError> {
+        let Order {
+            node: name,
+            kind,
+            unit,
+            mode,
+        } = order;
+        let (node, peer) = crate::call::online(&mut self.nodes, &name)?;
+        if node.jobs.len() >= JOBS_PER_NODE_MAX {
+            return Err(RequestError::Limit {
+                what: "jobs",
+                whose: format!("node {name}"),
+                max: JOBS_PER_NODE_MAX,
+            });
+        }
+        if self.jobs.of_client(client) >= JOBS_PER_CLIENT_MAX {
+            return Err(RequestError::Limit {
+                what: "jobs",
+                whose: "this client".to_owned(),
+                max: JOBS_PER_CLIENT_MAX,
+            });
+        }
+        let id = self.jobs.allot();
+        node.jobs.insert(id);
+        self.jobs.insert(Job {
+            id,
+            node: name,
+            unit: unit.clone(),
+            kind,
+            state: JobState::Waiting,
+            client,
+            phase: Phase::Asked(request),
+        });
+        self.timers
+            .set(Timer::Queued(id), now.plus(self.settings.call_timeout));
+        self.put(Output::Send {
+            peer,
+            message: ToAgent::Job {
+                job: id,
+                kind,
+                unit,
+                mode,
+            },
+        });
+        Ok(())
+    }
+
+    /// The agent has answered the call that asked for the job.
+    pub(crate) fn job_answered(
+        &mut self,
+        now: Moment,
+        node: &NodeName,
+        id: JobId,
+        result: Result<(), AgentError>,
+    ) {
+        match (self.job_of(node, id).map(|job| job.phase), result) {
+            (Some(Phase::Asked(_)), Ok(())) => self.job_queued(now, id),
+            (Some(Phase::Asked(_)), Err(error)) => {
+                self.job_never_was(id, RequestError::Agent(error));
+            }
+            (Some(Phase::Queued | Phase::Canceling), _) | (None, _) => {}
+        }
+    }
+
+    /// The agent says how far a job is.
+    pub(crate) fn job_state(&mut self, now: Moment, node: &NodeName, id: JobId, state: JobState) {
+        let Some(job) = self.job_of(node, id) else {
+            return self.job_unknown(node, id);
+        };
+        let before = std::mem::replace(&mut job.state, state);
+        self.job_queued(now, id);
+        if before != state {
+            self.put(Output::JobState { job: id, state });
+        }
+    }
+
+    /// The agent says that a job has ended.
+    pub(crate) fn job_done(
+        &mut self,
+        now: Moment,
+        node: &NodeName,
+        id: JobId,
+        result: JobResult,
+        reason: Option<Reason>,
+    ) {
+        if self.job_of(node, id).is_none() {
+            return self.job_unknown(node, id);
+        }
+        self.job_queued(now, id);
+        self.remove_job(id, result, reason);
+    }
+
+    /// Has an agent take a job back. Saying it twice is no error and tells the agent once.
+    pub(crate) fn cancel_job(&mut self, id: JobId) -> Result<Answer, RequestError> {
+        let job = match self.jobs.open.get_mut(&id) {
+            Some(job) => match job.phase {
+                Phase::Queued => job,
+                Phase::Canceling => return Ok(Answer::Canceling),
+                Phase::Asked(_) => return Err(RequestError::UnknownJob(id)),
+            },
+            None => return Err(RequestError::UnknownJob(id)),
+        };
+        job.phase = Phase::Canceling;
+        let peer = self.nodes.get(&job.node).and_then(|node| node.peer());
+        if let Some(peer) = peer.map(|peer| peer.id) {
+            self.put(Output::Send {
+                peer,
+                message: ToAgent::CancelJob(id),
+            });
+        }
+        Ok(Answer::Canceling)
+    }
+
+    /// The agent did not say in time that a job is queued.
+    pub(crate) fn job_not_queued(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(id) else {
+            return;
+        };
+        let error = RequestError::Timeout {
+            node: job.node.clone(),
+            after: self.settings.call_timeout,
+        };
+        self.tell_cancel(id);
+        self.job_never_was(id, error);
+    }
+
+    /// A job took longer than it may.
+    pub(crate) fn job_timed_out(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(id) else {
+            return;
+        };
+        let node = job.node.clone();
+        let limit = self.settings.job_timeout.unwrap_or_default();
+        let reason = Reason::new(
+            Cause::Timeout,
+            format!(
+                "the job took longer than job_timeout, {:.0} s, allows",
+                limit.as_secs_f64()
+            ),
+        );
+        self.tell_cancel(id);
+        self.put(Output::Log(Event::JobTimedOut { job: id, node }));
+        self.remove_job(id, JobResult::Timeout, Some(reason));
+    }
+
+    /// The node of these jobs went away: nobody will say how they end.
+    pub(crate) fn lose_jobs(
+        &mut self,
+        node: &NodeName,
+        jobs: std::collections::BTreeSet<JobId>,
+        why: &str,
+    ) {
+        for id in jobs {
+            match self.jobs.get(id).map(|job| job.phase) {
+                Some(Phase::Asked(_)) => {
+                    self.job_never_was(id, RequestError::NodeGone(node.clone()));
+                }
+                Some(Phase::Queued | Phase::Canceling) => {
+                    let reason = Reason::new(
+                        Cause::NodeLost,
+                        format!("node {node} was lost while the job was open: {why}"),
+                    );
+                    self.remove_job(id, JobResult::Failed, Some(reason));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Announces a job, if it is not announced yet, and answers the call that made it.
+    fn job_queued(&mut self, now: Moment, id: JobId) {
+        let Some(job) = self.jobs.open.get_mut(&id) else {
+            return;
+        };
+        let Phase::Asked(request) = job.phase else {
+            return;
+        };
+        job.phase = Phase::Queued;
+        self.timers.cancel(Timer::Queued(id));
+        if let Some(limit) = self.settings.job_timeout {
+            self.timers.set(Timer::Job(id), now.plus(limit));
+        }
+        self.put(Output::JobNew(id));
+        self.put(Output::Answer {
+            id: request,
+            result: Ok(Answer::Job(id)),
+        });
+    }
+
+    /// Forgets a job that was not announced, and answers the call that asked for it.
+    fn job_never_was(&mut self, id: JobId, error: RequestError) {
+        if let Some(job) = self.forget_job(id)
+            && let Phase::Asked(request) = job.phase
+        {
+            self.put(Output::Answer {
+                id: request,
+                result: Err(error),
+            });
+        }
+    }
+
+    fn remove_job(&mut self, id: JobId, result: JobResult, reason: Option<Reason>) {
+        if let Some(job) = self.forget_job(id) {
+            self.put(Output::JobRemoved {
+                job,
+                result,
+                reason,
+            });
+        }
+    }
+
+    fn forget_job(&mut self, id: JobId) -> Option<Job> {
+        let job = self.jobs.remove(id)?;
+        if let Some(node) = self.nodes.get_mut(&job.node) {
+            node.jobs.remove(&id);
+        }
+        match job.phase {
+            Phase::Asked(_) => self.timers.cancel(Timer::Queued(id)),
+            Phase::Queued | Phase::Canceling => self.timers.cancel(Timer::Job(id)),
+        }
+        Some(job)
+    }
+
+    fn tell_cancel(&mut self, id: JobId) {
+        let peer = self
+            .jobs
+            .get(id)
+            .and_then(|job| self.nodes.get(&job.node)?.peer());
+        if let Some(peer) = peer.map(|peer| peer.id) {
+            self.put(Output::Send {
+                peer,
+                message: ToAgent::CancelJob(id),
+            });
+        }
+    }
+
+    fn job_of(&mut self, node: &NodeName, id: JobId) -> Option<&mut Job> {
+        self.jobs.open.get_mut(&id).filter(|job| job.node == *node)
+    }
+
+    fn job_unknown(&mut self, node: &NodeName, id: JobId) {
+        self.put(Output::Log(Event::JobUnknown {
+            job: id,
+            node: node.clone(),
+        }));
+    }
+}

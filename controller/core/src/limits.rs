@@ -1,0 +1,22 @@
+//! Every bound of the core, with the reason for its number.
+
+/// Jobs that may be open on one node at once. systemd works on as many as there are; a node that
+/// has this many open is not keeping up, and a caller should hear of it.
+pub const JOBS_PER_NODE_MAX: usize = 4096;
+
+/// Jobs that one client of the public API may have open at once, over all nodes: four nodes full,
+/// so that a script in a loop cannot take the whole fleet from everybody else.
+pub const JOBS_PER_CLIENT_MAX: usize = 16_384;
+
+/// Calls that may wait for the answer of one node at once. Each has its body in memory, and a node
+/// answers them one after the other.
+pub const CALLS_PER_NODE_MAX: usize = 512;
+
+/// Claims of one node. A whole set of them, with every name and reason as long as it may be, has
+/// to fit into one message of 16 MiB; with 255 bytes for the unit, 64 for the node and 512 for the
+/// reason an entry has less than 1 KiB.
+pub const CLAIMS_PER_SOURCE_MAX: usize = 8192;
+
+/// Holds on one node, from all sources together; as for [`CLAIMS_PER_SOURCE_MAX`], a whole set has
+/// to fit into one message. A claim beyond it is refused.
+pub const HOLDS_PER_TARGET_MAX: usize = 16_384;

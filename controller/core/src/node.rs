@@ -1,0 +1,115 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::{
+    message::{Claim, ClaimKey, Hello, Hold, HoldKey, TokenState},
+    model::{JobId, NodeStatus},
+    sync::{Listener, Teller},
+    time::Moment,
+};
+
+use crate::{
+    claim::Record,
+    input::{Origin, PeerId, RequestId},
+};
+
+/// What is known of one node.
+///
+/// As a *source*, it tells its claims. They are known from the first whole set on, stay through
+/// the grace after a disconnect, and are unknown again after it. While they are unknown, what the
+/// targets reported to hold for it (`adopted`) stands for them, with the same grace.
+///
+/// As a *target*, it is in sight from its first whole set of hold states on each connection. Only
+/// then is it told its holds: a set that was made before would lack what is adopted from it.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    pub(crate) link: Link,
+    /// When its agent was last heard on any connection.
+    pub(crate) last_heard: Option<Moment>,
+
+    /// Whether `claims` is what it needs, and not merely empty.
+    pub(crate) claims_known: bool,
+    pub(crate) claims: Listener<ClaimKey, Claim>,
+    /// How each of `claims` stands; settled, it has the same keys.
+    pub(crate) records: BTreeMap<ClaimKey, Record>,
+    pub(crate) claim_states: Teller<ClaimKey, TokenState>,
+    /// What targets reported to hold for it while its claims were unknown.
+    pub(crate) adopted: BTreeSet<ClaimKey>,
+
+    pub(crate) hold_states: Listener<HoldKey, TokenState>,
+    pub(crate) holds: Teller<HoldKey, Hold>,
+    /// The claims on it, by unit and source: those of `records` of all sources.
+    pub(crate) claimed_by: BTreeSet<HoldKey>,
+
+    /// Jobs that are open on it.
+    pub(crate) jobs: BTreeSet<JobId>,
+    /// Calls that wait for its answer.
+    pub(crate) calls: BTreeSet<RequestId>,
+}
+
+/// Whether an agent of the node is connected.
+#[derive(Debug, Default)]
+pub(crate) enum Link {
+    #[default]
+    Down,
+    Up(Box<Peer>),
+}
+
+/// The agent of a node that is online.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: PeerId,
+    pub(crate) hello: Hello,
+    pub(crate) origin: Origin,
+    pub(crate) since: Moment,
+}
+
+impl Peer {
+    /// Whether it only speaks BlueChi's protocol, which has no sets.
+    pub(crate) fn is_legacy(&self) -> bool {
+        self.hello.protocol == 0
+    }
+
+    /// Whether this is the same run of the same agent.
+    pub(crate) fn is_same(&self, hello: &Hello) -> bool {
+        !self.is_legacy()
+            && hello.protocol != 0
+            && self.hello.boot_id == hello.boot_id
+            && self.hello.incarnation == hello.incarnation
+    }
+}
+
+impl Node {
+    pub(crate) fn peer(&self) -> Option<&Peer> {
+        match &self.link {
+            Link::Down => None,
+            Link::Up(peer) => Some(peer),
+        }
+    }
+
+    pub(crate) fn status(&self) -> NodeStatus {
+        match &self.link {
+            Link::Down => NodeStatus::Offline,
+            Link::Up(_) => NodeStatus::Online,
+        }
+    }
+
+    /// What can be said of it as a target.
+    pub(crate) fn sight(&self) -> Sight {
+        match &self.link {
+            Link::Up(peer) if peer.is_legacy() => Sight::Legacy,
+            Link::Up(_) if self.hold_states.has_heard() => Sight::Clear,
+            Link::Up(_) | Link::Down => Sight::Out,
+        }
+    }
+}
+
+/// What can be said of a node as a target of claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// It is offline, or has not yet said what it holds.
+    Out,
+    /// Its agent is online and has said what it holds.
+    Clear,
+    /// Its agent is online and knows no claims.
+    Legacy,
+}

@@ -1,0 +1,308 @@
+use std::time::Duration;
+
+use proto::{
+    message::{ClaimKey, ToAgent},
+    model::{JobId, JobResult, JobState, NodeStatus, Reason},
+    name::NodeName,
+    sync::SyncError,
+};
+use thiserror::Error;
+
+use crate::{
+    input::{AgentError, PeerId, RequestId},
+    job::Job,
+};
+
+/// What the shell is asked to do, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Tell an agent something.
+    Send {
+        /// Its connection.
+        peer: PeerId,
+        /// What.
+        message: ToAgent,
+    },
+    /// Close a connection, after what was sent on it before. The core has forgotten it already.
+    Disconnect {
+        /// The connection.
+        peer: PeerId,
+        /// Why.
+        why: Disconnect,
+    },
+    /// Answer a client.
+    Answer {
+        /// The call.
+        id: RequestId,
+        /// With what.
+        result: Result<Answer, RequestError>,
+    },
+    /// Hand a client's call on to an agent, and give [`crate::Input::Forwarded`] when it has
+    /// answered. Where the client was answered before, by a timeout or a node that went away, the
+    /// answer is dropped.
+    Forward {
+        /// The call.
+        id: RequestId,
+        /// The agent.
+        peer: PeerId,
+    },
+    /// There is a node that was not there before: the settings have changed.
+    NodeAdded(NodeName),
+    /// A node is not there any more: the settings have changed.
+    NodeRemoved(NodeName),
+    /// A node is online or offline now.
+    NodeStatus {
+        /// The node.
+        node: NodeName,
+        /// What it is now.
+        status: NodeStatus,
+    },
+    /// The fleet as a whole stands otherwise now.
+    FleetStatus(FleetStatus),
+    /// There is a new job. Precedes the answer to the call that made it.
+    JobNew(JobId),
+    /// A job is at work, or not.
+    JobState {
+        /// The job.
+        job: JobId,
+        /// How far it is.
+        state: JobState,
+    },
+    /// A job has ended. Follows the answer to the call that made it.
+    JobRemoved {
+        /// What it was.
+        job: Job,
+        /// How it ended.
+        result: JobResult,
+        /// Why, where there is more to say than the result.
+        reason: Option<Reason>,
+    },
+    /// Something worth a line in the log.
+    Log(Event),
+}
+
+/// Why the core has a connection closed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Disconnect {
+    /// It may not register; it was told why.
+    #[error("its registration was rejected")]
+    Rejected,
+    /// It said goodbye.
+    #[error("it stopped on purpose")]
+    Goodbye,
+    /// Nothing came from it for this long.
+    #[error("nothing was heard from it for {:.1} s", .0.as_secs_f64())]
+    Silent(Duration),
+    /// The same agent is back on a new connection.
+    #[error("the same agent has connected again")]
+    Replaced,
+    /// It broke the protocol.
+    #[error("it broke the protocol: {0}")]
+    Breach(Breach),
+    /// The settings do not name its node any more.
+    #[error("its node was removed from the configuration")]
+    Removed,
+}
+
+/// How an agent broke the protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Breach {
+    /// A message about a set that cannot follow the one before.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// It acknowledged a set that is its own.
+    #[error("it acknowledged a set that is its own")]
+    OwnSet,
+    /// It said hello a second time.
+    #[error("it said hello twice")]
+    SecondHello,
+    /// An agent of BlueChi's protocol spoke of sets.
+    #[error("it registered without sets and spoke of one")]
+    NoSets,
+}
+
+/// The answer to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The job is queued.
+    Job(JobId),
+    /// The agent was told to take the job back; the end of the job says whether it could.
+    Canceling,
+    /// The agent has answered: hand its answer on.
+    Forwarded,
+}
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// There is no such node.
+    #[error("node {0} is unknown; the controller's configuration does not name it")]
+    UnknownNode(NodeName),
+    /// The node is not connected.
+    #[error("node {0} is offline")]
+    Offline(NodeName),
+    /// There is no such job (any more).
+    #[error("there is no job {0}; it may have ended")]
+    UnknownJob(JobId),
+    /// A bound was reached.
+    #[error("{what} of {whose} are open; at most {max} may be")]
+    Limit {
+        /// What there is too much of, with how many.
+        what: &'static str,
+        /// Whose bound it is.
+        whose: String,
+        /// The bound.
+        max: usize,
+    },
+    /// The node did not answer in time.
+    #[error("node {node} did not answer within {:.0} s", .after.as_secs_f64())]
+    Timeout {
+        /// The node.
+        node: NodeName,
+        /// The time it had.
+        after: Duration,
+    },
+    /// The node went away before it answered.
+    #[error("node {0} went away before it answered")]
+    NodeGone(NodeName),
+    /// The agent answered with an error.
+    #[error("{}", .0.text)]
+    Agent(AgentError),
+}
+
+/// How the fleet as a whole stands, in the words of the property `Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FleetStatus {
+    /// Every node is online.
+    Up,
+    /// Some are.
+    Degraded,
+    /// None is.
+    Down,
+}
+
+impl FleetStatus {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// A condition, of interest to somebody who looks for a fault.
+    Debug,
+    /// A change that an operator cares about.
+    Info,
+    /// An operator should look.
+    Warn,
+}
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A node is online.
+    NodeOnline {
+        /// The node.
+        node: NodeName,
+        /// Where its agent is.
+        address: String,
+        /// The version of its agent.
+        version: String,
+        /// What it speaks.
+        protocol: u32,
+    },
+    /// A node is offline.
+    NodeOffline {
+        /// The node.
+        node: NodeName,
+        /// Why.
+        why: String,
+        /// Jobs that were open on it; they have failed.
+        jobs: usize,
+        /// Claims that are known of it; they stay for the grace.
+        claims: usize,
+        /// Claims of other nodes on it.
+        claimed: usize,
+    },
+    /// An agent may not register.
+    Rejected {
+        /// The name it said.
+        node: NodeName,
+        /// Where it is.
+        address: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// The claims of a node that did not come back in time are given up.
+    ClaimsExpired {
+        /// The node.
+        node: NodeName,
+        /// How many.
+        claims: usize,
+    },
+    /// After a start of the controller a target holds units for a node that has not been heard yet.
+    HoldsAdopted {
+        /// The target.
+        node: NodeName,
+        /// The node that is waited for.
+        source: NodeName,
+    },
+    /// A claim stands otherwise.
+    Claim {
+        /// The node that needs the unit.
+        source: NodeName,
+        /// What it needs.
+        claim: ClaimKey,
+        /// The word for how it stands now.
+        state: &'static str,
+        /// Why.
+        reason: Option<Reason>,
+    },
+    /// A job took longer than it may.
+    JobTimedOut {
+        /// The job.
+        job: JobId,
+        /// Its node.
+        node: NodeName,
+    },
+    /// An agent spoke of a job that is not (any more) one of its node.
+    JobUnknown {
+        /// The job.
+        job: JobId,
+        /// The node of the agent.
+        node: NodeName,
+    },
+    /// The controller itself did not run for a while; silence in that time is not held against
+    /// anybody.
+    Stalled {
+        /// How long.
+        time: Duration,
+    },
+}
+
+impl Event {
+    /// How much it matters.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::NodeOnline { .. } | Self::NodeOffline { .. } | Self::HoldsAdopted { .. } => {
+                Level::Info
+            }
+            Self::Rejected { .. }
+            | Self::ClaimsExpired { .. }
+            | Self::JobTimedOut { .. }
+            | Self::Stalled { .. } => Level::Warn,
+            Self::Claim { state, .. } => match *state {
+                "refused" => Level::Warn,
+                "down" | "lost" => Level::Info,
+                _ => Level::Debug,
+            },
+            Self::JobUnknown { .. } => Level::Debug,
+        }
+    }
+}

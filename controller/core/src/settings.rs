@@ -1,0 +1,115 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use proto::name::NodeName;
+
+/// What the core is told to do: plain values that somebody else has read and proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The nodes of the fleet; no other may register.
+    pub nodes: BTreeMap<NodeName, NodeSettings>,
+    /// How it is found out that a peer does not answer.
+    pub heartbeat: Heartbeat,
+    /// How long a node may take to answer a call of a client, or to say that it has a job queued.
+    pub call_timeout: Duration,
+    /// How long a job may take; `None` leaves it to systemd, whose own limits govern.
+    pub job_timeout: Option<Duration>,
+    /// The version of the program, for the welcome.
+    pub version: String,
+}
+
+impl Settings {
+    /// What holds for the claims of this node. The one place where a policy is looked up.
+    pub fn policy(&self, source: &NodeName) -> Option<ClaimPolicy> {
+        self.nodes.get(source).map(|node| node.claims)
+    }
+
+    /// Whether the units of `source` may depend on units of `target`.
+    pub fn allows(&self, source: &NodeName, target: &NodeName) -> bool {
+        self.nodes
+            .get(source)
+            .is_some_and(|node| match &node.depends_on {
+                DependsOn::Any => true,
+                DependsOn::These(nodes) => nodes.contains(target),
+            })
+    }
+}
+
+/// What is set for one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeSettings {
+    /// The nodes whose units its units may depend on.
+    pub depends_on: DependsOn,
+    /// Words by which people group nodes; they mean nothing here.
+    pub labels: Vec<String>,
+    /// What holds for its claims.
+    pub claims: ClaimPolicy,
+}
+
+/// The nodes whose units a node may depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DependsOn {
+    /// All of them.
+    Any,
+    /// These; none, if it is empty.
+    These(BTreeSet<NodeName>),
+}
+
+impl Default for DependsOn {
+    fn default() -> Self {
+        Self::These(BTreeSet::new())
+    }
+}
+
+/// How it is found out that a peer does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// How often both sides say that they are alive.
+    pub interval: Duration,
+    /// A peer that was silent for this long is disconnected.
+    pub threshold: Duration,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(2),
+            threshold: Duration::from_secs(6),
+        }
+    }
+}
+
+/// What holds for the claims of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimPolicy {
+    /// How long the claims of the node outlive its connection.
+    pub source_grace: Duration,
+    /// How long a target may be out of sight before a claim on it is given up.
+    pub loss_grace: Duration,
+    /// Whether it is given up at all.
+    pub on_loss: OnLoss,
+    /// How long a claim may take to be up; the agent keeps this time.
+    pub start_timeout: Duration,
+}
+
+impl Default for ClaimPolicy {
+    fn default() -> Self {
+        Self {
+            source_grace: Duration::from_secs(15),
+            loss_grace: Duration::from_secs(10),
+            on_loss: OnLoss::Stop,
+            start_timeout: Duration::from_secs(90),
+        }
+    }
+}
+
+/// What becomes of a claim whose target is out of sight for longer than the grace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLoss {
+    /// It is given up: what needs the unit is stopped.
+    Stop,
+    /// It stays, and the unit is started again when its node is back.
+    Keep,
+}

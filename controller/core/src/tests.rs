@@ -1,0 +1,6 @@
+//! Scenarios, step by step, with the exact outputs as lines of text.
+
+mod claims;
+mod jobs;
+mod nodes;
+mod world;

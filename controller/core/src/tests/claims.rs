@@ -1,0 +1,414 @@
+use std::time::Duration;
+
+use proto::{
+    message::ToController,
+    model::{Cause, ClaimState},
+};
+use test_case::test_case;
+
+use super::world::{World, down, name, policy_of, settings};
+use crate::{ClaimPolicy, DependsOn, Disconnect, Input, OnLoss, limits::HOLDS_PER_TARGET_MAX};
+
+const T: &str = "t.service";
+
+/// `a` (peer 1) has `t.service` of `b` (peer 2) up.
+fn up() -> World {
+    let mut world = World::online("a b");
+    world.claims(world.peer("a"), false, &[("b", T, 1, false)]);
+    world.hold_states(world.peer("b"), false, &[(T, "a", 1, ClaimState::Up)]);
+    world.claims(world.peer("a"), false, &[("b", T, 1, true)]);
+    world.take();
+    world
+}
+
+#[test]
+fn a_claim_becomes_a_hold_and_its_state_comes_back() {
+    let mut world = World::online("a b");
+    world.claims(world.peer("a"), false, &[("b", T, 1, false)]);
+    assert_eq!(
+        world.take(),
+        [
+            "1 < states +b/t.service 1 starting",
+            "2 < holds +t.service for a 1 start"
+        ]
+    );
+    world.hold_states(world.peer("b"), false, &[(T, "a", 1, ClaimState::Starting)]);
+    assert!(world.take().is_empty(), "told already");
+    world.hold_states(world.peer("b"), false, &[(T, "a", 1, ClaimState::Up)]);
+    assert_eq!(world.take(), ["1 < states +b/t.service 1 up"]);
+    world.claims(world.peer("a"), false, &[("b", T, 1, true)]);
+    assert_eq!(world.take(), ["2 < holds +t.service for a 1 keep"]);
+    world.claims(world.peer("a"), false, &[("b", T, 0, false)]);
+    assert_eq!(world.take(), ["1 < states -1", "2 < holds -1"]);
+}
+
+#[test_case("x", "a/t.service 1 refused(node-unknown)"; "unknown node")]
+#[test_case("offline", "a/t.service 1 waiting(node-offline)"; "offline and not up")]
+#[test_case("offline up", "a/t.service 1 lost(node-lost)"; "offline and up")]
+#[test_case("denied", "a/t.service 1 refused(not-allowed)"; "not allowed")]
+#[test_case("legacy", "a/t.service 1 refused(manager)"; "an agent without claims")]
+#[test_case("online", "a/t.service 1 starting"; "not spoken of yet")]
+#[test_case("online up", "a/t.service 1 up"; "up and not spoken of yet")]
+#[test_case("reported", "a/t.service 1 down(unit-failed)"; "what the target reports")]
+#[test_case("stale", "a/t.service 1 starting"; "a report about another token")]
+fn a_claim_stands_by_the_table(situation: &str, expected: &str) {
+    // The claim is on node `a`, of node `k`, so that `b` can stand for one that may not.
+    let mut world = World::new("a b k");
+    let report = match situation {
+        "reported" => 1,
+        _ => 2,
+    };
+    match situation {
+        "legacy" => {
+            world.hello("a", 1, 0);
+        }
+        "online" | "online up" | "denied" => {
+            world.join("a");
+        }
+        "reported" | "stale" => {
+            let peer = world.hello("a", 1, 1);
+            world.hold_states(peer, true, &[(T, "k", report, down(Cause::UnitFailed))]);
+        }
+        _ => {}
+    }
+    let source = if situation == "denied" { "b" } else { "k" };
+    let target = if situation == "x" { "x" } else { "a" };
+    let peer = world.join(source);
+    world.take();
+    world.claims(peer, false, &[(target, T, 1, situation.ends_with("up"))]);
+    let expected = expected.replacen('a', target, 1);
+    let line = format!("{} < states +{expected}", peer.0);
+    assert!(world.take().contains(&line), "{line}");
+}
+
+#[test]
+fn the_last_source_releases_the_unit() {
+    let mut world = World::online("a b k");
+    world.claims(world.peer("a"), false, &[("b", T, 1, false)]);
+    world.claims(world.peer("k"), false, &[("b", T, 2, false)]);
+    world.take();
+    world.claims(world.peer("a"), false, &[("b", T, 0, false)]);
+    assert_eq!(world.take(), ["1 < states -1", "2 < holds -1"]);
+    assert_eq!(world.fleet.claims().count(), 1);
+}
+
+#[test]
+fn a_claim_that_goes_and_comes_in_one_message_is_never_released() {
+    let mut world = up();
+    world.claims(
+        world.peer("a"),
+        false,
+        &[("b", T, 0, false), ("b", T, 2, false)],
+    );
+    assert_eq!(
+        world.take(),
+        [
+            "1 < states +b/t.service 2 starting",
+            "2 < holds +t.service for a 2 start"
+        ]
+    );
+}
+
+#[test]
+fn a_final_state_is_left_only_by_another_token() {
+    let mut world = up();
+    world.hold_states(
+        world.peer("b"),
+        false,
+        &[(T, "a", 1, down(Cause::UnitStopped))],
+    );
+    assert_eq!(
+        world.take(),
+        ["1 < states +b/t.service 1 down(unit-stopped)"]
+    );
+    world.cut("b");
+    world.join("b");
+    let lines = world.take();
+    assert!(
+        !lines.iter().any(|line| line.contains("states")),
+        "{lines:?}"
+    );
+    world.claims(world.peer("a"), false, &[("b", T, 2, false)]);
+    assert_eq!(
+        world.take(),
+        [
+            "1 < states +b/t.service 2 starting",
+            "3 < holds +t.service for a 2 start"
+        ]
+    );
+}
+
+#[test]
+fn a_refused_claim_makes_no_hold_and_stays_refused() {
+    let mut world = World::online("a b");
+    world.claims(world.peer("b"), false, &[("a", T, 1, false)]);
+    assert_eq!(
+        world.take(),
+        ["2 < states +a/t.service 1 refused(not-allowed)"]
+    );
+    let mut changed = settings("a b");
+    changed.nodes.get_mut(&name("b")).expect("known").depends_on =
+        DependsOn::These([name("a")].into());
+    world.give(Input::Settings(changed));
+    assert!(world.take().is_empty(), "the attempt is over");
+    world.claims(world.peer("b"), false, &[("a", T, 2, false)]);
+    assert_eq!(
+        world.take(),
+        [
+            "1 < holds +t.service for b 2 start",
+            "2 < states +a/t.service 2 starting"
+        ]
+    );
+}
+
+#[test]
+fn a_claim_waits_for_an_offline_node_and_starts_when_it_comes() {
+    let mut world = World::new("a b");
+    let a = world.join("a");
+    world.claims(a, false, &[("b", T, 1, false)]);
+    world.take();
+    world.join("b");
+    let lines = world.take();
+    assert!(lines.contains(&"2 < holds = +t.service for a 1 start".to_owned()));
+    assert!(lines.contains(&"1 < states +b/t.service 1 starting".to_owned()));
+}
+
+#[test]
+fn claims_outlive_the_connection_of_their_source_for_the_grace() {
+    let mut world = up();
+    world.cut("a");
+    world.take();
+    world.pass(14_999);
+    assert!(world.take().is_empty(), "nothing is released");
+    world.pass(1);
+    assert_eq!(world.take(), ["warn ClaimsExpired", "2 < holds -1"]);
+}
+
+#[test]
+fn a_source_that_comes_back_in_time_changes_nothing() {
+    let mut world = up();
+    world.cut("a");
+    world.pass(10_000);
+    let a = world.hello("a", 2, 1);
+    world.pass(20_000);
+    world.hold_states(a, true, &[]);
+    world.claims(a, true, &[("b", T, 1, true)]);
+    let lines = world.take();
+    assert!(
+        !lines.iter().any(|line| line.contains("holds")),
+        "{lines:?}"
+    );
+    assert!(lines.contains(&"3 < states = +b/t.service 1 up".to_owned()));
+}
+
+#[test]
+fn a_lost_target_is_given_up_after_the_loss_grace() {
+    let mut world = up();
+    world.cut("b");
+    assert_eq!(
+        world.take(),
+        [
+            "b is offline",
+            "fleet is degraded",
+            "1 < states +b/t.service 1 lost(node-lost)"
+        ]
+    );
+    world.pass(9_999);
+    assert!(world.take().is_empty());
+    world.pass(1);
+    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
+    // It stays so when the target is back, which is told to hold nothing.
+    let b = world.hello("b", 1, 1);
+    world.hold_states(b, true, &[(T, "a", 1, ClaimState::Up)]);
+    assert_eq!(world.take(), ["3 < welcome", "b is online", "fleet is up"]);
+}
+
+#[test]
+fn a_target_that_is_back_in_time_was_never_lost() {
+    let mut world = up();
+    world.cut("b");
+    world.pass(9_000);
+    world.take();
+    let b = world.hello("b", 1, 1);
+    world.hold_states(b, true, &[(T, "a", 1, ClaimState::Up)]);
+    let lines = world.take();
+    assert!(lines.contains(&"1 < states +b/t.service 1 up".to_owned()));
+    assert!(lines.contains(&"3 < holds = +t.service for a 1 keep".to_owned()));
+    world.pass(60_000);
+    assert!(world.take().is_empty());
+}
+
+#[test]
+fn a_claim_that_is_kept_is_started_again() {
+    let mut world = World::online("k b");
+    world.claims(world.peer("k"), false, &[("b", T, 1, true)]);
+    world.cut("b");
+    world.take();
+    world.pass(600_000);
+    assert!(world.take().is_empty(), "it stays lost");
+    world.join("b");
+    let lines = world.take();
+    assert!(lines.contains(&"3 < holds = +t.service for k 1 start".to_owned()));
+    assert!(lines.contains(&"1 < states +b/t.service 1 up".to_owned()));
+}
+
+#[test]
+fn a_policy_that_changes_while_a_claim_is_lost_is_kept() {
+    let mut world = up();
+    world.cut("b");
+    let keep = ClaimPolicy {
+        on_loss: OnLoss::Keep,
+        ..ClaimPolicy::default()
+    };
+    policy_of(&mut world, "a", keep);
+    world.take();
+    world.pass(60_000);
+    assert!(world.take().is_empty(), "it is kept");
+    policy_of(&mut world, "a", ClaimPolicy::default());
+    world.pass(10_000);
+    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
+}
+
+#[test]
+fn a_controller_that_starts_holds_what_it_finds_until_the_source_is_heard() {
+    let mut world = World::new("a b");
+    let b = world.hello("b", 1, 1);
+    world.hold_states(
+        b,
+        true,
+        &[
+            (T, "a", 1, ClaimState::Up),
+            ("u.service", "a", 2, ClaimState::Up),
+        ],
+    );
+    let lines = world.take();
+    assert_eq!(
+        lines.last().map(String::as_str),
+        Some("1 < holds = +t.service for a 1 keep +u.service for a 2 keep")
+    );
+    world.pass(14_000);
+    let a = world.hello("a", 1, 1);
+    world.hold_states(a, true, &[]);
+    world.pass(60_000);
+    world.take();
+    world.claims(a, true, &[("b", T, 1, true)]);
+    assert_eq!(
+        world.take(),
+        ["2 < states = +b/t.service 1 up", "1 < holds -1"]
+    );
+}
+
+#[test]
+fn what_is_found_is_released_when_its_source_does_not_come() {
+    let mut world = World::new("a b");
+    let b = world.hello("b", 1, 1);
+    world.hold_states(
+        b,
+        true,
+        &[
+            (T, "a", 1, ClaimState::Up),
+            (T, "stranger", 1, ClaimState::Up),
+        ],
+    );
+    assert_eq!(
+        world.take().last().map(String::as_str),
+        Some("1 < holds = +t.service for a 1 keep")
+    );
+    world.pass(14_999);
+    assert!(world.take().is_empty());
+    world.pass(1);
+    assert_eq!(world.take(), ["warn ClaimsExpired", "1 < holds -1"]);
+}
+
+#[test]
+fn a_target_that_was_away_with_its_source_gives_it_the_grace_again() {
+    let mut world = up();
+    world.cut("a");
+    world.cut("b");
+    world.pass(60_000);
+    world.take();
+    let b = world.hello("b", 1, 1);
+    world.hold_states(b, true, &[(T, "a", 1, ClaimState::Up)]);
+    assert_eq!(
+        world.take().last().map(String::as_str),
+        Some("3 < holds = +t.service for a 1 keep")
+    );
+    let a = world.hello("a", 1, 1);
+    world.claims(a, true, &[("b", T, 1, true)]);
+    let lines = world.take();
+    assert!(
+        !lines.iter().any(|line| line.contains("holds")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn an_agent_without_claims_releases_what_was_held_for_its_node() {
+    let mut world = up();
+    world.cut("a");
+    world.take();
+    world.hello("a", 1, 0);
+    assert_eq!(
+        world.take(),
+        ["3 < welcome", "a is online", "fleet is up", "2 < holds -1"]
+    );
+}
+
+#[test]
+fn a_node_that_is_taken_out_releases_what_it_held_and_refuses_what_needs_it() {
+    let mut world = up();
+    world.claims(world.peer("a"), false, &[("a", T, 5, false)]);
+    world.take();
+    world.give(Input::Settings(settings("b")));
+    let lines = world.take();
+    assert!(lines.contains(&"2 < holds -1".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"removed a".to_owned()));
+
+    let mut world = up();
+    world.give(Input::Settings(settings("a")));
+    let lines = world.take();
+    assert!(lines.contains(&"1 < states +b/t.service 1 refused(node-unknown)".to_owned()));
+}
+
+#[test]
+fn a_message_that_cannot_follow_closes_the_connection() {
+    let mut world = up();
+    let a = world.peer("a");
+    let delta = proto::sync::Delta {
+        generation: proto::sync::Generation(77),
+        full: false,
+        put: vec![],
+        drop: vec![],
+    };
+    world.say(a, ToController::Claims(delta));
+    let lines = world.take();
+    assert!(
+        lines[0].starts_with("1 closed: it broke the protocol"),
+        "{lines:?}"
+    );
+    let text = Disconnect::Silent(Duration::from_secs(6)).to_string();
+    assert_eq!(text, "nothing was heard from it for 6.0 s");
+}
+
+#[test]
+fn a_full_target_refuses_more_holds() {
+    let mut settings = settings("a b k");
+    settings
+        .nodes
+        .get_mut(&name("b"))
+        .expect("known")
+        .depends_on = DependsOn::Any;
+    let mut world = World::with(settings);
+    let target = world.join("k");
+    let half = HOLDS_PER_TARGET_MAX / 2;
+    for source in ["a", "b"] {
+        let peer = world.join(source);
+        let units: Vec<String> = (0..half).map(|n| format!("u{n}.service")).collect();
+        let set: Vec<_> = units.iter().map(|u| ("k", u.as_str(), 1, false)).collect();
+        world.claims(peer, false, &set);
+    }
+    world.take();
+    assert_eq!(target, world.peer("k"));
+    world.claims(target, false, &[("k", T, 1, false)]);
+    assert_eq!(world.take(), ["1 < states +k/t.service 1 refused(limit)"]);
+}

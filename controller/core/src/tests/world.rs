@@ -1,0 +1,423 @@
+//! A fleet, agents that do as they are told, and outputs as lines.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    time::Duration,
+};
+
+use proto::{
+    message::{
+        Attempt, Claim, ClaimKey, Hello, Hold, HoldKey, Stream, ToAgent, ToController, TokenState,
+    },
+    model::{Cause, ClaimState, JobId, JobKind, JobMode, Reason, Token},
+    name::{NodeName, UnitName},
+    sync::{Delta, Generation},
+    time::Moment,
+};
+
+use crate::{
+    AgentError, Answer, ClaimPolicy, ClientId, DependsOn, Event, Fleet, Gone, Heartbeat, Input,
+    Level, NodeSettings, OnLoss, Origin, Output, PeerId, Request, RequestId, Settings, Transport,
+};
+
+pub(super) struct World {
+    pub(super) fleet: Fleet,
+    pub(super) now: Moment,
+    /// Agents that answer, with their nodes.
+    peers: BTreeMap<PeerId, String>,
+    next_peer: u64,
+    /// The generations of what each agent tells.
+    told: BTreeMap<(PeerId, bool), u64>,
+    lines: Vec<String>,
+}
+
+pub(super) fn name(text: &str) -> NodeName {
+    text.parse().expect("node name")
+}
+
+pub(super) fn unit(text: &str) -> UnitName {
+    text.parse().expect("unit name")
+}
+
+pub(super) fn token(n: u8) -> Token {
+    Token([n; 16])
+}
+
+/// `a` may depend on anything; `b` and `d` on nothing; `k` on anything and keeps what is lost.
+pub(super) fn settings(nodes: &str) -> Settings {
+    let node = |text: &str| {
+        let mut node = NodeSettings::default();
+        if matches!(text, "a" | "k") {
+            node.depends_on = DependsOn::Any;
+        }
+        if text == "k" {
+            node.claims.on_loss = OnLoss::Keep;
+        }
+        (name(text), node)
+    };
+    Settings {
+        nodes: nodes.split_whitespace().map(node).collect(),
+        heartbeat: Heartbeat::default(),
+        call_timeout: Duration::from_secs(30),
+        job_timeout: None,
+        version: "1".into(),
+    }
+}
+
+impl World {
+    pub(super) fn new(nodes: &str) -> Self {
+        Self::with(settings(nodes))
+    }
+
+    pub(super) fn with(settings: Settings) -> Self {
+        let now = Moment::at(Duration::from_secs(100));
+        Self {
+            fleet: Fleet::new(settings, now, JobId(1)),
+            now,
+            peers: BTreeMap::new(),
+            next_peer: 1,
+            told: BTreeMap::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// A fleet with these nodes online, and silence about it.
+    pub(super) fn online(nodes: &str) -> Self {
+        let mut world = Self::new(nodes);
+        for node in nodes.split_whitespace() {
+            world.join(node);
+        }
+        world.take();
+        world
+    }
+
+    /// The lines since the last time, less heartbeats, acknowledgements and log lines of no weight.
+    pub(super) fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Says hello; its connection is new.
+    pub(super) fn hello(&mut self, node: &str, incarnation: u64, protocol: u32) -> PeerId {
+        let peer = PeerId(self.next_peer);
+        self.next_peer += 1;
+        self.peers.insert(peer, node.to_owned());
+        let hello = Hello {
+            node: name(node),
+            protocol,
+            version: "1".into(),
+            boot_id: "boot".into(),
+            incarnation,
+        };
+        let origin = Origin {
+            address: format!("[::1]:{}", peer.0),
+            transport: Transport::Tcp,
+            encrypted: false,
+        };
+        self.give(Input::Hello {
+            peer,
+            hello,
+            origin,
+        });
+        peer
+    }
+
+    /// An agent without claims or holds comes.
+    pub(super) fn join(&mut self, node: &str) -> PeerId {
+        let peer = self.hello(node, 1, 1);
+        self.hold_states(peer, true, &[]);
+        self.claims(peer, true, &[]);
+        peer
+    }
+
+    pub(super) fn peer(&self, node: &str) -> PeerId {
+        *self
+            .peers
+            .iter()
+            .rev()
+            .find(|(_, name)| *name == node)
+            .expect("connected")
+            .0
+    }
+
+    /// The agent is silent from now on; its connection stays.
+    pub(super) fn freeze(&mut self, node: &str) {
+        let peer = self.peer(node);
+        self.peers.remove(&peer);
+    }
+
+    /// The connection ends.
+    pub(super) fn cut(&mut self, node: &str) {
+        let peer = self.peer(node);
+        self.peers.remove(&peer);
+        self.give(Input::Gone {
+            peer,
+            why: Gone::Closed,
+        });
+    }
+
+    pub(super) fn say(&mut self, peer: PeerId, message: ToController) {
+        self.give(Input::Message { peer, message });
+    }
+
+    /// Claims, as `NODE UNIT TOKEN UP`; a token of 0 drops it.
+    pub(super) fn claims(&mut self, peer: PeerId, full: bool, set: &[(&str, &str, u8, bool)]) {
+        let (mut put, mut drop) = (Vec::new(), Vec::new());
+        for (node, unit_name, n, up) in set {
+            let key = ClaimKey {
+                node: name(node),
+                unit: unit(unit_name),
+            };
+            match n {
+                0 => drop.push(key),
+                n => put.push((
+                    key,
+                    Claim {
+                        token: token(*n),
+                        up: *up,
+                    },
+                )),
+            }
+        }
+        let generation = self.generation(peer, true);
+        self.say(
+            peer,
+            ToController::Claims(Delta {
+                generation,
+                full,
+                put,
+                drop,
+            }),
+        );
+    }
+
+    /// States of holds, as `UNIT SOURCE TOKEN STATE`; a token of 0 drops it.
+    pub(super) fn hold_states(
+        &mut self,
+        peer: PeerId,
+        full: bool,
+        set: &[(&str, &str, u8, ClaimState)],
+    ) {
+        let (mut put, mut drop) = (Vec::new(), Vec::new());
+        for (unit_name, source, n, state) in set {
+            let key = HoldKey {
+                unit: unit(unit_name),
+                source: name(source),
+            };
+            match n {
+                0 => drop.push(key),
+                n => put.push((
+                    key,
+                    TokenState {
+                        token: token(*n),
+                        state: state.clone(),
+                    },
+                )),
+            }
+        }
+        let generation = self.generation(peer, false);
+        self.say(
+            peer,
+            ToController::HoldStates(Delta {
+                generation,
+                full,
+                put,
+                drop,
+            }),
+        );
+    }
+
+    fn generation(&mut self, peer: PeerId, claims: bool) -> Generation {
+        let told = self.told.entry((peer, claims)).or_default();
+        *told += 1;
+        Generation(*told)
+    }
+
+    pub(super) fn request(&mut self, id: u64, request: Request) {
+        self.give(Input::Request {
+            id: RequestId(id),
+            client: ClientId(1),
+            request,
+        });
+    }
+
+    pub(super) fn start(&mut self, id: u64, node: &str) {
+        self.request(id, start_of(node));
+    }
+
+    pub(super) fn answered(&mut self, node: &str, job: u32, result: Result<(), &str>) {
+        let result = result.map_err(|error| AgentError {
+            name: error.into(),
+            text: "no".into(),
+        });
+        self.give(Input::JobAnswered {
+            peer: self.peer(node),
+            job: JobId(job),
+            result,
+        });
+    }
+
+    pub(super) fn give(&mut self, input: Input) {
+        self.fleet.handle(self.now, input);
+        self.drain();
+    }
+
+    /// Time passes; agents that answer say so.
+    pub(super) fn pass(&mut self, ms: u64) {
+        let end = self.now.plus(Duration::from_millis(ms));
+        while let Some((at, _)) = self.fleet.deadline()
+            && at <= end
+        {
+            self.now = self.now.max(at);
+            for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+                self.say(peer, ToController::Heartbeat);
+            }
+            self.fleet.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn drain(&mut self) {
+        let mut acks = Vec::new();
+        while let Some(output) = self.fleet.poll_output() {
+            if let Output::Send { peer, message } = &output {
+                match message {
+                    ToAgent::Holds(delta) => acks.push((*peer, Stream::Holds, delta.generation)),
+                    ToAgent::ClaimStates(delta) => {
+                        acks.push((*peer, Stream::ClaimStates, delta.generation));
+                    }
+                    ToAgent::Welcome(_)
+                    | ToAgent::Rejected(_)
+                    | ToAgent::Heartbeat
+                    | ToAgent::Acknowledged(..)
+                    | ToAgent::Job { .. }
+                    | ToAgent::CancelJob(_) => {}
+                }
+            }
+            if let Output::Disconnect { peer, .. } = &output {
+                self.peers.remove(peer);
+            }
+            self.lines.extend(show(&output));
+        }
+        assert_eq!(self.fleet.check(), []);
+        for (peer, stream, generation) in acks {
+            if self.peers.contains_key(&peer) {
+                self.say(peer, ToController::Acknowledged(stream, generation));
+            }
+        }
+    }
+}
+
+pub(super) fn start_of(node: &str) -> Request {
+    Request::Job {
+        node: name(node),
+        kind: JobKind::Start,
+        unit: unit("t.service"),
+        mode: JobMode::Replace,
+    }
+}
+
+pub(super) fn down(cause: Cause) -> ClaimState {
+    ClaimState::Down(Reason::new(cause, "because"))
+}
+
+/// An output as a line; nothing for those that are told all the time.
+fn show(output: &Output) -> Option<String> {
+    Some(match output {
+        Output::Send { peer, message } => format!("{} < {}", peer.0, message_line(message)?),
+        Output::Disconnect { peer, why } => format!("{} closed: {why}", peer.0),
+        Output::Answer { id, result } => match result {
+            Ok(Answer::Job(job)) => format!("answer {}: job {job}", id.0),
+            Ok(other) => format!("answer {}: {other:?}", id.0),
+            Err(error) => format!("answer {}: error: {error}", id.0),
+        },
+        Output::Forward { id, peer } => format!("{} < call {}", peer.0, id.0),
+        Output::NodeAdded(node) => format!("added {node}"),
+        Output::NodeRemoved(node) => format!("removed {node}"),
+        Output::NodeStatus { node, status } => format!("{node} is {status}"),
+        Output::FleetStatus(status) => format!("fleet is {}", status.as_str()),
+        Output::JobNew(job) => format!("new job {job}"),
+        Output::JobState { job, state } => format!("job {job} is {state}"),
+        Output::JobRemoved {
+            job,
+            result,
+            reason,
+        } => {
+            let reason = reason.as_ref().map(|r| format!(": {r}"));
+            format!("job {} {result}{}", job.id, reason.unwrap_or_default())
+        }
+        Output::Log(event) => match (event.level(), event) {
+            (Level::Warn, Event::Claim { .. }) | (Level::Debug | Level::Info, _) => return None,
+            (Level::Warn, event) => format!("warn {}", word(event)),
+        },
+    })
+}
+
+/// The name of a variant.
+fn word(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    text.split([' ', '(', '{']).next().unwrap_or("").to_owned()
+}
+
+fn message_line(message: &ToAgent) -> Option<String> {
+    Some(match message {
+        ToAgent::Welcome(_) => "welcome".to_owned(),
+        ToAgent::Rejected(reason) => format!("rejected ({}): {reason}", reason.cause),
+        ToAgent::Heartbeat | ToAgent::Acknowledged(..) => return None,
+        ToAgent::ClaimStates(delta) => delta_line("states", delta, |key: &ClaimKey, state| {
+            let TokenState { token, state } = state;
+            let cause = state.reason().map(|r| format!("({})", r.cause));
+            format!(
+                "{}/{} {} {}{}",
+                key.node,
+                key.unit,
+                token.0[0],
+                state.as_str(),
+                cause.unwrap_or_default()
+            )
+        })?,
+        ToAgent::Holds(delta) => delta_line("holds", delta, |key: &HoldKey, hold: &Hold| {
+            let attempt = match hold.attempt {
+                Attempt::Start => "start",
+                Attempt::Keep => "keep",
+            };
+            format!(
+                "{} for {} {} {attempt}",
+                key.unit, key.source, hold.token.0[0]
+            )
+        })?,
+        ToAgent::Job { job, kind, .. } => format!("job {job} {kind}"),
+        ToAgent::CancelJob(job) => format!("cancel {job}"),
+    })
+}
+
+/// A whole set that is empty is not worth a line.
+fn delta_line<K: Debug + Ord, V>(
+    what: &str,
+    delta: &Delta<K, V>,
+    put: impl Fn(&K, &V) -> String,
+) -> Option<String> {
+    if delta.full && delta.put.is_empty() {
+        return None;
+    }
+    let keys: BTreeSet<&K> = delta.put.iter().map(|(key, _)| key).collect();
+    assert_eq!(keys.len(), delta.put.len(), "each key once");
+    let mut line = what.to_owned();
+    if delta.full {
+        line.push_str(" =");
+    }
+    for (key, value) in &delta.put {
+        line.push_str(&format!(" +{}", put(key, value)));
+    }
+    if !delta.drop.is_empty() {
+        line.push_str(&format!(" -{}", delta.drop.len()));
+    }
+    Some(line)
+}
+
+pub(super) fn policy_of(world: &mut World, node: &str, policy: ClaimPolicy) {
+    let mut settings = world.fleet.settings().clone();
+    settings.nodes.get_mut(&name(node)).expect("known").claims = policy;
+    world.give(Input::Settings(settings));
+}
