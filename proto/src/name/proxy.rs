@@ -8,8 +8,8 @@ use super::{
 };
 
 const PREFIX: &str = "proxy@";
-/// The template's other name, under which units written for BlueChi know it. systemd resolves the
-/// alias, so it is only met where a person types it.
+/// The template's other name, under which units written for BlueChi know it. Where such a unit is
+/// the first to name an instance, systemd lists the instance by this name.
 const ALIAS_PREFIX: &str = "bluechi-proxy@";
 const SUFFIX: &str = ".service";
 const SEPARATOR: char = '_';
@@ -98,9 +98,12 @@ impl ProxyName {
         }
     }
 
-    /// Whether a unit is an instance of the proxy template, well spelt or not.
+    /// Whether a unit is an instance of the proxy template, well spelt or not. systemd knows an
+    /// instance by the name under which it was first met, so this may be the alias.
     pub fn is_proxy(unit: &UnitName) -> bool {
-        unit.as_str().starts_with(PREFIX) && unit.unit_type() == UnitType::Service
+        let text = unit.as_str();
+        (text.starts_with(PREFIX) || text.starts_with(ALIAS_PREFIX))
+            && unit.unit_type() == UnitType::Service
     }
 
     /// The name of the proxy unit itself.
