@@ -7,6 +7,8 @@ PROFILE    ?= release
 CARGO      ?= cargo
 TARGET     ?= $(or $(CARGO_TARGET_DIR),target)
 STAGE      ?= $(TARGET)/stage
+# The node that `make demo-shell` opens a shell on.
+NODE       ?= main
 
 SYSCONFDIR ?= /etc
 BINDIR      = $(PREFIX)/bin
@@ -74,6 +76,13 @@ stage: PREFIX = /usr
 stage: all
 	rm -rf $(STAGE)
 	$(MAKE) --no-print-directory install PROFILE=stage PREFIX=/usr DESTDIR=$(STAGE)
+
+# Three systemd nodes on this machine, as root. The output is that of docs/tutorial.md.
+.PHONY: demo demo-shell
+demo: stage
+	UNITLINK_STAGE=$(abspath $(STAGE)) $(CARGO) run --locked -q -p tests --bin demo
+demo-shell: stage
+	UNITLINK_STAGE=$(abspath $(STAGE)) $(CARGO) run --locked -q -p tests --bin demo -- --shell $(NODE)
 
 # ---- checks, from the quickest to the slowest ----
 
@@ -145,7 +154,8 @@ simulate: toolchain
 
 # ---- what has to be there ----
 
-DEBIAN      = build-essential dbus groff-base iproute2 systemd systemd-container util-linux
+DEBIAN      = build-essential dbus groff-base iproute2 iputils-ping procps systemd systemd-container \
+              util-linux
 .PHONY: deps
 deps:
 	@missing=; for package in $(DEBIAN); do \
