@@ -17,6 +17,7 @@ mod frame;
 mod handshake;
 mod limits;
 mod message;
+mod sender;
 mod tasks;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Duration};

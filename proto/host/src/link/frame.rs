@@ -13,7 +13,7 @@ use std::{
 use tokio::io::{AsyncRead, ReadBuf};
 use zbus::{Message, connection::socket::ReadHalf as SocketHalf, export::async_trait::async_trait};
 
-use super::LinkError;
+use super::{LinkError, sender::hide_foreign_sender};
 
 /// Bytes of the part of a header that every message has: endianness, type, flags, version, length
 /// of the body, serial, length of the fields.
@@ -48,7 +48,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         loop {
             if let Some(header) = self.received.first_chunk() {
                 let length = message_bytes(header, self.bytes_max.load(Ordering::Relaxed))?;
-                if self.received.len() >= length {
+                if let Some(message) = self.received.get_mut(..length) {
+                    hide_foreign_sender(message);
                     return self.parse().await.map(Some);
                 }
             }
