@@ -1,1 +1,456 @@
-//! The pure state machine of one node.
+//! The state machine of one node: its link to the controller, the controller's jobs, the claims of
+//! its proxies on other nodes and the holds of other nodes on its units. It decides; the agent's
+//! shell does. There is no IO here, no clock, no randomness and no async: time and a seed are told,
+//! so a run can be repeated exactly.
+//!
+//! # Contract
+//!
+//! * [`Node::handle`] takes one [`Input`], [`Node::handle_timeout`] takes the time when
+//!   [`Node::deadline`] has come. After each, [`Node::poll_output`] is called until there is none, and
+//!   the [`Output`]s are carried out in their order. `now` never goes backwards.
+//! * Nothing is done before the first [`FromManager::Connected`]: before it there is nothing true to
+//!   tell a controller. Then the first connection is made at once.
+//! * There is at most one connection. Its number is in every output and input about it; what is told
+//!   about another is ignored. After [`Output::Disconnect`], and after `Failed` or `Closed` was
+//!   told, the number is never used again.
+//! * [`Output::Persist`] is to be done, and to be durable for a reader of the file, before any
+//!   output that follows it.
+//! * Every [`Output::Call`] is answered once with [`FromManager::Answered`], unless
+//!   [`FromManager::Disconnected`] comes first. The shell gives calls a deadline and answers with an
+//!   error then. An answer and the end of its job may come in either order.
+//! * Changes of units come in the order in which systemd tells them. The answer to [`Request::Look`]
+//!   comes at its place among them, so nothing that is told after it is older than it.
+//! * A helper that was answered `Up` or `Failed` is forgotten; the shell closes it, and need not tell
+//!   that it has gone.
+//! * All sets, queues and tables have the bounds of [`limits`].
+//!
+//! # Parts
+//!
+//! `link` connects and registers, `job` does what the controller orders, `claim` is the
+//! source's side, `hold` the target's; `call` knows who asked systemd for what, `unit` how the
+//! proxies and hold units are, [`record`] what has to survive a restart. Claims and holds collect what
+//! has changed and are settled once, at the end of each input.
+
+mod call;
+mod claim;
+mod hold;
+mod input;
+mod invariant;
+mod job;
+pub mod limits;
+mod link;
+mod output;
+mod reason;
+pub mod record;
+mod unit;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use proto::{
+    message::{Claim, ClaimKey, HoldKey, Stream, ToAgent, ToController},
+    name::{HoldName, NodeName, UnitName},
+    sync::SyncError,
+    time::Moment,
+};
+
+pub use input::{
+    Answer, CallId, Description, FromHelper, FromLink, FromManager, Input, LinkId, Live,
+    ManagerError, Snapshot, Waiter,
+};
+pub use link::LinkStatus;
+pub use output::{Event, HelperAnswer, Output, Request, Verb};
+pub use record::{Record, RecordState, Records};
+pub use unit::{ActiveState, ActiveStateError, ManagerJob, UnitState};
+
+use call::{Calls, Cx, Purpose};
+use claim::Claims;
+use hold::Holds;
+use job::Jobs;
+use link::Link;
+use unit::Units;
+
+/// What a node is told once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Its name.
+    pub node: NodeName,
+    /// The version of the agent.
+    pub version: String,
+    /// The boot that it runs in (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+    /// A number that differs for each start of the agent.
+    pub incarnation: u64,
+    /// What may change later.
+    pub live: Live,
+}
+
+/// One node. The crate's documentation has the contract.
+#[derive(Clone, Debug)]
+pub struct Node {
+    settings: Settings,
+    link: Link,
+    jobs: Jobs,
+    claims: Claims,
+    holds: Holds,
+    units: Units,
+    calls: Calls,
+    batch: Vec<Output>,
+    outputs: VecDeque<Output>,
+}
+
+/// What the parts of a node work with; the parts themselves stay free to be borrowed beside it.
+macro_rules! cx {
+    ($node:ident, $now:expr) => {
+        &mut Cx {
+            now: $now,
+            settings: &$node.settings,
+            units: &$node.units,
+            calls: &mut $node.calls,
+            out: &mut $node.batch,
+            link: $node.link.registered(),
+        }
+    };
+}
+
+impl Node {
+    /// A node that was just started. `records` is what was persisted before, `seed` decides the jitter
+    /// of its attempts to connect.
+    pub fn new(settings: Settings, records: Records, now: Moment, seed: u64) -> Self {
+        let mut node = Self {
+            settings,
+            link: Link::new(seed),
+            jobs: Jobs::default(),
+            claims: Claims::default(),
+            holds: Holds::new(records.entries),
+            units: Units::default(),
+            calls: Calls::default(),
+            batch: Vec::new(),
+            outputs: VecDeque::new(),
+        };
+        for damage in records.damages.into_iter().take(limits::DAMAGES_MAX) {
+            let record::Damage { line, why } = damage;
+            node.batch
+                .push(Output::Event(Event::RecordDamaged { line, why }));
+        }
+        node.finish(now);
+        node
+    }
+
+    /// Takes in what has happened.
+    pub fn handle(&mut self, now: Moment, input: Input) {
+        match input {
+            Input::Link(link, input) if self.link.is_present(link) => self.on_link(now, input),
+            Input::Link(..) => {}
+            Input::Manager(input) => self.on_manager(now, input),
+            Input::Helper(waiter, FromHelper::Asks { proxy, token }) => {
+                self.claims.asks(waiter, &proxy, &token, cx!(self, now));
+            }
+            Input::Helper(waiter, FromHelper::Gone) => self.claims.gone(waiter),
+            Input::Configure(live) => {
+                let moved = live.controllers != self.settings.live.controllers;
+                self.settings.live = live;
+                if moved {
+                    self.link.restart(cx!(self, now));
+                    self.disconnected();
+                }
+            }
+            Input::Stop => {
+                self.link.stop(cx!(self, now));
+                self.disconnected();
+            }
+        }
+        self.finish(now);
+    }
+
+    /// Takes in that the time of [`Self::deadline`] has come. To be called early or in vain is
+    /// harmless.
+    pub fn handle_timeout(&mut self, now: Moment) {
+        if self.link.timeout(cx!(self, now)) {
+            self.disconnected();
+        }
+        self.claims.timeout(now);
+        self.holds.timeout(now);
+        self.finish(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is to be called, if nothing happens before, and why.
+    pub fn deadline(&self) -> Option<(Moment, &'static str)> {
+        let link = self.link.deadline(&self.settings);
+        let claims = self.claims.deadline(&self.units);
+        let holds = self
+            .holds
+            .deadline(&self.units, self.link.registered().is_some());
+        [link, claims, holds].into_iter().flatten().min()
+    }
+
+    /// Whether the node is registered, and where.
+    pub fn link_status(&self) -> LinkStatus {
+        self.link.status(&self.settings)
+    }
+
+    /// The claims of this node, as it tells them.
+    pub fn claims(&self) -> &BTreeMap<ClaimKey, Claim> {
+        self.claims.entries()
+    }
+
+    /// The records of the holds on this node's units.
+    pub fn records(&self) -> impl Iterator<Item = (HoldKey, &Record)> {
+        self.holds.records()
+    }
+
+    fn on_link(&mut self, now: Moment, input: FromLink) {
+        match input {
+            FromLink::Connected => self.link.connected(cx!(self, now)),
+            FromLink::Failed(why) | FromLink::Closed(why) => {
+                self.link.closed(why, cx!(self, now));
+                self.disconnected();
+            }
+            FromLink::Said(message) => {
+                self.link.heard(now);
+                if let Err(why) = self.said(now, message) {
+                    self.link.breach(why, cx!(self, now));
+                    self.disconnected();
+                }
+            }
+        }
+    }
+
+    /// Takes in a message of the controller; an error is a breach of the protocol.
+    fn said(&mut self, now: Moment, message: ToAgent) -> Result<(), String> {
+        let registered = self.link.registered().is_some();
+        let breach = |error: SyncError| error.to_string();
+        match message {
+            ToAgent::Welcome(welcome) => {
+                if !self.link.welcomed(&welcome, cx!(self, now)) {
+                    return Err("a second welcome came".to_owned());
+                }
+                self.holds.registered();
+                self.claims.registered(welcome.start_timeout);
+            }
+            ToAgent::Rejected(reason) if !registered => self.link.rejected(reason, cx!(self, now)),
+            ToAgent::Heartbeat => {}
+            ToAgent::Rejected(_) => return Err("a rejection came after the welcome".to_owned()),
+            ToAgent::ClaimStates(_)
+            | ToAgent::Holds(_)
+            | ToAgent::Acknowledged(..)
+            | ToAgent::Job { .. }
+            | ToAgent::CancelJob(_)
+                if !registered =>
+            {
+                return Err("a message came before the welcome".to_owned());
+            }
+            ToAgent::ClaimStates(delta) => {
+                let generation = self.claims.hear(delta).map_err(breach)?;
+                self.acknowledge(now, Stream::ClaimStates, generation);
+            }
+            ToAgent::Holds(delta) => {
+                let generation = self.holds.hear(delta, &self.units).map_err(breach)?;
+                self.acknowledge(now, Stream::Holds, generation);
+            }
+            ToAgent::Acknowledged(Stream::Claims, generation) => {
+                self.claims.acknowledged(generation).map_err(breach)?;
+            }
+            ToAgent::Acknowledged(Stream::HoldStates, generation) => {
+                self.holds.acknowledged(generation).map_err(breach)?;
+            }
+            ToAgent::Acknowledged(Stream::ClaimStates | Stream::Holds, _) => {
+                return Err("the controller acknowledged a set of its own".to_owned());
+            }
+            ToAgent::Job {
+                job,
+                kind,
+                unit,
+                mode,
+            } => {
+                self.jobs.begin(job, kind, unit, mode, cx!(self, now));
+            }
+            ToAgent::CancelJob(job) => self.jobs.cancel(job, cx!(self, now)),
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, now: Moment, stream: Stream, generation: proto::sync::Generation) {
+        let cx: &mut Cx<'_> = cx!(self, now);
+        cx.say(ToController::Acknowledged(stream, generation));
+    }
+
+    /// There is no connection any more, or another one is being made.
+    fn disconnected(&mut self) {
+        self.jobs.disconnected();
+        self.claims.disconnected();
+        self.holds.disconnected();
+    }
+
+    fn on_manager(&mut self, now: Moment, input: FromManager) {
+        match input {
+            FromManager::Connected(snapshot) => {
+                if self.units.connected {
+                    self.manager_lost(now);
+                }
+                self.manager_reached(now, snapshot);
+            }
+            FromManager::Disconnected => {
+                if self.units.connected {
+                    self.batch.push(Output::Event(Event::ManagerLost));
+                    self.manager_lost(now);
+                }
+            }
+            // Without a connection there can be no change; this one is late.
+            FromManager::Changed(_)
+            | FromManager::Gone(_)
+            | FromManager::JobNew { .. }
+            | FromManager::JobRunning(_)
+            | FromManager::JobRemoved { .. }
+                if !self.units.connected => {}
+            FromManager::Changed(state) => self.unit_changed(now, state),
+            FromManager::Gone(unit) => {
+                self.units.gone(&unit);
+                self.claims.unit_gone(&unit, &mut self.batch);
+                self.hold_changed(&unit);
+            }
+            FromManager::JobNew { job, unit } => {
+                if let Some(state) = self.units.job_new(&unit, job) {
+                    self.unit_changed(now, state);
+                }
+            }
+            FromManager::JobRunning(job) => {
+                for purpose in self.calls.followers(job).to_vec() {
+                    match purpose {
+                        Purpose::Job(id) => self.jobs.running(id, job, cx!(self, now)),
+                        Purpose::Cancel | Purpose::Hold(_) | Purpose::Proxy(_) => {}
+                    }
+                }
+            }
+            FromManager::JobRemoved { job, unit, result } => {
+                if let Some(state) = self.units.job_removed(&unit, job) {
+                    self.unit_changed(now, state);
+                }
+                for purpose in self.calls.ended(job, result) {
+                    match purpose {
+                        Purpose::Job(id) => self.jobs.ended(id, job, result, cx!(self, now)),
+                        Purpose::Hold(unit) => {
+                            self.holds.ended(&unit, job, result, cx!(self, now));
+                        }
+                        Purpose::Proxy(unit) => {
+                            self.claims.ended(&unit, job, result, cx!(self, now));
+                        }
+                        Purpose::Cancel => {}
+                    }
+                }
+            }
+            FromManager::Answered(call, result) => {
+                match self.calls.answered(call) {
+                    Some(Purpose::Job(id)) => self.jobs.answered(id, call, result, cx!(self, now)),
+                    Some(Purpose::Hold(unit)) => {
+                        self.holds.answered(&unit, call, result, cx!(self, now));
+                    }
+                    Some(Purpose::Proxy(unit)) => self.proxy_answered(now, &unit, call, result),
+                    Some(Purpose::Cancel) | None => {}
+                }
+                self.calls.tidy();
+            }
+        }
+    }
+
+    /// A proxy was asked about or worked on. What a look has seen is how the unit is.
+    fn proxy_answered(
+        &mut self,
+        now: Moment,
+        unit: &UnitName,
+        call: CallId,
+        result: Result<Answer, ManagerError>,
+    ) {
+        match &result {
+            Ok(Answer::Unit(Some(state))) => {
+                self.units.put(state.clone());
+            }
+            Ok(Answer::Unit(None)) => self.units.gone(unit),
+            Ok(Answer::Job(_) | Answer::Done | Answer::Description(_)) | Err(_) => {}
+        }
+        self.claims.answered(unit, call, result, cx!(self, now));
+    }
+
+    fn manager_reached(&mut self, now: Moment, snapshot: Snapshot) {
+        self.units.connected();
+        for state in snapshot.units {
+            self.take_unit(state);
+        }
+        let units = self.units.len();
+        self.batch
+            .push(Output::Event(Event::ManagerReached { units }));
+        for (job, purpose) in self.calls.connected(&snapshot.jobs) {
+            match purpose {
+                Purpose::Job(id) => self.jobs.job_lost(id, job, cx!(self, now)),
+                Purpose::Hold(unit) => self.holds.job_lost(&unit, job),
+                Purpose::Proxy(unit) => self.claims.job_lost(&unit, job),
+                Purpose::Cancel => {}
+            }
+        }
+        self.claims.manager_reached(cx!(self, now));
+        self.holds.mark_all(&self.units);
+        self.link.start(cx!(self, now));
+    }
+
+    fn manager_lost(&mut self, now: Moment) {
+        self.units.connected = false;
+        for (call, purpose) in self.calls.disconnected() {
+            match purpose {
+                Purpose::Job(id) => self.jobs.call_lost(id, call, cx!(self, now)),
+                Purpose::Cancel | Purpose::Hold(_) | Purpose::Proxy(_) => {}
+            }
+        }
+        self.claims.manager_lost();
+        self.holds.manager_lost();
+    }
+
+    fn unit_changed(&mut self, now: Moment, state: UnitState) {
+        if self.take_unit(state.clone()) {
+            self.claims.unit_changed(&state, false, cx!(self, now));
+            self.hold_changed(&state.name);
+        }
+    }
+
+    /// Keeps the state of a unit that matters.
+    fn take_unit(&mut self, state: UnitState) -> bool {
+        let matters =
+            proto::name::ProxyName::is_proxy(&state.name) || HoldName::parse(&state.name).is_some();
+        if !matters {
+            return false;
+        }
+        let fits = self.units.put(state);
+        if !fits {
+            self.batch.push(Output::Event(Event::Limit {
+                what: "proxies and holds in view",
+            }));
+        }
+        fits
+    }
+
+    fn hold_changed(&mut self, unit: &UnitName) {
+        if let Some(hold) = HoldName::parse(unit) {
+            self.holds.unit_changed(&hold);
+        }
+    }
+
+    /// Settles what has changed, and puts what is to be done in order: records first, then all else
+    /// as it came up, then the sets.
+    fn finish(&mut self, now: Moment) {
+        self.claims.settle(cx!(self, now));
+        self.holds.settle(cx!(self, now));
+        let hold_states = self.holds.poll().map(ToController::HoldStates);
+        let claims = self.claims.poll().map(ToController::Claims);
+        let cx: &mut Cx<'_> = cx!(self, now);
+        for message in [hold_states, claims].into_iter().flatten() {
+            cx.say(message);
+        }
+        let records = self.holds.poll_records().map(Output::Persist);
+        self.outputs.extend(records);
+        self.outputs
+            .append(&mut VecDeque::from(std::mem::take(&mut self.batch)));
+    }
+}

@@ -1,0 +1,188 @@
+//! Calls to the service manager that are under way, and the jobs that came of them: for each, who
+//! asked. The end of a job may be told before the answer that names it; such ends are remembered
+//! until no call is open.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::{
+    message::ToController,
+    model::{JobId, JobResult},
+    name::UnitName,
+    time::Moment,
+};
+
+use crate::{
+    Settings,
+    input::{Answer, CallId, LinkId, ManagerError},
+    limits::{EARLY_MAX, RETRY},
+    output::{Event, Output, Request},
+    unit::{ManagerJob, Units},
+};
+
+/// Who asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A job of the controller.
+    Job(JobId),
+    /// The cancelling of one; nobody waits for the answer.
+    Cancel,
+    /// The hold on this unit.
+    Hold(UnitName),
+    /// This proxy.
+    Proxy(UnitName),
+}
+
+/// How far an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// systemd has not answered.
+    Called(CallId),
+    /// The job is queued or at work.
+    Queued(ManagerJob),
+}
+
+/// When to do again what systemd did not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retry {
+    attempts: u32,
+    pub(crate) at: Moment,
+}
+
+impl Retry {
+    pub(crate) fn after(last: Option<Self>, now: Moment) -> Self {
+        let attempts = last.map_or(1, |retry| retry.attempts.saturating_add(1));
+        // One agent asks its own systemd: there is nobody to come back in step with.
+        let at = now.plus(RETRY.wait(attempts, 0));
+        Self { attempts, at }
+    }
+}
+
+/// Everything that is under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Calls {
+    last: u64,
+    open: BTreeMap<CallId, Purpose>,
+    jobs: BTreeMap<ManagerJob, Vec<Purpose>>,
+    early: BTreeMap<ManagerJob, JobResult>,
+}
+
+impl Calls {
+    fn begin(&mut self, purpose: Purpose) -> CallId {
+        self.last = self.last.saturating_add(1);
+        let call = CallId(self.last);
+        self.open.insert(call, purpose);
+        call
+    }
+
+    /// A call was answered. Returns who asked; nobody, if it was given up.
+    pub(crate) fn answered(&mut self, call: CallId) -> Option<Purpose> {
+        self.open.remove(&call)
+    }
+
+    /// To be called after an answer was dealt with: without open calls no end is early.
+    pub(crate) fn tidy(&mut self) {
+        if self.open.is_empty() {
+            self.early.clear();
+        }
+    }
+
+    /// Remembers who is to hear of the end of a job. Returns how it ended, if it has.
+    pub(crate) fn follow(&mut self, job: ManagerJob, purpose: Purpose) -> Option<JobResult> {
+        if let Some(result) = self.early.get(&job) {
+            return Some(*result);
+        }
+        self.jobs.entry(job).or_default().push(purpose);
+        None
+    }
+
+    /// Who waits for a job.
+    pub(crate) fn followers(&self, job: ManagerJob) -> &[Purpose] {
+        self.jobs.get(&job).map_or(&[], Vec::as_slice)
+    }
+
+    /// A job has ended. Returns who waited for it.
+    pub(crate) fn ended(&mut self, job: ManagerJob, result: JobResult) -> Vec<Purpose> {
+        if !self.open.is_empty() && self.early.len() < EARLY_MAX {
+            self.early.insert(job, result);
+        }
+        self.jobs.remove(&job).unwrap_or_default()
+    }
+
+    /// The service manager is out of reach: open calls are not answered any more.
+    pub(crate) fn disconnected(&mut self) -> Vec<(CallId, Purpose)> {
+        self.early.clear();
+        std::mem::take(&mut self.open).into_iter().collect()
+    }
+
+    /// The service manager is back with these jobs. Returns those that ended unheard.
+    pub(crate) fn connected(&mut self, jobs: &[ManagerJob]) -> Vec<(ManagerJob, Purpose)> {
+        let there: BTreeSet<_> = jobs.iter().collect();
+        let gone: Vec<_> = self
+            .jobs
+            .keys()
+            .copied()
+            .filter(|j| !there.contains(j))
+            .collect();
+        let mut lost = Vec::new();
+        for job in gone {
+            let purposes = self.jobs.remove(&job).unwrap_or_default();
+            lost.extend(purposes.into_iter().map(|purpose| (job, purpose)));
+        }
+        lost
+    }
+
+    pub(crate) fn early(&self) -> usize {
+        self.early.len()
+    }
+
+    pub(crate) fn is_open(&self, call: CallId) -> bool {
+        self.open.contains_key(&call)
+    }
+
+    pub(crate) fn is_followed(&self, job: ManagerJob) -> bool {
+        self.jobs.contains_key(&job)
+    }
+}
+
+/// What a part of the node works with while something is dealt with.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Moment,
+    pub(crate) settings: &'a Settings,
+    pub(crate) units: &'a Units,
+    pub(crate) calls: &'a mut Calls,
+    pub(crate) out: &'a mut Vec<Output>,
+    /// The connection on which the node is registered.
+    pub(crate) link: Option<LinkId>,
+}
+
+impl Cx<'_> {
+    /// Calls the service manager.
+    pub(crate) fn call(&mut self, purpose: Purpose, request: Request) -> CallId {
+        let call = self.calls.begin(purpose);
+        self.out.push(Output::Call { call, request });
+        call
+    }
+
+    /// Tells the controller something, if there is one.
+    pub(crate) fn say(&mut self, message: ToController) {
+        if let Some(link) = self.link {
+            self.out.push(Output::Send { link, message });
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+}
+
+/// The job that an answer names.
+pub(crate) fn job_of(result: Result<Answer, ManagerError>) -> Result<ManagerJob, ManagerError> {
+    match result {
+        Ok(Answer::Job(job)) => Ok(job),
+        Ok(Answer::Done | Answer::Unit(_) | Answer::Description(_)) => Err(ManagerError {
+            name: proto::dbus::error::FAILED.to_owned(),
+            text: "the answer names no job".to_owned(),
+        }),
+        Err(error) => Err(error),
+    }
+}

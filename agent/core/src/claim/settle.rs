@@ -1,0 +1,211 @@
+//! The table of the source agent: what follows for one proxy from how its claim stands.
+
+use std::time::Duration;
+
+use proto::{
+    message::{Claim, TokenState},
+    model::{Cause, ClaimState, JobMode, Reason},
+    name::UnitName,
+};
+
+use super::{
+    Claims,
+    proxy::{Phase, Proof, Proxy},
+    superseded,
+};
+use crate::{
+    call::{Cx, Purpose, Step},
+    input::Waiter,
+    output::{Event, HelperAnswer, Output, Request, Verb},
+    reason::waited,
+};
+
+/// What follows from how a claim stands.
+enum Verdict {
+    /// Helpers wait for this.
+    Wait(Reason),
+    /// Helpers are told that the unit is up.
+    Up,
+    /// The same, and an active proxy is restarted.
+    Restart,
+    /// Helpers are told that it is not, and an active proxy is stopped.
+    Stop(Reason),
+}
+
+impl Claims {
+    /// Settles what has changed.
+    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
+        while let Some(unit) = self.dirty.pop_first() {
+            let Some(mut proxy) = self.proxies.remove(&unit) else {
+                continue;
+            };
+            let claim = Claim {
+                token: proxy.token,
+                up: proxy.up,
+            };
+            self.told.put(proxy.key(), claim);
+            let state = self.heard.entries().get(&proxy.key());
+            let state = state.filter(|state| state.token == proxy.token);
+            let verdict = verdict(&proxy, state.map(|TokenState { state, .. }| state), cx);
+            proxy.note_loss(state, cx);
+            for (waiter, answer) in proxy.answers(&verdict, self.start_timeout, cx) {
+                match &answer {
+                    HelperAnswer::Wait { .. } => {}
+                    HelperAnswer::Up => self.forget(&mut proxy, waiter),
+                    HelperAnswer::Failed(reason) => {
+                        self.forget(&mut proxy, waiter);
+                        let (proxy, reason) = (unit.to_string(), reason.clone());
+                        cx.event(Event::StartFailed { proxy, reason });
+                    }
+                }
+                cx.out.push(Output::Helper { waiter, answer });
+            }
+            proxy.act(&unit, &verdict, cx);
+            self.proxies.insert(unit, proxy);
+        }
+    }
+
+    fn forget(&mut self, proxy: &mut Proxy, waiter: Waiter) {
+        self.waiters.remove(&waiter);
+        proxy.waiters.remove(&waiter);
+    }
+}
+
+impl Proxy {
+    /// What is to be told to those that wait.
+    fn answers(
+        &mut self,
+        verdict: &Verdict,
+        start_timeout: Duration,
+        cx: &Cx<'_>,
+    ) -> Vec<(Waiter, HelperAnswer)> {
+        let asked = self.asked.unwrap_or(cx.now);
+        let until = asked.plus(start_timeout);
+        let (token, proof) = (self.token, self.proof);
+        let mut answers = Vec::new();
+        for (waiter, waiting) in &mut self.waiters {
+            if waiting.token != token {
+                // Until systemd has told which run it is in, the other may be the right one.
+                if proof == Proof::Seen {
+                    let reason = superseded(self.name.name());
+                    answers.push((*waiter, HelperAnswer::Failed(reason)));
+                }
+                continue;
+            }
+            match verdict {
+                Verdict::Up | Verdict::Restart => answers.push((*waiter, HelperAnswer::Up)),
+                Verdict::Stop(reason) => {
+                    answers.push((*waiter, HelperAnswer::Failed(reason.clone())));
+                }
+                Verdict::Wait(what) if cx.now >= until => {
+                    let reason = waited(what, start_timeout);
+                    answers.push((*waiter, HelperAnswer::Failed(reason)));
+                }
+                Verdict::Wait(what) if waiting.told.as_ref() != Some(what) => {
+                    waiting.told = Some(what.clone());
+                    let left = until.since(cx.now);
+                    answers.push((
+                        *waiter,
+                        HelperAnswer::Wait {
+                            left,
+                            what: what.clone(),
+                        },
+                    ));
+                }
+                Verdict::Wait(_) => {}
+            }
+        }
+        answers
+    }
+
+    /// Stops or restarts an active proxy whose unit is not up any more.
+    fn act(&mut self, unit: &UnitName, verdict: &Verdict, cx: &mut Cx<'_>) {
+        let (verb, mode) = match verdict {
+            Verdict::Stop(_) => (Verb::Stop, JobMode::Replace),
+            Verdict::Restart => (Verb::TryRestart, JobMode::Fail),
+            Verdict::Wait(_) | Verdict::Up => {
+                self.retry = None;
+                return;
+            }
+        };
+        let due = self.retry.is_none_or(|retry| cx.now >= retry.at);
+        if self.phase != Phase::Active || self.work.is_some() || !cx.units.connected || !due {
+            return;
+        }
+        if self.retry.is_none() {
+            let proxy = unit.clone();
+            cx.event(match verdict {
+                Verdict::Stop(reason) => Event::ProxyStopping {
+                    proxy,
+                    reason: reason.clone(),
+                },
+                Verdict::Restart | Verdict::Wait(_) | Verdict::Up => {
+                    Event::ProxyRestarting { proxy }
+                }
+            });
+        }
+        let request = Request::Queue {
+            verb,
+            unit: unit.clone(),
+            mode,
+        };
+        let call = cx.call(Purpose::Proxy(unit.clone()), request);
+        self.work = Some(Step::Called(call));
+    }
+
+    /// Says once that the unit is out of sight.
+    fn note_loss(&mut self, state: Option<&TokenState>, cx: &mut Cx<'_>) {
+        match state.map(|state| &state.state) {
+            Some(ClaimState::Lost(reason)) if !self.lost => {
+                self.lost = true;
+                let proxy = self.name.name().clone();
+                cx.event(Event::ClaimLost {
+                    proxy,
+                    reason: reason.clone(),
+                });
+            }
+            Some(ClaimState::Lost(_)) => {}
+            Some(
+                ClaimState::Waiting(_)
+                | ClaimState::Starting
+                | ClaimState::Up
+                | ClaimState::Restarted
+                | ClaimState::Down(_)
+                | ClaimState::Refused(_),
+            )
+            | None => self.lost = false,
+        }
+    }
+}
+
+/// What follows from how the claim stands. What is final stays so without a connection; anything
+/// else is only what was last heard.
+fn verdict(proxy: &Proxy, state: Option<&ClaimState>, cx: &Cx<'_>) -> Verdict {
+    let (node, unit) = (proxy.name.node(), proxy.name.unit());
+    let wait = |cause, text: String| {
+        if cx.link.is_some() {
+            return Verdict::Wait(Reason::new(cause, text));
+        }
+        let controllers = cx.settings.live.controllers.join(" or ");
+        let text = format!("controller not reachable at {controllers}");
+        Verdict::Wait(Reason::new(Cause::ControllerUnreachable, text))
+    };
+    match state {
+        None => wait(
+            Cause::Timeout,
+            format!("the controller is asked for unit {unit} on node {node}"),
+        ),
+        Some(ClaimState::Waiting(reason) | ClaimState::Lost(reason)) => {
+            wait(reason.cause, reason.text.clone())
+        }
+        Some(ClaimState::Starting) => wait(
+            Cause::Timeout,
+            format!("unit {unit} on node {node} is being started"),
+        ),
+        Some(ClaimState::Up) => Verdict::Up,
+        Some(ClaimState::Restarted) => Verdict::Restart,
+        Some(ClaimState::Down(reason) | ClaimState::Refused(reason)) => {
+            Verdict::Stop(reason.clone())
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The table of the target agent: what follows for one unit from its holds, its records and its
+//! hold unit.
+
+use proto::{
+    message::{Attempt, Hold, HoldKey},
+    model::{Cause, JobMode, Reason},
+    name::{HoldName, NodeName, UnitName},
+};
+
+use super::{Held, Holds, View, Work};
+use crate::{
+    call::{Cx, Purpose, Step},
+    output::{Event, Request, Verb},
+    reason::Ending,
+    record::{Record, RecordState},
+};
+
+impl Held {
+    /// Looks at the table. `acting` is whether the whole set of holds was heard on this
+    /// connection; without it, what happens is noted and nothing is done.
+    pub(super) fn settle(
+        &mut self,
+        unit: &UnitName,
+        acting: bool,
+        holds: &mut Holds,
+        cx: &mut Cx<'_>,
+    ) {
+        let hold = match HoldName::of(unit) {
+            Ok(hold) => hold,
+            Err(error) => {
+                self.refuse(
+                    unit,
+                    &Reason::new(Cause::InvalidName, error.to_string()),
+                    holds,
+                    cx,
+                );
+                return;
+            }
+        };
+        let view = View::of(cx.units, &hold);
+        if acting {
+            self.take_in(unit, view, holds, cx);
+        }
+        self.take_note(unit, view, holds, cx);
+        if self.work.is_none() && view == View::Down {
+            let up = self.concerned(|state| matches!(state, RecordState::Up { .. }));
+            if !up.is_empty() {
+                self.describe(unit, Ending::Stopped, up, cx);
+            }
+        }
+        if acting && self.work.is_none() {
+            self.act(unit, &hold, view, cx);
+        }
+    }
+
+    /// Holds that are gone, and attempts that are new.
+    fn take_in(&mut self, unit: &UnitName, view: View, holds: &mut Holds, cx: &mut Cx<'_>) {
+        let gone = self
+            .records
+            .extract_if(.., |source, _| !self.wanted.contains_key(source));
+        for (source, _) in gone {
+            holds.untell(&HoldKey {
+                unit: unit.clone(),
+                source,
+            });
+        }
+        for (source, Hold { token, attempt }) in self.unknown() {
+            let state = match (view, attempt) {
+                (
+                    View::Up {
+                        witness,
+                        busy: false,
+                    },
+                    Attempt::Start,
+                )
+                | (View::Up { witness, .. }, Attempt::Keep)
+                    if !self.is_stopping() =>
+                {
+                    RecordState::Up { witness }
+                }
+                (_, Attempt::Start) => RecordState::Starting,
+                (_, Attempt::Keep) => RecordState::Down(Reason::new(
+                    Cause::UnitStopped,
+                    format!("unit {unit} on node {} was stopped", cx.settings.node),
+                )),
+            };
+            self.note(unit, &source, Record { token, state }, holds, cx.out);
+        }
+    }
+
+    /// What has become of the attempts that are under way or up.
+    fn take_note(&mut self, unit: &UnitName, view: View, holds: &mut Holds, cx: &mut Cx<'_>) {
+        let View::Up { witness, busy } = view else {
+            return;
+        };
+        let stopping = self.is_stopping();
+        for (source, token) in self.concerned(|_| true) {
+            let state = match self.records.get(&source).map(|record| &record.state) {
+                Some(RecordState::Starting) if !busy && !stopping => RecordState::Up { witness },
+                Some(RecordState::Up { witness: then }) if *then != witness => {
+                    RecordState::Restarted
+                }
+                Some(
+                    RecordState::Starting
+                    | RecordState::Up { .. }
+                    | RecordState::Restarted
+                    | RecordState::Down(_)
+                    | RecordState::Refused(_),
+                )
+                | None => continue,
+            };
+            self.note(unit, &source, Record { token, state }, holds, cx.out);
+        }
+    }
+
+    /// Begins the next operation, if one is needed.
+    fn act(&mut self, unit: &UnitName, hold: &HoldName, view: View, cx: &mut Cx<'_>) {
+        if self.wanted.is_empty() {
+            match view {
+                View::Down | View::Stopping => self.retry = None,
+                View::Up { .. } | View::Moving => {
+                    if self.retry.is_none_or(|retry| cx.now >= retry.at) {
+                        if self.retry.is_none() {
+                            cx.event(Event::Releasing { unit: unit.clone() });
+                        }
+                        self.work = Some(Work::Stop(queue(unit, hold, Verb::Stop, cx)));
+                    }
+                }
+            }
+            return;
+        }
+        self.retry = None;
+        let starting = self
+            .records
+            .values()
+            .any(|r| r.state == RecordState::Starting);
+        if starting && view == View::Down {
+            self.work = Some(Work::Start(queue(unit, hold, Verb::Start, cx)));
+        }
+    }
+
+    /// There can be no hold on this unit.
+    fn refuse(&mut self, unit: &UnitName, why: &Reason, holds: &mut Holds, cx: &mut Cx<'_>) {
+        let gone = self
+            .records
+            .extract_if(.., |source, _| !self.wanted.contains_key(source));
+        for (source, _) in gone {
+            holds.untell(&HoldKey {
+                unit: unit.clone(),
+                source,
+            });
+        }
+        for (source, Hold { token, .. }) in self.unknown() {
+            let state = RecordState::Refused(why.clone());
+            self.note(unit, &source, Record { token, state }, holds, cx.out);
+        }
+    }
+
+    /// Holds whose token has no record.
+    fn unknown(&self) -> Vec<(NodeName, Hold)> {
+        let known = |source: &NodeName| self.records.get(source).map(|record| record.token);
+        let unknown = self
+            .wanted
+            .iter()
+            .filter(|(source, hold)| known(source) != Some(hold.token));
+        unknown
+            .map(|(source, hold)| (source.clone(), *hold))
+            .collect()
+    }
+
+    fn is_stopping(&self) -> bool {
+        match &self.work {
+            Some(Work::Stop(_)) => true,
+            Some(Work::Start(_) | Work::Describe { .. }) | None => false,
+        }
+    }
+}
+
+fn queue(unit: &UnitName, hold: &HoldName, verb: Verb, cx: &mut Cx<'_>) -> Step {
+    let request = Request::Queue {
+        verb,
+        unit: hold.name().clone(),
+        mode: JobMode::Replace,
+    };
+    Step::Called(cx.call(Purpose::Hold(unit.clone()), request))
+}

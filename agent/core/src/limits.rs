@@ -1,0 +1,64 @@
+//! Every bound of this core, with its reason. Reaching one is an outcome with a name, not a
+//! surprise.
+
+use std::time::Duration;
+
+use proto::backoff::Backoff;
+
+/// Holds that the controller may tell. At 300 bytes each, the whole set is a message of 5 MiB, well
+/// under the 16 MiB that a message may have.
+pub const HOLDS_MAX: usize = 16_384;
+
+/// Proxies of this node that make claims. Each is a unit that systemd has loaded; a node with more
+/// of them than this has a generator gone wild.
+pub const CLAIMS_MAX: usize = 4_096;
+
+/// States that the controller may tell: one for each claim.
+pub const CLAIM_STATES_MAX: usize = CLAIMS_MAX;
+
+/// Helpers that wait at the same time. Each is a process and a file descriptor of ours; 1024 is the
+/// usual soft limit of descriptors, which the service raises.
+pub const WAITERS_MAX: usize = 1_024;
+
+/// Jobs of the controller that are under way. systemd's own table holds 128 × 1024; a fleet-wide
+/// operation has one for each unit.
+pub const JOBS_MAX: usize = 4_096;
+
+/// Ends of jobs that are remembered because their call is not answered yet. They are told within
+/// milliseconds of each other; the number covers a boot's burst.
+pub const EARLY_MAX: usize = 1_024;
+
+/// Units of ours (proxies and holds) that are kept in view: every claim and every held unit.
+pub const UNITS_MAX: usize = CLAIMS_MAX + HOLDS_MAX;
+
+/// Bytes of the file of records: each has a unit (255), a node (64), two tokens and a reason (512).
+pub const RECORDS_BYTES_MAX: usize = HOLDS_MAX * 1_024;
+
+/// Damaged lines of the file of records that are told one by one; the rest would say the same.
+pub const DAMAGES_MAX: usize = 8;
+
+/// Different complaints about the controller that are logged in one outage.
+pub const COMPLAINTS_MAX: usize = 8;
+
+/// Connecting, the handshake and the registration have this long together, as the controller sees
+/// it too (docs/design/wire.md).
+pub const REGISTRATION: Duration = Duration::from_secs(10);
+
+/// How long the start of a remote unit may take while no controller has said otherwise. It is
+/// systemd's own `DefaultTimeoutStartSec=`.
+pub const START_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Waits between attempts to reach the controller. A restart of the controller takes some tens of
+/// milliseconds, so the first waits are of that size; five seconds is as long as an operator
+/// waits for a node that he has plugged in.
+pub const RECONNECT: Backoff = Backoff {
+    first: Duration::from_millis(20),
+    max: Duration::from_secs(5),
+};
+
+/// Waits between attempts to stop or restart a unit where systemd refused: whoever queued the
+/// conflicting job is given time to finish.
+pub const RETRY: Backoff = Backoff {
+    first: Duration::from_millis(200),
+    max: Duration::from_secs(10),
+};

@@ -1,0 +1,224 @@
+//! What a node asks its shell to do.
+
+use std::time::Duration;
+
+use proto::{
+    message::ToController,
+    model::{ClaimState, JobMode, Reason},
+    name::{NodeName, UnitName},
+};
+
+use crate::{
+    input::{CallId, LinkId, Waiter},
+    unit::ManagerJob,
+};
+
+/// One thing to do. They are to be carried out in the order in which they come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Write this text as the file of records, atomically, before anything that follows is done.
+    Persist(String),
+    /// Connect to this address (an index into the controller's addresses), and tell
+    /// [`FromLink::Connected`](crate::FromLink::Connected) or `Failed` under this number. There is
+    /// never more than one connection.
+    Connect {
+        /// The number of the connection.
+        link: LinkId,
+        /// Which address.
+        address: usize,
+    },
+    /// Send a message over this connection.
+    Send {
+        /// The connection; it is the present one.
+        link: LinkId,
+        /// What to say.
+        message: ToController,
+    },
+    /// End this connection, or the attempt to make it, after what was sent. Nothing more is to be
+    /// told about it.
+    Disconnect(LinkId),
+    /// Call the service manager, and tell the answer under this number.
+    Call {
+        /// The number of the call.
+        call: CallId,
+        /// What to ask for.
+        request: Request,
+    },
+    /// Tell a helper something.
+    Helper {
+        /// The helper.
+        waiter: Waiter,
+        /// What to tell it.
+        answer: HelperAnswer,
+    },
+    /// Something that happened, for the log.
+    Event(Event),
+}
+
+/// A call to the service manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Queue a job; answered with [`Answer::Job`](crate::Answer::Job).
+    Queue {
+        /// What to do.
+        verb: Verb,
+        /// The unit.
+        unit: UnitName,
+        /// How to deal with jobs that are queued already.
+        mode: JobMode,
+    },
+    /// Take a job back; answered with [`Answer::Done`](crate::Answer::Done).
+    Cancel(ManagerJob),
+    /// Say how a unit of ours is now; answered with [`Answer::Unit`](crate::Answer::Unit), at the
+    /// place among the changes at which it is true.
+    Look(UnitName),
+    /// Say why a unit is as it is; answered with
+    /// [`Answer::Description`](crate::Answer::Description), also for a unit that is not loaded.
+    Describe(UnitName),
+}
+
+/// A method of the service manager that queues a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `StartUnit`
+    Start,
+    /// `StopUnit`
+    Stop,
+    /// `RestartUnit`
+    Restart,
+    /// `ReloadUnit`
+    Reload,
+    /// `TryRestartUnit`: restart it if it is active.
+    TryRestart,
+}
+
+impl Verb {
+    /// The name of the method.
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Start => "StartUnit",
+            Self::Stop => "StopUnit",
+            Self::Restart => "RestartUnit",
+            Self::Reload => "ReloadUnit",
+            Self::TryRestart => "TryRestartUnit",
+        }
+    }
+}
+
+/// What a helper is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HelperAnswer {
+    /// It has to wait, at most this long.
+    Wait {
+        /// Until the agent gives up.
+        left: Duration,
+        /// What is waited for.
+        what: Reason,
+    },
+    /// The unit is up. The helper is then forgotten.
+    Up,
+    /// The unit will not be up. The helper is then forgotten.
+    Failed(Reason),
+}
+
+/// Something that happened, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The controller has registered this node.
+    Registered {
+        /// At which address.
+        address: String,
+        /// The version of its program.
+        version: String,
+    },
+    /// The connection has ended.
+    LinkLost {
+        /// Why.
+        why: String,
+    },
+    /// The controller could not be reached. Said once for each reason in an outage.
+    Unreachable {
+        /// Where.
+        address: String,
+        /// Why.
+        why: String,
+    },
+    /// The controller does not want this node. Said once for each reason in an outage.
+    Rejected {
+        /// At which address.
+        address: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// The controller did not follow the protocol; the connection was ended.
+    Breach {
+        /// What was wrong.
+        why: String,
+    },
+    /// The service manager is reached.
+    ManagerReached {
+        /// How many units of ours it has loaded.
+        units: usize,
+    },
+    /// The service manager is out of reach.
+    ManagerLost,
+    /// A hold of another node on a unit here stands otherwise.
+    Hold {
+        /// The unit.
+        unit: UnitName,
+        /// Who needs it.
+        source: NodeName,
+        /// How it stands.
+        state: ClaimState,
+    },
+    /// Nobody needs a unit any more.
+    Releasing {
+        /// The unit.
+        unit: UnitName,
+    },
+    /// The controller says that a claim is not what it was.
+    ClaimLost {
+        /// The proxy.
+        proxy: UnitName,
+        /// Why.
+        reason: Reason,
+    },
+    /// A proxy is stopped, because its unit is not up any more.
+    ProxyStopping {
+        /// The proxy.
+        proxy: UnitName,
+        /// Why.
+        reason: Reason,
+    },
+    /// A proxy is restarted, because its unit was.
+    ProxyRestarting {
+        /// The proxy.
+        proxy: UnitName,
+    },
+    /// The start of a proxy fails.
+    StartFailed {
+        /// The proxy, as it was written.
+        proxy: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// systemd did not do what was asked for a unit of ours; it is asked again.
+    Retrying {
+        /// The unit.
+        unit: UnitName,
+        /// What it said.
+        why: String,
+    },
+    /// A line of the file of records is damaged, and was skipped.
+    RecordDamaged {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// A bound was reached.
+    Limit {
+        /// Which.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,202 @@
+//! The sentences in which a node says why something is not as it should be.
+
+use std::time::Duration;
+
+use proto::{
+    model::{Cause, JobResult, Reason},
+    name::{NodeName, UnitName},
+};
+
+use crate::input::{Description, ManagerError};
+
+/// `ExecMainCode` of a process that ended by itself (`CLD_EXITED`, sigaction(2)).
+const CLD_EXITED: i32 = 1;
+
+/// What ended an attempt to start a unit, or its being up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// systemd refused the call.
+    Call(ManagerError),
+    /// The job has ended.
+    Job(JobResult),
+    /// The unit is not active any more.
+    Stopped,
+}
+
+/// Why a unit of this node is not up, from what systemd says about it.
+pub(crate) fn of_unit(
+    node: &NodeName,
+    unit: &UnitName,
+    ending: &Ending,
+    description: Option<&Description>,
+) -> Reason {
+    let what = format!("unit {unit} on node {node}");
+    let described = description.and_then(|d| of_description(&what, d));
+    match (described, ending) {
+        (Some(reason), _) => reason,
+        (None, Ending::Call(error)) => Reason::new(
+            Cause::Manager,
+            format!("{what} could not be started: {}", one_line(&error.text)),
+        ),
+        (None, Ending::Job(result)) => of_result(&what, *result),
+        (None, Ending::Stopped) => Reason::new(Cause::UnitStopped, format!("{what} was stopped")),
+    }
+}
+
+/// What the unit's own properties say, where they say that something is wrong.
+fn of_description(what: &str, description: &Description) -> Option<Reason> {
+    let not_found = |text: String| Some(Reason::new(Cause::UnitNotFound, text));
+    match description.load.as_str() {
+        "not-found" => return not_found(format!("{what} not found")),
+        "masked" => return not_found(format!("{what} is masked")),
+        "bad-setting" | "error" => {
+            let error = one_line(&description.load_error);
+            return not_found(format!("{what} could not be loaded: {error}"));
+        }
+        _ => {}
+    }
+    let failed = |text: String| Some(Reason::new(Cause::UnitFailed, text));
+    match (description.result.as_str(), description.active.as_str()) {
+        ("" | "success", "failed") => failed(format!("{what} failed")),
+        ("" | "success", _) if description.condition_failed => {
+            failed(format!("{what} was skipped: a condition is not met"))
+        }
+        ("" | "success", _) => None,
+        ("exit-code", _) if description.exec_code == CLD_EXITED => failed(format!(
+            "{what} failed: exit-code (status {})",
+            description.exec_status
+        )),
+        ("signal" | "core-dump", _) if description.exec_status > 0 => failed(format!(
+            "{what} failed: {} (signal {})",
+            description.result, description.exec_status
+        )),
+        (result, _) => failed(format!("{what} failed: {}", one_line(result))),
+    }
+}
+
+/// What the end of a job says, where its unit says nothing.
+fn of_result(what: &str, result: JobResult) -> Reason {
+    let (cause, text) = match result {
+        JobResult::Done | JobResult::Once | JobResult::Collected => {
+            (Cause::UnitStopped, "ended right after its start")
+        }
+        JobResult::Dependency => (
+            Cause::UnitFailed,
+            "did not become active: it ended at once, or a unit that it needs failed",
+        ),
+        JobResult::Canceled => (Cause::Canceled, "was not started: its job was cancelled"),
+        JobResult::Timeout => (Cause::Timeout, "was not started: its job timed out"),
+        JobResult::Skipped => (Cause::UnitFailed, "was skipped: a condition is not met"),
+        JobResult::Assert => (
+            Cause::UnitFailed,
+            "was not started: an assertion is not met",
+        ),
+        JobResult::Unsupported => (Cause::UnitFailed, "cannot be started on this node"),
+        JobResult::Frozen => (Cause::UnitFailed, "was not started: it is frozen"),
+        JobResult::Failed | JobResult::Invalid => (Cause::UnitFailed, "could not be started"),
+    };
+    Reason::new(cause, format!("{what} {text}"))
+}
+
+/// The reason with how long it was waited for.
+pub(crate) fn waited(reason: &Reason, waited: Duration) -> Reason {
+    Reason::new(reason.cause, format!("{} (waited {waited:?})", reason.text))
+}
+
+/// A text of somebody else's, as part of a line.
+pub(crate) fn one_line(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().map(clean).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    fn described(load: &str, result: &str, code: i32, status: i32) -> Description {
+        Description {
+            load: load.into(),
+            load_error: "Unit has a bad unit file setting.".into(),
+            active: "inactive".into(),
+            result: result.into(),
+            exec_code: code,
+            exec_status: status,
+            condition_failed: false,
+        }
+    }
+
+    #[test_case("not-found", "", 0, 0, Cause::UnitNotFound, "not found")]
+    #[test_case("masked", "", 0, 0, Cause::UnitNotFound, "is masked")]
+    #[test_case(
+        "bad-setting",
+        "",
+        0,
+        0,
+        Cause::UnitNotFound,
+        "could not be loaded: Unit has a bad unit file setting."
+    )]
+    #[test_case(
+        "loaded",
+        "exit-code",
+        1,
+        1,
+        Cause::UnitFailed,
+        "failed: exit-code (status 1)"
+    )]
+    #[test_case(
+        "loaded",
+        "signal",
+        2,
+        9,
+        Cause::UnitFailed,
+        "failed: signal (signal 9)"
+    )]
+    #[test_case("loaded", "timeout", 0, 0, Cause::UnitFailed, "failed: timeout")]
+    #[test_case(
+        "loaded",
+        "success",
+        1,
+        0,
+        Cause::UnitFailed,
+        "did not become active: it ended at once, or a unit that it needs failed"
+    )]
+    fn the_reason_is_the_units_own(
+        load: &str,
+        result: &str,
+        code: i32,
+        status: i32,
+        cause: Cause,
+        text: &str,
+    ) {
+        let reason = of_unit(
+            &"b".parse().expect("name"),
+            &"t.service".parse().expect("name"),
+            &Ending::Job(JobResult::Dependency),
+            Some(&described(load, result, code, status)),
+        );
+        assert_eq!(
+            reason,
+            Reason::new(cause, format!("unit t.service on node b {text}"))
+        );
+    }
+
+    #[test]
+    fn a_refused_call_says_what_systemd_said() {
+        let error = ManagerError {
+            name: "org.example.Error".into(),
+            text: "Transaction is\ndestructive.".into(),
+        };
+        let reason = of_unit(
+            &"b".parse().expect("name"),
+            &"t.service".parse().expect("name"),
+            &Ending::Call(error),
+            Some(&described("loaded", "success", 0, 0)),
+        );
+        assert_eq!(reason.cause, Cause::Manager);
+        assert_eq!(
+            reason.text,
+            "unit t.service on node b could not be started: Transaction is destructive."
+        );
+    }
+}
