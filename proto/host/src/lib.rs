@@ -16,8 +16,14 @@
 //! | [`limits`] | every bound of this crate, with its reason |
 
 pub mod address;
+pub mod clock;
 pub mod config;
 pub mod limits;
 pub mod link;
+pub mod log;
+pub mod notify;
+pub mod passed;
+pub mod rate;
 pub mod sasl;
+pub mod signal;
 pub mod stream;

@@ -5,11 +5,19 @@
 //! * [`Listener`]: accepts connections on a Unix socket or a TCP port.
 //! * [`connect`](fn@connect): makes one.
 
+mod connect;
 mod identity;
+mod listen;
+mod tcp;
+#[cfg(test)]
+mod tests;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use connect::{ConnectError, connect};
 pub use identity::Identity;
+pub use listen::{ListenError, Listener, UnixOptions};
+pub use tcp::TcpOptions;
 
 /// Bytes in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

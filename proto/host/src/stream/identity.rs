@@ -1,7 +1,9 @@
 use std::{
-    fmt,
+    fmt, io,
     net::{IpAddr, SocketAddr},
 };
+
+use tokio::net::UnixStream;
 
 /// Who is at the other end of a connection, as far as the machine can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,18 @@ impl Identity {
             Self::Tcp { .. } => None,
         }
     }
+}
+
+/// Who is at the other end of a Unix socket.
+pub(super) fn of_unix(stream: &UnixStream) -> io::Result<Identity> {
+    let peer = stream.peer_cred()?;
+    let (uid, gid, pid) = (peer.uid(), peer.gid(), peer.pid());
+    // The kernel says 0 for a process of a PID namespace that we do not see.
+    Ok(Identity::Unix {
+        uid,
+        gid,
+        pid: pid.filter(|pid| *pid > 0),
+    })
 }
 
 impl fmt::Display for Identity {
