@@ -1,0 +1,262 @@
+//! The bus: calls that are sent together, and one ordered stream of all that comes back.
+//!
+//! Everything is built on messages, because a job is waited for best that way: the match rules and
+//! the calls go out in one write, which the bus takes in order, so nothing is missed and no round
+//! trip is spent on a subscription. Replies and signals are read in the order in which they came.
+
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use futures_util::StreamExt as _;
+use proto::{
+    dbus::public,
+    name::{NodeName, path_element},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+use zbus::{
+    Connection, DynamicType, Message, MessageStream,
+    connection::Builder,
+    message::{Flags, Type as MessageType},
+    wire::Type,
+};
+
+use crate::{
+    fault::{Fault, Refusal},
+    limits, span,
+};
+
+const BUS: &str = "org.freedesktop.DBus";
+const BUS_PATH: &str = "/org/freedesktop/DBus";
+
+/// What was answered to a call.
+pub(crate) type Answer = Result<Message, Refusal>;
+
+/// A connection to a bus on which a controller is expected.
+pub(crate) struct Bus {
+    connection: Connection,
+    stream: MessageStream,
+    name: &'static str,
+    began: Instant,
+    limit: Duration,
+}
+
+impl Bus {
+    /// Connects to the system bus or the session bus. Everything on this connection has `limit`
+    /// together.
+    pub(crate) async fn connect(session: bool, limit: Duration) -> Result<Self, Fault> {
+        let (builder, name) = if session {
+            (Builder::session(), "session")
+        } else {
+            (Builder::system(), "system")
+        };
+        let began = Instant::now();
+        let builder = builder.max_queued(limits::MESSAGES_QUEUED);
+        let connection = timeout(limit, builder.build())
+            .await
+            .map_err(|_| "it does not answer".to_owned())
+            .and_then(|built| built.map_err(|error| describe(&error)))
+            .map_err(|cause| Fault::NoBus { bus: name, cause })?;
+        Ok(Self {
+            // Nothing is asked for yet, so nothing is missed in between.
+            stream: MessageStream::from(&connection),
+            connection,
+            name,
+            began,
+            limit,
+        })
+    }
+
+    /// Which bus this is.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The time that all has together.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// Sends messages in one write.
+    pub(crate) async fn send(&self, messages: &[Message]) -> Result<(), Fault> {
+        let sending = self.connection.send_all(messages);
+        match timeout(self.left(), sending).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.lost(&error)),
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
+    /// The next message; safe to be given up and called again.
+    pub(crate) async fn next(&mut self) -> Result<Message, Fault> {
+        match timeout(self.left(), self.stream.next()).await {
+            Ok(Some(Ok(message))) => Ok(message),
+            Ok(Some(Err(error))) => Err(self.lost(&error)),
+            Ok(None) => Err(Fault::NoBus {
+                bus: self.name,
+                cause: "it closed the connection".into(),
+            }),
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
+    /// Sends calls together and waits for all answers, which are in the order of the calls.
+    pub(crate) async fn ask<const N: usize>(
+        &mut self,
+        calls: [Message; N],
+    ) -> Result<[Answer; N], Fault> {
+        let answers = self.ask_all(&calls).await?;
+        answers.try_into().map_err(|_| self.too_late())
+    }
+
+    /// As [`Self::ask`], for any number of calls.
+    pub(crate) async fn ask_all(&mut self, calls: &[Message]) -> Result<Vec<Answer>, Fault> {
+        self.send(calls).await?;
+        let serials: Vec<_> = calls.iter().map(serial).collect();
+        let mut answers: Vec<Option<Answer>> = calls.iter().map(|_| None).collect();
+        while answers.iter().any(Option::is_none) {
+            let message = self.next().await?;
+            let Some((to, answer)) = answer(message) else {
+                continue;
+            };
+            let at = serials.iter().position(|serial| *serial == to);
+            if let Some(slot) = at.and_then(|at| answers.get_mut(at)) {
+                *slot = Some(answer);
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.began.elapsed())
+    }
+
+    fn lost(&self, error: &zbus::Error) -> Fault {
+        Fault::NoBus {
+            bus: self.name,
+            cause: describe(error),
+        }
+    }
+
+    fn too_late(&self) -> Fault {
+        Fault::Timeout {
+            text: format!(
+                "no answer from the controller after {}",
+                span::display(self.limit)
+            ),
+            hint: "see 'systemctl status unitlink-controller'; --timeout waits longer".into(),
+        }
+    }
+}
+
+/// A call to the controller's object.
+pub(crate) fn fleet_call<B>(interface: &str, method: &str, body: &B) -> Result<Message, Fault>
+where
+    B: Serialize + DynamicType,
+{
+    call(
+        public::BUS_NAME,
+        public::CONTROLLER_PATH,
+        interface,
+        method,
+        body,
+    )
+}
+
+/// A call to a node's object.
+pub(crate) fn node_call<B>(
+    node: &NodeName,
+    interface: &str,
+    method: &str,
+    body: &B,
+) -> Result<Message, Fault>
+where
+    B: Serialize + DynamicType,
+{
+    let path = format!(
+        "{}{}",
+        public::NODE_PATH_PREFIX,
+        path_element(node.as_str())
+    );
+    call(public::BUS_NAME, &path, interface, method, body)
+}
+
+/// Asks the bus for signals. There is no reply: the bus takes this in before the calls after it.
+pub(crate) fn add_match(rule: &str) -> Result<Message, Fault> {
+    Message::method_call(BUS_PATH, "AddMatch")
+        .destination(BUS)
+        .interface(BUS)
+        .with_flags(Flags::NO_REPLY_EXPECTED)
+        .build(&rule)
+        .map_err(|error| unsendable("AddMatch", &error))
+}
+
+fn call<B>(to: &str, path: &str, interface: &str, method: &str, body: &B) -> Result<Message, Fault>
+where
+    B: Serialize + DynamicType,
+{
+    Message::method_call(path, method)
+        .destination(to)
+        .interface(interface)
+        // An answer that says "not there" is better than a service that is started to say it.
+        .with_flags(Flags::NO_AUTO_START)
+        .build(body)
+        .map_err(|error| unsendable(method, &error))
+}
+
+/// Only a bug makes a message that cannot be built; it is reported, not hidden.
+fn unsendable(method: &str, error: &zbus::Error) -> Fault {
+    Fault::Refused {
+        name: "call".into(),
+        text: format!("the call of {method} cannot be written: {error}"),
+    }
+}
+
+/// The number of a message, which its reply names.
+pub(crate) fn serial(message: &Message) -> NonZeroU32 {
+    message.primary_header().serial_num()
+}
+
+/// The call that a message answers, and the answer; `None` if it is no answer.
+pub(crate) fn answer(message: Message) -> Option<(NonZeroU32, Answer)> {
+    let (to, name) = {
+        let header = message.header();
+        let name = header.error_name().map(ToString::to_string);
+        (header.reply_serial()?, name)
+    };
+    match message.message_type() {
+        MessageType::MethodReturn => Some((to, Ok(message))),
+        MessageType::Error => {
+            let text = message.body().deserialize::<String>().unwrap_or_default();
+            let name = name.unwrap_or_default();
+            Some((to, Err(Refusal { name, text })))
+        }
+        MessageType::MethodCall | MessageType::Signal => None,
+    }
+}
+
+/// The body of an answer.
+pub(crate) fn read<T>(message: &Message, asked: &'static str) -> Result<T, Fault>
+where
+    T: DeserializeOwned + Type,
+{
+    message.body().deserialize().map_err(|error| Fault::Answer {
+        asked,
+        cause: error.to_string(),
+    })
+}
+
+/// An error without what only a programmer wants to know.
+fn describe(error: &zbus::Error) -> String {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the errors of a library that may get more"
+    )]
+    match error {
+        zbus::Error::InputOutput(io) => io.to_string(),
+        zbus::Error::Connection(io, address) => format!("{io} ({address})"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,244 @@
+//! What can go wrong: each with its exit code and with what to do next.
+
+use std::time::Duration;
+
+use proto::dbus::{error, systemd};
+use thiserror::Error;
+
+use crate::{exit::Exit, span, suggest};
+
+/// What the names of systemd's own errors begin with.
+pub(crate) const MANAGER_ERRORS: &str = "org.freedesktop.systemd1.";
+
+/// An error that a peer or the bus answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The name of the D-Bus error.
+    pub(crate) name: String,
+    /// What it says about itself.
+    pub(crate) text: String,
+}
+
+/// Why the command could not do what it should. The text completes "error: …".
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Fault {
+    /// More was asked for than one call takes.
+    #[error("{0}")]
+    Usage(String),
+    /// There is no bus.
+    #[error("failed to connect to the {bus} bus: {cause}")]
+    NoBus { bus: &'static str, cause: String },
+    /// There is no controller on the bus.
+    #[error("the controller is not on the {bus} bus")]
+    NoController { bus: &'static str },
+    /// The controller went away while it was waited for.
+    #[error("the controller went away {0}")]
+    ControllerLost(&'static str),
+    /// It took too long.
+    #[error("{text}")]
+    Timeout { text: String, hint: String },
+    /// There is no such node.
+    #[error("there is no node '{node}'")]
+    NoNode { node: String, known: Vec<String> },
+    /// The node is not connected.
+    #[error("node {node} is offline{}", offline_since(*.last_seen_ago, .address))]
+    Offline {
+        node: String,
+        last_seen_ago: Option<Duration>,
+        address: String,
+    },
+    /// There is no such unit on the node.
+    #[error("there is no unit {unit} on {node}")]
+    NoUnit { node: String, unit: String },
+    /// The caller may not do this.
+    #[error("access denied: {0}")]
+    AccessDenied(String),
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted { hint: String },
+    /// Any other error that was answered.
+    #[error("{text} ({name})")]
+    Refused { name: String, text: String },
+    /// An answer that cannot be read.
+    #[error("the controller's answer to {asked} cannot be read: {cause}")]
+    Answer { asked: &'static str, cause: String },
+}
+
+fn offline_since(last_seen_ago: Option<Duration>, address: &str) -> String {
+    let from = if address.is_empty() {
+        String::new()
+    } else {
+        format!(" from {address}")
+    };
+    match last_seen_ago {
+        Some(ago) => format!(" since {} (last seen{from})", span::display(ago)),
+        None => String::new(),
+    }
+}
+
+impl Fault {
+    /// An error that was answered to a question about the fleet or a node.
+    pub(crate) fn refused(refusal: Refusal, bus: &'static str) -> Self {
+        let Refusal { name, text } = refusal;
+        match name.as_str() {
+            "org.freedesktop.DBus.Error.ServiceUnknown"
+            | "org.freedesktop.DBus.Error.NameHasNoOwner" => Self::NoController { bus },
+            error::NO_REPLY | "org.freedesktop.DBus.Error.Disconnected" => {
+                Self::ControllerLost("before it answered")
+            }
+            error::ACCESS_DENIED
+            | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+            | "org.freedesktop.DBus.Error.AuthFailed" => Self::AccessDenied(text),
+            error::TIMEOUT => Self::Timeout {
+                text,
+                hint: "--timeout waits longer".into(),
+            },
+            _ => Self::Refused { name, text },
+        }
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::NoBus { .. } | Self::NoController { .. } | Self::ControllerLost(_) => {
+                Exit::Unreachable
+            }
+            Self::Timeout { .. } => Exit::Timeout,
+            Self::NoNode { .. } => Exit::NoSuchNode,
+            Self::Offline { .. } => Exit::NodeOffline,
+            Self::NoUnit { .. } => Exit::NoSuchUnit,
+            Self::AccessDenied(_) => Exit::AccessDenied,
+            Self::Interrupted { .. } => Exit::Interrupted,
+            Self::Refused { .. } | Self::Answer { .. } => Exit::Other,
+        }
+    }
+
+    /// What to do next, if there is something.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage(_) => None,
+            Self::NoBus { bus: "session", .. } => Some(
+                "is DBUS_SESSION_BUS_ADDRESS set? without --user, the system bus is used".into(),
+            ),
+            Self::NoBus { .. } => Some("is the bus running? systemctl status dbus.service".into()),
+            Self::NoController { bus: "session" } => {
+                Some("is unitlink-controller running with --user?".into())
+            }
+            Self::NoController { .. } | Self::ControllerLost(_) => Some(
+                "is unitlink-controller running? systemctl status unitlink-controller; \
+                 this command runs on the machine of the controller"
+                    .into(),
+            ),
+            Self::Timeout { hint, .. } | Self::Interrupted { hint } => Some(hint.clone()),
+            Self::NoNode { node, known } => Some(known_nodes(node, known)),
+            Self::Offline { node, .. } => Some(format!(
+                "on {node}, see 'systemctl status unitlink-agent'; here, 'ctl status {node}'"
+            )),
+            Self::NoUnit { node, .. } => Some(format!(
+                "see 'ctl list-units --all {node}'; after a new unit file, \
+                 'systemctl daemon-reload' on {node}"
+            )),
+            Self::AccessDenied(_) => {
+                Some("try as root, or as a member of the group 'unitlink'".into())
+            }
+            Self::Refused { name, .. } if name.starts_with(MANAGER_ERRORS) => None,
+            Self::Refused { .. } => Some("see 'journalctl -u unitlink-controller'".into()),
+            Self::Answer { .. } => Some(
+                "do 'ctl version' and the version of the controller in 'ctl status' fit?".into(),
+            ),
+        }
+    }
+}
+
+fn known_nodes(node: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        return "the controller knows no node; see [nodes] in its configuration".into();
+    }
+    let list = format!("known nodes: {}", known.join(", "));
+    match suggest::nearest(node, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near}? {list}"),
+        None => list,
+    }
+}
+
+/// Whether an error says that the object, interface or method is not there: an older or another
+/// peer.
+pub(crate) fn is_not_there(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.name.as_str(),
+        error::NOT_SUPPORTED
+            | error::UNKNOWN_METHOD
+            | error::UNKNOWN_OBJECT
+            | "org.freedesktop.DBus.Error.UnknownInterface"
+            | "org.freedesktop.DBus.Error.UnknownProperty"
+    )
+}
+
+/// Whether an error may mean that the node is not known.
+pub(crate) fn may_be_no_node(refusal: &Refusal) -> bool {
+    is_not_there(refusal) || refusal.name == error::INVALID_ARGS
+}
+
+/// Whether an error says that the node is not connected.
+pub(crate) fn is_offline(refusal: &Refusal) -> bool {
+    refusal.name == error::OFFLINE
+}
+
+/// Whether an error of the service manager says that there is no such unit.
+pub(crate) fn is_no_unit(refusal: &Refusal) -> bool {
+    refusal.name == systemd::NO_SUCH_UNIT
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    fn refused(name: &str) -> Fault {
+        let refusal = Refusal {
+            name: name.into(),
+            text: "no".into(),
+        };
+        Fault::refused(refusal, "system")
+    }
+
+    #[test_case("org.freedesktop.DBus.Error.ServiceUnknown", Exit::Unreachable)]
+    #[test_case("org.freedesktop.DBus.Error.NoReply", Exit::Unreachable)]
+    #[test_case("org.freedesktop.DBus.Error.AccessDenied", Exit::AccessDenied)]
+    #[test_case("org.freedesktop.DBus.Error.Timeout", Exit::Timeout)]
+    #[test_case("org.freedesktop.systemd1.UnitMasked", Exit::Other)]
+    fn errors_have_exit_codes(name: &str, exit: Exit) {
+        assert_eq!(refused(name).exit(), exit);
+    }
+
+    #[test]
+    fn a_mistyped_node_is_answered_with_the_nearest_and_all_names() {
+        let fault = Fault::NoNode {
+            node: "woker1".into(),
+            known: vec!["main".into(), "worker1".into()],
+        };
+        assert_eq!(fault.to_string(), "there is no node 'woker1'");
+        assert_eq!(
+            fault.hint().as_deref(),
+            Some("did you mean worker1? known nodes: main, worker1")
+        );
+    }
+
+    #[test_case(
+        Some(185),
+        "10.0.0.3",
+        "node b is offline since 3min 5s (last seen from 10.0.0.3)"
+    )]
+    #[test_case(Some(185), "", "node b is offline since 3min 5s (last seen)")]
+    #[test_case(None, "", "node b is offline")]
+    fn an_offline_node_is_said_since_when(ago: Option<u64>, address: &str, text: &str) {
+        let fault = Fault::Offline {
+            node: "b".into(),
+            last_seen_ago: ago.map(Duration::from_secs),
+            address: address.into(),
+        };
+        assert_eq!(fault.to_string(), text);
+    }
+}

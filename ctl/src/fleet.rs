@@ -1,0 +1,278 @@
+//! What the controller says about nodes, claims and units, as values.
+
+use std::{cmp::Ordering, time::Duration};
+
+use crate::facts::Facts;
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    /// `online` or `offline`.
+    pub(crate) status: String,
+    /// Where its agent connects from, or did last; empty if that is not known.
+    pub(crate) address: String,
+    /// `unix`, `tcp` …; empty if that is not known.
+    pub(crate) transport: String,
+    pub(crate) encrypted: Option<bool>,
+    /// Empty for an agent that does not say it.
+    pub(crate) agent_version: String,
+    pub(crate) protocol: Option<u32>,
+    pub(crate) labels: Vec<String>,
+    /// `None` if it was never seen.
+    pub(crate) last_seen_ago: Option<Duration>,
+    pub(crate) online_for: Option<Duration>,
+}
+
+impl Node {
+    /// Reads an entry of `org.unitlink.Fleet1.ListNodes`.
+    pub(crate) fn from_facts(facts: &Facts) -> Self {
+        let mut node = Self {
+            name: facts.text("Name"),
+            status: facts.text("Status"),
+            address: facts.text("Peer"),
+            transport: facts.text("Transport"),
+            encrypted: facts.flag("Encrypted"),
+            agent_version: facts.text("AgentVersion"),
+            protocol: facts.u32("Protocol"),
+            labels: facts.texts("Labels"),
+            last_seen_ago: facts.span("LastSeenUSecAgo"),
+            online_for: facts.span("OnlineForUSec"),
+        };
+        if !node.is_online() {
+            node.online_for = None;
+        }
+        node
+    }
+
+    /// Reads an entry of `org.eclipse.bluechi.Controller.ListNodes`, which says less.
+    pub(crate) fn from_listing(name: String, status: String, address: String) -> Self {
+        Self {
+            name,
+            status,
+            address,
+            transport: String::new(),
+            encrypted: None,
+            agent_version: String::new(),
+            protocol: None,
+            labels: Vec::new(),
+            last_seen_ago: None,
+            online_for: None,
+        }
+    }
+
+    /// Whether its agent is connected.
+    pub(crate) fn is_online(&self) -> bool {
+        self.status == "online"
+    }
+}
+
+/// A node's need of a unit of another node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Claim {
+    pub(crate) source: String,
+    pub(crate) node: String,
+    pub(crate) unit: String,
+    pub(crate) state: String,
+    pub(crate) cause: String,
+    pub(crate) reason: String,
+    pub(crate) token: String,
+}
+
+impl Claim {
+    /// Reads an entry of `org.unitlink.Fleet1.ListClaims`.
+    pub(crate) fn from_facts(facts: &Facts) -> Self {
+        Self {
+            source: facts.text("Source"),
+            node: facts.text("Node"),
+            unit: facts.text("Unit"),
+            state: facts.text("State"),
+            cause: facts.text("Cause"),
+            reason: facts.text("Reason"),
+            token: facts.text("Token"),
+        }
+    }
+}
+
+/// A unit as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) node: String,
+    pub(crate) unit: String,
+    pub(crate) description: String,
+    pub(crate) load: String,
+    pub(crate) active: String,
+    pub(crate) sub: String,
+    /// The unit that stands for it, if another one does.
+    pub(crate) following: String,
+    /// 0 if there is none.
+    pub(crate) job_id: u32,
+    pub(crate) job_type: String,
+}
+
+/// Which listed units are shown.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) all: bool,
+    pub(crate) types: Vec<String>,
+    pub(crate) states: Vec<String>,
+}
+
+impl Filter {
+    /// The rules of systemctl(1): a state asked for shows every unit that has it; otherwise units
+    /// that are inactive without a job, and those that only follow another one, are hidden.
+    pub(crate) fn shows(&self, unit: &Listed) -> bool {
+        let suffix = unit.unit.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+        if !self.types.is_empty() && !self.types.iter().any(|t| t == suffix) {
+            return false;
+        }
+        if !self.states.is_empty() {
+            let has = |state: &String| [&unit.load, &unit.active, &unit.sub].contains(&state);
+            return self.states.iter().any(has);
+        }
+        self.all || unit.job_id > 0 || (unit.active != "inactive" && unit.following.is_empty())
+    }
+}
+
+impl Listed {
+    /// By node, then by name.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        (&self.node, &self.unit).cmp(&(&other.node, &other.unit))
+    }
+}
+
+/// A node whose units could not be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) node: String,
+    /// The name of a D-Bus error.
+    pub(crate) error: String,
+    pub(crate) text: String,
+}
+
+/// A unit in detail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) load: String,
+    pub(crate) active: String,
+    pub(crate) sub: String,
+    pub(crate) freezer: String,
+    pub(crate) enabled: String,
+    /// How long it has been in this state.
+    pub(crate) state_age: Option<Duration>,
+    /// How its last run ended, `success` if well; empty for units that do not run.
+    pub(crate) result: String,
+    /// The exit code or signal of the main process, once it has ended.
+    pub(crate) main_status: Option<i32>,
+    pub(crate) main_pid: Option<u32>,
+    /// What the service says about itself, sd_notify(3).
+    pub(crate) status_text: String,
+    pub(crate) path: String,
+}
+
+impl Unit {
+    /// Reads the properties of a unit. `now` is the time of the day since 1970: an agent that does
+    /// not know how old the state is knows since when it is.
+    pub(crate) fn from_facts(name: &str, facts: &Facts, now: Duration) -> Self {
+        let since = || {
+            let since = facts.span("StateChangeTimestamp");
+            since.filter(|since| !since.is_zero())
+        };
+        let ended = facts.u64("ExecMainExitTimestamp").is_some_and(|at| at > 0);
+        Self {
+            name: name.to_owned(),
+            description: facts.text("Description"),
+            load: facts.text("LoadState"),
+            active: facts.text("ActiveState"),
+            sub: facts.text("SubState"),
+            freezer: facts.text("FreezerState"),
+            enabled: facts.text("UnitFileState"),
+            state_age: facts
+                .span("StateAgeUSec")
+                .or_else(|| since().map(|since| now.saturating_sub(since))),
+            result: facts.text("Result"),
+            main_status: facts.i32("ExecMainStatus").filter(|_| ended),
+            main_pid: facts.u32("MainPID").filter(|pid| *pid > 0),
+            status_text: facts.text("StatusText"),
+            path: facts.text("FragmentPath"),
+        }
+    }
+
+    /// Whether the node has no such unit.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.load == "not-found" && self.active != "active"
+    }
+
+    /// Whether it is up, or about to be: the rule by which systemctl(1) chooses its exit code.
+    pub(crate) fn is_running(&self) -> bool {
+        !matches!(self.active.as_str(), "inactive" | "failed" | "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use test_case::test_case;
+    use zbus::wire::{OwnedVariant, Variant};
+
+    use super::*;
+
+    fn listed(unit: &str, active: &str, following: &str, job_id: u32) -> Listed {
+        Listed {
+            node: "worker1".into(),
+            unit: unit.into(),
+            description: String::new(),
+            load: "loaded".into(),
+            active: active.into(),
+            sub: "dead".into(),
+            following: following.into(),
+            job_id,
+            job_type: String::new(),
+        }
+    }
+
+    fn filter(all: bool, types: &[&str], states: &[&str]) -> Filter {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Filter {
+            all,
+            types: owned(types),
+            states: owned(states),
+        }
+    }
+
+    #[test_case(filter(false, &[], &[]), &["up", "job"]; "what is inactive is hidden")]
+    #[test_case(filter(true, &[], &[]), &["up", "job", "down", "alias"]; "all")]
+    #[test_case(filter(false, &[], &["inactive"]), &["job", "down"]; "a state shows what has it")]
+    #[test_case(filter(false, &[], &["dead"]), &["up", "job", "down", "alias"]; "a sub state")]
+    #[test_case(filter(false, &["socket"], &[]), &["job"]; "a type")]
+    fn units_are_filtered_as_systemctl_does(filter: Filter, shown: &[&str]) {
+        let units = [
+            ("up", listed("a.service", "active", "", 0)),
+            ("job", listed("b.socket", "inactive", "", 3)),
+            ("down", listed("c.service", "inactive", "", 0)),
+            ("alias", listed("d.device", "active", "e.device", 0)),
+        ];
+        let names = units.iter().filter(|(_, unit)| filter.shows(unit));
+        assert_eq!(names.map(|(name, _)| *name).collect::<Vec<_>>(), shown);
+    }
+
+    fn facts(of: &[(&str, u64)]) -> Facts {
+        let owned = |n: u64| OwnedVariant::try_from(Variant::from(n)).expect("owned");
+        Facts(BTreeMap::from_iter(
+            of.iter().map(|(key, n)| ((*key).to_owned(), owned(*n))),
+        ))
+    }
+
+    #[test_case(&[("StateAgeUSec", 5_000_000), ("StateChangeTimestamp", 1)], Some(5); "the node's own clock")]
+    #[test_case(&[("StateChangeTimestamp", 90_000_000)], Some(10); "against our clock")]
+    #[test_case(&[("StateChangeTimestamp", 200_000_000)], Some(0); "clocks that disagree")]
+    #[test_case(&[("StateChangeTimestamp", 0)], None; "never")]
+    #[test_case(&[], None; "not known")]
+    fn the_age_of_a_state(of: &[(&str, u64)], seconds: Option<u64>) {
+        let unit = Unit::from_facts("a.service", &facts(of), Duration::from_secs(100));
+        assert_eq!(unit.state_age, seconds.map(Duration::from_secs));
+    }
+}

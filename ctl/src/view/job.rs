@@ -1,0 +1,302 @@
+//! What became of jobs.
+
+use std::time::Duration;
+
+use proto::{
+    model::{Cause, JobId, JobKind, JobResult},
+    name::{NodeName, UnitName},
+};
+use serde::Serialize;
+
+use super::{Look, Mood, Page, clean, json, known, message::Message, plain, table};
+use crate::{
+    cli::Output,
+    exit::Exit,
+    fault::{Fault, MANAGER_ERRORS},
+    jobs::{End, Ended},
+    span,
+};
+
+/// The longest line of progress, so that it stays one line on a terminal.
+const PROGRESS_COLUMNS: usize = 79;
+
+/// What was asked for.
+pub(crate) struct Asked<'a> {
+    pub(crate) kind: JobKind,
+    pub(crate) node: &'a NodeName,
+    pub(crate) units: &'a [UnitName],
+}
+
+/// What became of one unit's job.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) unit: UnitName,
+    pub(crate) id: Option<JobId>,
+    pub(crate) end: End,
+}
+
+impl Asked<'_> {
+    /// The line that a terminal shows while units are waited for.
+    pub(crate) fn progress(&self, open: impl Iterator<Item = usize>, waited: Duration) -> String {
+        let open: Vec<&str> = open
+            .filter_map(|at| self.units.get(at))
+            .map(UnitName::as_str)
+            .collect();
+        let line = format!(
+            "{} {} on {}, {} (Ctrl-C leaves, the job goes on)",
+            self.kind,
+            open.join(" "),
+            self.node,
+            span::display(waited)
+        );
+        line.chars().take(PROGRESS_COLUMNS).collect()
+    }
+
+    /// Where to look for what became of it.
+    pub(crate) fn look_at_status(&self) -> String {
+        let units: Vec<&str> = self.units.iter().map(UnitName::as_str).collect();
+        format!("see 'ctl status {} {}'", self.node, units.join(" "))
+    }
+}
+
+/// Says what became of all.
+pub(crate) fn page(asked: &Asked<'_>, outcomes: &[Outcome], look: &Look) -> Page {
+    let data = match look.output {
+        // Like systemctl(1): what went well needs no word.
+        Output::Table if outcomes.len() < 2 => String::new(),
+        Output::Table => table::write(
+            ["UNIT", "RESULT", "REASON"],
+            outcomes.iter().map(|outcome| {
+                let row = Row::of(asked, outcome);
+                let result = look.paint.mood(Mood::of(row.result), row.result);
+                let reason = match &outcome.end {
+                    End::Queued => String::new(),
+                    End::Ended(ended) if ended.result == "done" => String::new(),
+                    End::Ended(ended) => reason(asked, outcome, ended),
+                    End::Fault(fault) => fault.to_string(),
+                };
+                [row.unit.to_owned(), result, clean(&reason)]
+            }),
+            look,
+        ),
+        Output::Json => json(&Jobs {
+            jobs: outcomes
+                .iter()
+                .map(|outcome| Row::of(asked, outcome))
+                .collect(),
+        }),
+        Output::Plain => plain(outcomes.iter().map(|outcome| {
+            let row = Row::of(asked, outcome);
+            [row.node, row.unit, row.result, row.cause.unwrap_or("")].map(str::to_owned)
+        })),
+    };
+    Page {
+        data,
+        messages: messages(asked, outcomes),
+        exit: Exit::together(outcomes.iter().map(exit)),
+    }
+}
+
+/// One message for each failure; where all failed for the same reason that is not the unit's, one
+/// for all.
+fn messages(asked: &Asked<'_>, outcomes: &[Outcome]) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for outcome in outcomes {
+        let message = match &outcome.end {
+            End::Queued => continue,
+            End::Ended(ended) if is_success(&ended.result) => continue,
+            End::Ended(ended) => Message::error(
+                format!(
+                    "failed to {} {} on {}: {} {}",
+                    asked.kind,
+                    outcome.unit,
+                    asked.node,
+                    reason(asked, outcome, ended),
+                    words(ended)
+                ),
+                Some(next(asked, outcome, ended)),
+            ),
+            End::Fault(
+                fault @ (Fault::Usage(_)
+                | Fault::NoBus { .. }
+                | Fault::NoController { .. }
+                | Fault::ControllerLost(_)
+                | Fault::NoNode { .. }
+                | Fault::NoUnit { .. }
+                | Fault::Offline { .. }
+                | Fault::Interrupted { .. }),
+            ) => Message::error(fault.to_string(), fault.hint()),
+            End::Fault(
+                fault @ (Fault::Timeout { .. }
+                | Fault::AccessDenied(_)
+                | Fault::Refused { .. }
+                | Fault::Answer { .. }),
+            ) => Message::error(
+                format!(
+                    "failed to {} {} on {}: {fault}",
+                    asked.kind, outcome.unit, asked.node
+                ),
+                fault.hint().or_else(|| Some(look_at(asked, outcome))),
+            ),
+        };
+        if !messages.contains(&message) {
+            messages.push(message);
+        }
+    }
+    messages
+}
+
+/// Why a job did not succeed: the controller's sentence, or what its result means. What the message
+/// begins with anyway is left out.
+fn reason(asked: &Asked<'_>, outcome: &Outcome, ended: &Ended) -> String {
+    if ended.text.is_empty() {
+        return meaning(&ended.result).to_owned();
+    }
+    let begin = format!("{} on {} failed: ", outcome.unit, asked.node);
+    let text = ended.text.strip_prefix(&begin);
+    text.unwrap_or(&ended.text).to_owned()
+}
+
+/// The words for programs, which an operator may search for.
+fn words(ended: &Ended) -> String {
+    match ended.cause.as_str() {
+        "" => format!("[{}]", ended.result),
+        cause => format!("[{}, {cause}]", ended.result),
+    }
+}
+
+fn meaning(result: &str) -> &'static str {
+    match result.parse::<JobResult>() {
+        Ok(JobResult::Done) => "it is done",
+        Ok(JobResult::Canceled) => "the job was canceled",
+        Ok(JobResult::Timeout) => "the job ran into its limit of time",
+        Ok(JobResult::Failed) => "the unit failed",
+        Ok(JobResult::Dependency) => "a unit that it needs failed",
+        Ok(JobResult::Skipped) => "the unit did not need it",
+        Ok(JobResult::Invalid) => "the unit is not active, so there is nothing to reload",
+        Ok(JobResult::Assert) => "an Assert…= of the unit does not hold",
+        Ok(JobResult::Unsupported) => "the unit cannot do this",
+        Ok(JobResult::Collected) => "the unit was removed before the job ran",
+        Ok(JobResult::Once) => "the unit runs only once, and has run",
+        Ok(JobResult::Frozen) => "the unit is frozen; thaw it first",
+        Err(_) => "the job did not succeed",
+    }
+}
+
+/// What to do next.
+fn next(asked: &Asked<'_>, outcome: &Outcome, ended: &Ended) -> String {
+    let node = asked.node;
+    match ended.cause.parse::<Cause>() {
+        Ok(Cause::NodeOffline | Cause::NodeLost) => "see 'ctl status'".into(),
+        Ok(Cause::NotAllowed) => {
+            format!("see allow_dependencies_on of [node.{node}] in the controller's configuration")
+        }
+        Ok(Cause::NodeUnknown) => "see [nodes] in the controller's configuration".into(),
+        Ok(Cause::UnitNotFound) => format!(
+            "see 'ctl list-units --all {node}'; after a new unit file, \
+             'systemctl daemon-reload' on {node}"
+        ),
+        Ok(Cause::ControllerUnreachable) => {
+            format!("on {node}, see 'systemctl status unitlink-agent'")
+        }
+        Ok(
+            Cause::UnitFailed
+            | Cause::UnitStopped
+            | Cause::Cycle
+            | Cause::Timeout
+            | Cause::InvalidName
+            | Cause::Canceled
+            | Cause::Limit
+            | Cause::Manager,
+        )
+        | Err(_) => look_at(asked, outcome),
+    }
+}
+
+fn look_at(asked: &Asked<'_>, outcome: &Outcome) -> String {
+    let (node, unit) = (asked.node, &outcome.unit);
+    format!("see 'ctl status {node} {unit}', and on {node} 'journalctl -u {unit}'")
+}
+
+/// As systemctl(1): a job that was not needed is no failure.
+fn is_success(result: &str) -> bool {
+    matches!(result, "done" | "skipped")
+}
+
+fn exit(outcome: &Outcome) -> Exit {
+    match &outcome.end {
+        End::Queued => Exit::Done,
+        // The service manager would not have the job: it failed.
+        End::Fault(Fault::Refused { name, .. }) if name.starts_with(MANAGER_ERRORS) => {
+            Exit::JobFailed
+        }
+        End::Fault(fault) => fault.exit(),
+        End::Ended(ended) if is_success(&ended.result) => Exit::Done,
+        End::Ended(ended) => match ended.cause.parse::<Cause>() {
+            Ok(Cause::UnitNotFound) => Exit::NoSuchUnit,
+            Ok(Cause::NodeUnknown) => Exit::NoSuchNode,
+            Ok(Cause::NodeOffline | Cause::NodeLost) => Exit::NodeOffline,
+            Ok(Cause::Timeout) => Exit::Timeout,
+            Ok(
+                Cause::ControllerUnreachable
+                | Cause::NotAllowed
+                | Cause::UnitFailed
+                | Cause::UnitStopped
+                | Cause::Cycle
+                | Cause::InvalidName
+                | Cause::Canceled
+                | Cause::Limit
+                | Cause::Manager,
+            )
+            | Err(_) => match ended.result.as_str() {
+                "timeout" => Exit::Timeout,
+                _ => Exit::JobFailed,
+            },
+        },
+    }
+}
+
+#[derive(Serialize)]
+struct Jobs<'a> {
+    jobs: Vec<Row<'a>>,
+}
+
+/// A job in JSON.
+#[derive(Serialize)]
+struct Row<'a> {
+    node: &'a str,
+    unit: &'a str,
+    job: &'static str,
+    id: Option<u32>,
+    /// A result of systemd's, `queued`, or `error` if there is no job or its end was not seen.
+    result: &'a str,
+    cause: Option<&'a str>,
+    text: Option<String>,
+}
+
+impl<'a> Row<'a> {
+    fn of(asked: &Asked<'a>, outcome: &'a Outcome) -> Self {
+        let (result, cause, text) = match &outcome.end {
+            End::Queued => ("queued", None, None),
+            End::Ended(Ended {
+                result,
+                cause,
+                text,
+            }) => (
+                result.as_str(),
+                known(cause),
+                known(text).map(str::to_owned),
+            ),
+            End::Fault(fault) => ("error", None, Some(fault.to_string())),
+        };
+        Self {
+            node: asked.node.as_str(),
+            unit: outcome.unit.as_str(),
+            job: asked.kind.as_str(),
+            id: outcome.id.map(|id| id.0),
+            result,
+            cause,
+            text,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! A table: a header, a line, and columns between `|`.
+
+use tabled::{
+    builder::Builder,
+    settings::{Padding, Style, object::Columns, style::HorizontalLine},
+};
+
+use super::Look;
+
+/// Writes a table. Cells may have colours.
+pub(super) fn write<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    look: &Look,
+) -> String {
+    let mut builder = Builder::default();
+    if look.legend {
+        builder.push_record(header);
+    }
+    for row in rows {
+        builder.push_record(row);
+    }
+    if builder.count_records() == 0 {
+        return String::new();
+    }
+    let mut table = builder.build();
+    if look.legend {
+        let line = HorizontalLine::new('-').intersection('-');
+        table.with(Style::empty().vertical('|').horizontals([(1, line)]));
+    } else {
+        table.with(Style::empty().vertical('|'));
+    }
+    table.modify(Columns::first(), Padding::new(0, 1, 0, 0));
+    let mut text = String::new();
+    for line in table.to_string().lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

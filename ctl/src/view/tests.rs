@@ -1,0 +1,436 @@
+//! What people and programs see, as snapshots.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use proto::{
+    model::{JobId, JobKind},
+    name::{NodeName, UnitName},
+};
+use test_case::test_case;
+
+use super::{
+    Look, Page, Paint, job,
+    job::{Asked, Outcome},
+    list, message, status,
+};
+use crate::{
+    cli::Output,
+    exit::Exit,
+    fault::Fault,
+    fleet::{Claim, Listed, Missing, Node, Unit},
+    jobs::{End, Ended},
+};
+
+fn look(output: Output) -> Look {
+    Look {
+        output,
+        legend: true,
+        paint: Paint::Plain,
+    }
+}
+
+/// All that a page says, as somebody sees who has both streams on one terminal.
+fn seen(page: &Page) -> String {
+    let messages = message::all(&page.messages, Paint::Plain);
+    let code = page.exit as u8;
+    format!("{}--- messages\n{messages}--- exit {code}", page.data)
+}
+
+fn node(name: &str, online: bool) -> Node {
+    Node {
+        name: name.into(),
+        status: if online { "online" } else { "offline" }.into(),
+        address: "10.0.0.3".into(),
+        transport: "tcp".into(),
+        encrypted: Some(false),
+        agent_version: "0.1.0".into(),
+        protocol: Some(1),
+        labels: vec![],
+        last_seen_ago: Some(Duration::from_secs(if online { 1 } else { 185 })),
+        online_for: online.then_some(Duration::from_secs(7200)),
+    }
+}
+
+fn nodes() -> Vec<Node> {
+    let never = Node {
+        address: String::new(),
+        transport: String::new(),
+        encrypted: None,
+        agent_version: String::new(),
+        protocol: None,
+        last_seen_ago: None,
+        ..node("worker3", false)
+    };
+    let main = Node {
+        address: String::new(),
+        transport: "unix".into(),
+        ..node("main", true)
+    };
+    vec![main, node("worker1", true), node("worker2", false), never]
+}
+
+fn fleet() -> status::Fleet {
+    status::Fleet {
+        nodes: nodes(),
+        version: "0.1.0".into(),
+        warnings: vec!["tcp [::]:842 is neither encrypted nor authenticated".into()],
+    }
+}
+
+fn unit(name: &str, active: &str, sub: &str) -> Unit {
+    Unit {
+        name: name.into(),
+        description: "Target service".into(),
+        load: "loaded".into(),
+        active: active.into(),
+        sub: sub.into(),
+        freezer: "running".into(),
+        enabled: "static".into(),
+        state_age: Some(Duration::from_secs(303)),
+        result: "success".into(),
+        main_status: None,
+        main_pid: None,
+        status_text: String::new(),
+        path: format!("/etc/systemd/system/{name}"),
+    }
+}
+
+fn units() -> Vec<Unit> {
+    vec![
+        unit("source.service", "active", "running"),
+        Unit {
+            result: "exit-code".into(),
+            main_status: Some(1),
+            ..unit("target.service", "failed", "failed")
+        },
+        Unit {
+            status_text: "waiting: node worker2 is offline\u{1b}[2J".into(),
+            ..unit("proxy@worker2_target.service", "activating", "start")
+        },
+        unit("old.service", "inactive", "dead"),
+        Unit {
+            description: String::new(),
+            load: "not-found".into(),
+            freezer: String::new(),
+            enabled: String::new(),
+            state_age: None,
+            result: String::new(),
+            path: String::new(),
+            ..unit("nosuch.service", "inactive", "dead")
+        },
+    ]
+}
+
+fn claims() -> Vec<Claim> {
+    let claim = |source: &str, state: &str, cause: &str, reason: &str| Claim {
+        source: source.into(),
+        node: "worker2".into(),
+        unit: "target.service".into(),
+        state: state.into(),
+        cause: cause.into(),
+        reason: reason.into(),
+        token: "00112233445566778899aabbccddeeff".into(),
+    };
+    vec![
+        claim("main", "up", "", ""),
+        claim(
+            "worker1",
+            "waiting",
+            "node-offline",
+            "node worker2 is offline",
+        ),
+    ]
+}
+
+fn name(text: &str) -> UnitName {
+    text.parse().expect("valid")
+}
+
+fn worker2() -> NodeName {
+    "worker2".parse().expect("valid")
+}
+
+fn ended(result: &str, cause: &str, text: &str) -> End {
+    End::Ended(Ended {
+        result: result.into(),
+        cause: cause.into(),
+        text: text.into(),
+    })
+}
+
+/// The page of one call with these units and ends.
+fn jobs(kind: JobKind, ends: Vec<(&str, End)>, output: Output) -> Page {
+    let units: Vec<UnitName> = ends.iter().map(|(unit, _)| name(unit)).collect();
+    let node = worker2();
+    let asked = Asked {
+        kind,
+        node: &node,
+        units: &units,
+    };
+    let outcomes: Vec<Outcome> = ends
+        .into_iter()
+        .zip(7..)
+        .map(|((unit, end), id)| Outcome {
+            unit: name(unit),
+            id: Some(JobId(id)),
+            end,
+        })
+        .collect();
+    job::page(&asked, &outcomes, &look(output))
+}
+
+fn mixed() -> Vec<(&'static str, End)> {
+    let failed = "target.service on worker2 failed: exit-code (status 1)";
+    let no_unit = Fault::NoUnit {
+        node: "worker2".into(),
+        unit: "nosuch.service".into(),
+    };
+    vec![
+        ("source.service", ended("done", "", "")),
+        ("target.service", ended("failed", "unit-failed", failed)),
+        ("nosuch.service", End::Fault(no_unit)),
+        ("old.service", ended("dependency", "", "")),
+    ]
+}
+
+#[test]
+fn the_fleet() {
+    assert_snapshot!(
+        "fleet_table",
+        seen(&status::fleet(&fleet(), &look(Output::Table)))
+    );
+    assert_snapshot!(
+        "fleet_json",
+        seen(&status::fleet(&fleet(), &look(Output::Json)))
+    );
+    assert_snapshot!(
+        "fleet_plain",
+        seen(&status::fleet(&fleet(), &look(Output::Plain)))
+    );
+}
+
+#[test]
+fn labels_are_a_column_when_there_are_any() {
+    let mut fleet = fleet();
+    fleet.nodes[1].labels = vec!["front".into(), "left".into()];
+    assert_snapshot!(
+        "fleet_labels",
+        seen(&status::fleet(&fleet, &look(Output::Table)))
+    );
+}
+
+#[test]
+fn one_node() {
+    let (nodes, claims) = (nodes(), claims());
+    let page = |output| seen(&status::node(&nodes[2], &claims, &look(output)));
+    assert_snapshot!("node_table", page(Output::Table));
+    assert_snapshot!("node_json", page(Output::Json));
+    assert_snapshot!("node_plain", page(Output::Plain));
+}
+
+#[test]
+fn units_of_a_node() {
+    let page = |output| seen(&status::units(&worker2(), &units(), &look(output)));
+    assert_snapshot!("units_table", page(Output::Table));
+    assert_snapshot!("units_json", page(Output::Json));
+    assert_snapshot!("units_plain", page(Output::Plain));
+}
+
+#[test]
+fn the_table_of_the_scenario_has_its_columns_and_fits_a_terminal() {
+    let page = status::units(&worker2(), &units()[..1], &look(Output::Table));
+    let header = page.data.lines().next().unwrap_or_default();
+    let columns: Vec<&str> = header.split('|').map(str::trim).collect();
+    assert_eq!(
+        columns,
+        [
+            "UNIT",
+            "LOADED",
+            "ACTIVE",
+            "SUBSTATE",
+            "FREEZERSTATE",
+            "ENABLED",
+            "FOR"
+        ]
+    );
+    assert!(
+        page.data.lines().all(|line| line.len() <= 80),
+        "{}",
+        page.data
+    );
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let look = Look {
+        paint: Paint::Colour,
+        legend: false,
+        ..look(Output::Table)
+    };
+    let page = status::units(&worker2(), &units(), &look);
+    assert_snapshot!("units_colour", page.data.replace('\u{1b}', "^"));
+}
+
+#[test_case(&[0], Exit::Done; "active")]
+#[test_case(&[0, 2], Exit::Done; "activating")]
+#[test_case(&[0, 1], Exit::NotActive; "failed")]
+#[test_case(&[3], Exit::NotActive; "inactive")]
+#[test_case(&[1, 4], Exit::NoSuchUnit; "missing")]
+fn status_ends_as_that_of_systemctl(of: &[usize], exit: Exit) {
+    let all = units();
+    let units: Vec<Unit> = of.iter().map(|at| all[*at].clone()).collect();
+    assert_eq!(
+        status::units(&worker2(), &units, &look(Output::Table)).exit,
+        exit
+    );
+}
+
+#[test]
+fn a_list_of_units() {
+    let listed = |node: &str, unit: &str, active: &str, sub: &str, job_id| Listed {
+        node: node.into(),
+        unit: unit.into(),
+        description: "A unit".into(),
+        load: "loaded".into(),
+        active: active.into(),
+        sub: sub.into(),
+        following: String::new(),
+        job_id,
+        job_type: if job_id > 0 {
+            "start".into()
+        } else {
+            String::new()
+        },
+    };
+    let units = [
+        listed("main", "source.service", "active", "running", 0),
+        listed("worker1", "late.service", "activating", "start", 12),
+        listed("worker1", "target.service", "failed", "failed", 0),
+    ];
+    let missing = [Missing {
+        node: "worker2".into(),
+        error: "org.freedesktop.DBus.Error.Timeout".into(),
+        text: "no answer after 10s".into(),
+    }];
+    let page = |output| seen(&list::page(&units, &missing, &look(output)));
+    assert_snapshot!("list_table", page(Output::Table));
+    assert_snapshot!("list_json", page(Output::Json));
+    assert_snapshot!("list_plain", page(Output::Plain));
+}
+
+#[test]
+fn a_job_that_is_done_needs_no_word() {
+    let ends = vec![("target.service", ended("done", "", ""))];
+    let page = jobs(JobKind::Start, ends, Output::Table);
+    assert_eq!(page, Page::data(String::new(), Exit::Done));
+}
+
+#[test]
+fn several_jobs() {
+    let page = |output| seen(&jobs(JobKind::Start, mixed(), output));
+    assert_snapshot!("jobs_table", page(Output::Table));
+    assert_snapshot!("jobs_json", page(Output::Json));
+    assert_snapshot!("jobs_plain", page(Output::Plain));
+}
+
+#[test]
+fn a_fault_of_all_is_said_once() {
+    let offline = || {
+        End::Fault(Fault::Offline {
+            node: "worker2".into(),
+            last_seen_ago: Some(Duration::from_secs(185)),
+            address: "10.0.0.3".into(),
+        })
+    };
+    let ends = vec![("a.service", offline()), ("b.service", offline())];
+    assert_snapshot!(
+        "jobs_offline",
+        seen(&jobs(JobKind::Stop, ends, Output::Table))
+    );
+}
+
+#[test_case("done", "", Exit::Done)]
+#[test_case("skipped", "", Exit::Done)]
+#[test_case("failed", "unit-failed", Exit::JobFailed)]
+#[test_case("canceled", "", Exit::JobFailed)]
+#[test_case("dependency", "", Exit::JobFailed)]
+#[test_case("timeout", "", Exit::Timeout)]
+#[test_case("failed", "timeout", Exit::Timeout)]
+#[test_case("failed", "unit-not-found", Exit::NoSuchUnit)]
+#[test_case("canceled", "node-lost", Exit::NodeOffline)]
+#[test_case("something-new", "", Exit::JobFailed)]
+fn jobs_end_with_codes(result: &str, cause: &str, exit: Exit) {
+    let ends = vec![("target.service", ended(result, cause, ""))];
+    let page = jobs(JobKind::Start, ends, Output::Table);
+    assert_eq!(page.exit, exit);
+    assert_eq!(page.messages.is_empty(), exit == Exit::Done);
+}
+
+#[test]
+fn what_the_service_manager_refuses_has_failed() {
+    let fault = Fault::Refused {
+        name: "org.freedesktop.systemd1.UnitMasked".into(),
+        text: "Unit target.service is masked.".into(),
+    };
+    let ends = vec![("target.service", End::Fault(fault))];
+    assert_snapshot!(
+        "jobs_masked",
+        seen(&jobs(JobKind::Restart, ends, Output::Table))
+    );
+}
+
+#[test]
+fn progress_is_one_line() {
+    let units: Vec<UnitName> = (0..30).map(|n| name(&format!("unit{n}.service"))).collect();
+    let node = worker2();
+    let asked = |units| Asked {
+        kind: JobKind::Start,
+        node: &node,
+        units,
+    };
+    let line = asked(&units[..2]).progress([1].into_iter(), Duration::from_secs(12));
+    assert_eq!(
+        line,
+        "start unit1.service on worker2, 12s (Ctrl-C leaves, the job goes on)"
+    );
+    let line = asked(&units).progress(0..30, Duration::from_secs(12));
+    assert_eq!(line.chars().count(), 79);
+}
+
+#[test]
+fn every_fault_says_what_to_do_next() {
+    let hint = || "see 'ctl status worker2 target.service'".to_owned();
+    let faults = [
+        Fault::NoBus {
+            bus: "system",
+            cause: "No such file or directory".into(),
+        },
+        Fault::NoController { bus: "system" },
+        Fault::ControllerLost("while the job was waited for; the job goes on"),
+        Fault::Timeout {
+            text: "not done after 5min".into(),
+            hint: hint(),
+        },
+        Fault::NoNode {
+            node: "woker1".into(),
+            known: vec!["main".into(), "worker1".into()],
+        },
+        Fault::NoNode {
+            node: "x".into(),
+            known: vec![],
+        },
+        Fault::AccessDenied("Sender is not authorized to send message".into()),
+        Fault::Interrupted { hint: hint() },
+        Fault::Refused {
+            name: "org.freedesktop.DBus.Error.Failed".into(),
+            text: "it is full".into(),
+        },
+        Fault::Answer {
+            asked: "ListNodes",
+            cause: "signature mismatch".into(),
+        },
+    ];
+    let pages = faults.iter().map(|fault| seen(&Page::fault(fault)));
+    assert_snapshot!("faults", pages.collect::<Vec<_>>().join("\n\n"));
+}

@@ -1,0 +1,372 @@
+//! A controller that does what the names of the units say, and the bus it is on.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    thread::JoinHandle,
+};
+
+use futures_util::StreamExt as _;
+use zbus::{
+    Connection, Message, MessageStream,
+    connection::Builder,
+    message::Type,
+    wire::{ObjectPath, OwnedObjectPath, Variant},
+};
+
+const PATH: &str = "/org/eclipse/bluechi";
+const FLEET: &str = "org.unitlink.Fleet1";
+const CONTROLLER: &str = "org.eclipse.bluechi.Controller";
+const NAME: &str = "org.eclipse.bluechi";
+
+type Dictionary = HashMap<&'static str, Variant<'static>>;
+
+/// A bus of our own.
+pub(crate) struct Bus {
+    daemon: Option<Child>,
+    address: String,
+}
+
+impl Bus {
+    /// Starts one.
+    pub(crate) fn start() -> Self {
+        let mut daemon = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--nopidfile", "--print-address"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dbus-daemon is installed");
+        let mut address = String::new();
+        BufReader::new(daemon.stdout.as_mut().expect("piped"))
+            .read_line(&mut address)
+            .expect("an address");
+        Self {
+            daemon: Some(daemon),
+            address: address.trim().to_owned(),
+        }
+    }
+
+    /// One that is not there.
+    pub(crate) fn absent() -> Self {
+        Self {
+            daemon: None,
+            address: "unix:path=/nonexistent/bus".into(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        if let Some(daemon) = &mut self.daemon {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+    }
+}
+
+/// The controller, on a thread of its own until it is dropped.
+pub(crate) struct Controller {
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Controller {
+    /// Begins to serve; it is on the bus when this returns.
+    pub(crate) fn serve(bus: &Bus) -> Self {
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let address = bus.address().to_owned();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("runtime");
+            runtime.block_on(async {
+                let connection = Builder::address(address.as_str())
+                    .build()
+                    .await
+                    .expect("connected");
+                let mut calls = MessageStream::from(&connection);
+                connection.request_name(NAME).await.expect("name");
+                ready.send(()).expect("waited for");
+                tokio::select! {
+                    _ = stopped => {}
+                    () = async {
+                        while let Some(Ok(call)) = calls.next().await {
+                            if call.message_type() == Type::MethodCall {
+                                answer(&connection, &call).await;
+                            }
+                        }
+                    } => {}
+                }
+            });
+        });
+        is_ready.recv().expect("ready");
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn answer(connection: &Connection, call: &Message) {
+    let header = call.header();
+    let path = header.path().map_or("", |path| path.as_str()).to_owned();
+    let member = header
+        .member()
+        .map_or("", |member| member.as_str())
+        .to_owned();
+    let interface = header
+        .interface()
+        .map_or("", |name| name.as_str())
+        .to_owned();
+    let node = path
+        .strip_prefix("/org/eclipse/bluechi/node/")
+        .unwrap_or("");
+    match (node, interface.as_str(), member.as_str()) {
+        ("", FLEET, "ListNodes") => reply(connection, call, &nodes()).await,
+        ("", FLEET, "ListClaims") => reply(connection, call, &claims()).await,
+        ("", FLEET, "ListUnits") => {
+            let units = HashMap::from([("worker1", worker1()), ("main", main())]);
+            let offline = ("org.eclipse.bluechi.Offline", "node worker2 is offline");
+            let missing = HashMap::from([("worker2", offline)]);
+            reply(connection, call, &(units, missing)).await;
+        }
+        ("", "org.freedesktop.DBus.Properties", "GetAll") => {
+            let warnings = vec!["tcp [::]:842 is neither encrypted nor authenticated"];
+            let own = Dictionary::from([
+                ("Version", Variant::from("0.1.0")),
+                ("Warnings", Variant::from(warnings)),
+            ]);
+            reply(connection, call, &own).await;
+        }
+        ("worker2", _, _) => {
+            let name = "org.eclipse.bluechi.Offline";
+            refuse(connection, call, name, "node worker2 is offline").await;
+        }
+        ("worker1" | "main", _, "StartUnit" | "StopUnit" | "RestartUnit" | "ReloadUnit") => {
+            let (unit, mode): (String, String) = call.body().deserialize().expect("a unit");
+            assert_eq!(mode, "replace");
+            job(connection, call, node, &unit).await;
+        }
+        ("worker1", _, "ListUnits") => reply(connection, call, &worker1()).await,
+        ("worker1", "org.unitlink.Node1", "UnitStatus") => {
+            let names: Vec<String> = call.body().deserialize().expect("units");
+            let status = |name: String| {
+                let mut properties = properties(&name);
+                if name == "target.service" {
+                    properties.insert("StateAgeUSec", Variant::from(303_000_000u64));
+                }
+                (name, properties)
+            };
+            let all: Vec<_> = names.into_iter().map(status).collect();
+            reply(connection, call, &all).await;
+        }
+        ("main", "org.unitlink.Node1", _) => {
+            let name = "org.freedesktop.DBus.Error.NotSupported";
+            refuse(connection, call, name, "an agent of BlueChi").await;
+        }
+        ("main", _, "GetUnitProperties") => {
+            let (name, _): (String, String) = call.body().deserialize().expect("a unit");
+            reply(connection, call, &properties(&name)).await;
+        }
+        (_, _, _) => {
+            let name = "org.freedesktop.DBus.Error.UnknownObject";
+            refuse(connection, call, name, &format!("no object {path}")).await;
+        }
+    }
+}
+
+/// Answers the wish for a job by the name of its unit.
+async fn job(connection: &Connection, call: &Message, node: &str, unit: &str) {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+    let id = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let path = OwnedObjectPath::try_from(format!("{PATH}/job/{id}")).expect("a path");
+    match unit {
+        "nosuch.service" => {
+            let name = "org.freedesktop.systemd1.NoSuchUnit";
+            return refuse(connection, call, name, "Unit nosuch.service not found.").await;
+        }
+        "forbidden.service" => {
+            let name = "org.freedesktop.DBus.Error.AccessDenied";
+            return refuse(connection, call, name, "not for you").await;
+        }
+        _ => {}
+    }
+    // Ends of other jobs, and of this one by somebody else, mean nothing.
+    removed(connection, id + 1000, node, unit, "failed").await;
+    match unit {
+        "early.service" => {
+            finished(connection, id, node, unit, "done", "", "").await;
+            removed(connection, id, node, unit, "done").await;
+            reply(connection, call, &path).await;
+        }
+        "fail.service" => {
+            reply(connection, call, &path).await;
+            let text = format!("{unit} on {node} failed: exit-code (status 1)");
+            finished(connection, id, node, unit, "failed", "unit-failed", &text).await;
+            removed(connection, id, node, unit, "failed").await;
+        }
+        "never.service" => reply(connection, call, &path).await,
+        "crash.service" => {
+            reply(connection, call, &path).await;
+            connection.release_name(NAME).await.expect("released");
+        }
+        "plain.service" => {
+            reply(connection, call, &path).await;
+            removed(connection, id, node, unit, "done").await;
+        }
+        _ => {
+            reply(connection, call, &path).await;
+            finished(connection, id, node, unit, "done", "", "").await;
+            removed(connection, id, node, unit, "done").await;
+        }
+    }
+}
+
+async fn finished(
+    connection: &Connection,
+    id: u32,
+    node: &str,
+    unit: &str,
+    result: &str,
+    cause: &str,
+    text: &str,
+) {
+    let body = (id, node, unit, result, cause, text);
+    let to = None::<&str>;
+    let sent = connection.emit_signal(to, PATH, FLEET, "JobFinished", &body);
+    sent.await.expect("sent");
+}
+
+async fn removed(connection: &Connection, id: u32, node: &str, unit: &str, result: &str) {
+    let path = ObjectPath::try_from(format!("{PATH}/job/{id}")).expect("a path");
+    let body = (id, path, node, unit, result);
+    let to = None::<&str>;
+    let sent = connection.emit_signal(to, PATH, CONTROLLER, "JobRemoved", &body);
+    sent.await.expect("sent");
+}
+
+async fn reply<B>(connection: &Connection, call: &Message, body: &B)
+where
+    B: serde::Serialize + zbus::DynamicType,
+{
+    connection.reply(&call.header(), body).await.expect("sent");
+}
+
+async fn refuse(connection: &Connection, call: &Message, name: &str, text: &str) {
+    let header = call.header();
+    let sent = connection.reply_error(&header, name, &text);
+    sent.await.expect("sent");
+}
+
+fn nodes() -> Vec<Dictionary> {
+    let node = |name: &'static str, peer: &'static str, online: bool| {
+        Dictionary::from([
+            ("Name", Variant::from(name)),
+            (
+                "Status",
+                Variant::from(if online { "online" } else { "offline" }),
+            ),
+            ("Peer", Variant::from(peer)),
+            ("Transport", Variant::from("tcp")),
+            ("Encrypted", Variant::from(false)),
+            ("AgentVersion", Variant::from("0.1.0")),
+            ("Protocol", Variant::from(1u32)),
+            ("Labels", Variant::from(Vec::<&str>::new())),
+            ("LastSeenUSecAgo", Variant::from(185_000_000u64)),
+            ("OnlineForUSec", Variant::from(7_200_000_000u64)),
+        ])
+    };
+    vec![
+        node("worker2", "10.0.0.3", false),
+        node("main", "10.0.0.1", true),
+        node("worker1", "10.0.0.2", true),
+    ]
+}
+
+fn claims() -> Vec<Dictionary> {
+    vec![Dictionary::from([
+        ("Source", Variant::from("worker1")),
+        ("Node", Variant::from("worker2")),
+        ("Unit", Variant::from("target.service")),
+        ("State", Variant::from("waiting")),
+        ("Cause", Variant::from("node-offline")),
+        ("Reason", Variant::from("node worker2 is offline")),
+        ("Token", Variant::from("00112233445566778899aabbccddeeff")),
+    ])]
+}
+
+fn properties(unit: &str) -> Dictionary {
+    if unit != "target.service" {
+        return Dictionary::from([
+            ("LoadState", Variant::from("not-found")),
+            ("ActiveState", Variant::from("inactive")),
+            ("SubState", Variant::from("dead")),
+        ]);
+    }
+    Dictionary::from([
+        ("Description", Variant::from("Target service")),
+        ("LoadState", Variant::from("loaded")),
+        ("ActiveState", Variant::from("active")),
+        ("SubState", Variant::from("running")),
+        ("FreezerState", Variant::from("running")),
+        ("UnitFileState", Variant::from("static")),
+        ("StateChangeTimestamp", Variant::from(1_000_000u64)),
+    ])
+}
+
+/// `(ssssssouso)`.
+type Row = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+fn main() -> Vec<Row> {
+    vec![row("source.service", "active", "running")]
+}
+
+fn worker1() -> Vec<Row> {
+    vec![
+        row("target.service", "active", "running"),
+        row("old.service", "inactive", "dead"),
+    ]
+}
+
+fn row(unit: &str, active: &str, sub: &str) -> Row {
+    let none = || OwnedObjectPath::try_from("/").expect("a path");
+    (
+        unit.into(),
+        "A unit".into(),
+        "loaded".into(),
+        active.into(),
+        sub.into(),
+        String::new(),
+        none(),
+        0,
+        String::new(),
+        none(),
+    )
+}
