@@ -68,14 +68,15 @@ install:
 	ln -sfn unitlink-proxy.8 $(D)$(MANDIR)/man8/proxy@.service.8
 	cp -R units/example $(D)$(DOCDIR)
 
-# An installed tree for tests: optimised and without unwinding as what is shipped, but without
+# An installed tree for tests, built with a profile of its own (not named as this folder, which would
+# be the folder of its build): optimised and without unwinding as what is shipped, but without
 # link-time optimisation, which takes minutes.
 .PHONY: stage
-stage: PROFILE = stage
+stage: PROFILE = staged
 stage: PREFIX = /usr
 stage: all
 	rm -rf $(STAGE)
-	$(MAKE) --no-print-directory install PROFILE=stage PREFIX=/usr DESTDIR=$(STAGE)
+	$(MAKE) --no-print-directory install PROFILE=staged PREFIX=/usr DESTDIR=$(STAGE)
 
 # Three systemd nodes on this machine, as root. The output is that of docs/tutorial.md.
 .PHONY: demo demo-shell
@@ -125,7 +126,7 @@ UNITS       = unitlink-controller.service unitlink-controller.socket unitlink-ag
 .PHONY: check-packaging
 check-packaging: stage
 	@rm -rf $(VERIFY)
-	@$(MAKE) --no-print-directory install PROFILE=stage PREFIX=$(VERIFY) SYSCONFDIR=$(VERIFY)/etc DESTDIR= >/dev/null
+	@$(MAKE) --no-print-directory install PROFILE=staged PREFIX=$(VERIFY) SYSCONFDIR=$(VERIFY)/etc DESTDIR= >/dev/null
 	@units/verify $(VERIFY) $(UNITS)
 	@if command -v groff >/dev/null; then \
 	    for page in docs/man/*.[158]; do \
