@@ -19,6 +19,8 @@ mod limits;
 mod message;
 mod sender;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 

@@ -31,8 +31,9 @@ use crate::limits::{HANDSHAKE_BYTES_MAX, HANDSHAKE_LINES_MAX};
 pub struct Step<T> {
     /// What is to be written to the peer, in any case and before all else.
     pub write: Vec<u8>,
-    /// What came of the handshake, once it has ended.
-    pub done: Option<T>,
+    /// What came of the handshake, once it has ended. A client that is rejected is still told so,
+    /// though it has begun already in the same segment.
+    pub done: Option<Result<T, SaslError>>,
 }
 
 /// Why a handshake failed. The connection is of no use any more.

@@ -64,6 +64,19 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
     }
 
+    /// Reads and forgets, until the peer closes.
+    pub(super) async fn discard(&mut self) {
+        self.received = Vec::new();
+        let stream = &mut self.stream;
+        let mut chunk = Vec::new();
+        while poll_fn(|cx| poll_chunk(Pin::new(&mut *stream), cx, &mut chunk))
+            .await
+            .is_ok_and(|bytes| bytes > 0)
+        {
+            chunk.clear();
+        }
+    }
+
     /// Takes the first message off what was received. zbus parses a whole message only as a part
     /// of a connection; its default [`SocketHalf::receive_message`] takes from bytes that it is told
     /// were received before, and with the whole message in them it never asks the socket.

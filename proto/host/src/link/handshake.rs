@@ -32,10 +32,10 @@ pub(super) async fn serve(
     let mut server = Server::new(guid, peer);
     within(wait, async {
         loop {
-            let step = server.feed(&read(&mut stream).await?)?;
+            let step = server.feed(&read(&mut stream).await?);
             write(&mut stream, &step.write).await?;
             if let Some(done) = step.done {
-                return Ok((stream, done.rest));
+                return Ok((stream, done?.rest));
             }
         }
     })
@@ -47,10 +47,10 @@ pub(super) async fn connect(mut stream: BoxStream, wait: Duration) -> Result<Sha
     within(wait, async {
         write(&mut stream, client.first()).await?;
         loop {
-            let step = client.feed(&read(&mut stream).await?)?;
+            let step = client.feed(&read(&mut stream).await?);
             write(&mut stream, &step.write).await?;
             if let Some(rest) = step.done {
-                return Ok((stream, rest));
+                return Ok((stream, rest?));
             }
         }
     })

@@ -27,8 +27,10 @@ const BATCH_MESSAGES: usize = 64;
 enum Phase {
     /// In use.
     Open,
-    /// Nothing more is queued or read, what is queued is written.
+    /// Nothing more is queued or taken, what is queued is written.
     Draining,
+    /// All is written; the peer is to read it and close.
+    Written,
     /// Nothing more happens.
     Ended,
 }
@@ -153,6 +155,11 @@ impl SendQueue {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn set_serial(&self, last: u32) {
+        self.shared.serial.store(last, Ordering::Relaxed);
+    }
+
     pub(super) fn set_message_bytes_max(&self, bytes_max: usize) {
         self.shared
             .message_bytes_max
@@ -229,6 +236,19 @@ async fn read(
         () = shared.reached(Phase::Draining) => {}
         () = all => {}
     }
+    drop(queue);
+    // TCP answers bytes that nobody reads with a reset, which throws away what the peer has not
+    // read yet: perhaps the error that says why we close. So they are read, until the peer closes.
+    tokio::select! {
+        biased;
+        () = shared.reached(Phase::Ended) => {}
+        () = frames.discard() => {
+            if shared.phase() != Phase::Open {
+                shared.reached(Phase::Written).await;
+            }
+            shared.advance(Phase::Ended);
+        }
+    }
 }
 
 /// The writer: queued messages to the peer, until the link ends or nobody can queue any more.
@@ -247,7 +267,11 @@ async fn write(
                 () = shared.reached(Phase::Draining) => 0,
             };
             if count == 0 {
-                return stream.shutdown().await;
+                shared.advance(Phase::Draining);
+                stream.shutdown().await?;
+                shared.advance(Phase::Written);
+                // The peer closes when it has read all, or the time is over.
+                return pending::<io::Result<()>>().await;
             }
             write_batch(&mut stream, &batch).await?;
             let bytes: usize = batch.drain(..).map(|message| message.data().len()).sum();
@@ -261,9 +285,7 @@ async fn write(
     tokio::select! {
         biased;
         () = overdue => {}
-        result = all => if let Err(error) = result {
-            shared.fail(LinkError::Write(Arc::new(error)));
-        }
+        Err(error) = all => shared.fail(LinkError::Write(Arc::new(error))),
     }
     shared.advance(Phase::Ended);
 }

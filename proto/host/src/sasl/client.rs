@@ -25,25 +25,26 @@ impl Client {
     }
 
     /// Takes bytes of the server. Once the handshake has ended, the result is what followed it:
-    /// the beginning of the first message.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the server rejects us, answers with something else, or exceeds a bound.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<Step<Vec<u8>>, SaslError> {
+    /// the beginning of the first message. It fails when the server rejects us, answers with
+    /// something else, or exceeds a bound.
+    pub fn feed(&mut self, bytes: &[u8]) -> Step<Vec<u8>> {
         self.lines.push(bytes);
-        let done = match self.lines.next()? {
-            None => None,
-            Some(line) => match line.split_once(' ').unwrap_or((&line, "")) {
-                ("OK", _) => Some(self.lines.rest()),
-                ("REJECTED", mechanisms) => {
-                    return Err(SaslError::Rejected(mechanisms.chars().take(64).collect()));
-                }
-                _ => return Err(SaslError::Answer(line.chars().take(64).collect())),
-            },
-        };
+        let done = self.answer().transpose();
         let write = Vec::new();
-        Ok(Step { write, done })
+        Step { write, done }
+    }
+
+    fn answer(&mut self) -> Result<Option<Vec<u8>>, SaslError> {
+        let Some(line) = self.lines.next()? else {
+            return Ok(None);
+        };
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("OK", _) => Ok(Some(self.lines.rest())),
+            ("REJECTED", mechanisms) => {
+                Err(SaslError::Rejected(mechanisms.chars().take(64).collect()))
+            }
+            _ => Err(SaslError::Answer(line.chars().take(64).collect())),
+        }
     }
 }
 
@@ -66,10 +67,10 @@ mod tests {
         for cut in 0..=answer.len() {
             let mut client = Client::external(0);
             let (first, second) = answer.split_at(cut);
-            let mut rest = client.feed(first).expect("fits").done;
+            let mut rest = client.feed(first).done.transpose().expect("fits");
             match &mut rest {
                 Some(rest) => rest.extend_from_slice(second),
-                None => rest = client.feed(second).expect("fits").done,
+                None => rest = client.feed(second).done.transpose().expect("fits"),
             }
             assert_eq!(rest.as_deref(), Some(&b"l\x01\x02"[..]), "cut at {cut}");
         }
@@ -89,14 +90,18 @@ mod tests {
         "handshake has a line that is not text: \"\\u{16}\\u{3}\\u{1}\""
     )]
     fn another_answer_is_an_error(answer: &[u8], message: &str) {
-        let error = Client::external(0).feed(answer).expect_err("wrong answer");
+        let error = Client::external(0)
+            .feed(answer)
+            .done
+            .expect("ends")
+            .expect_err("wrong");
         assert_eq!(error.to_string(), message);
     }
 
     #[test]
     fn an_answer_without_an_end_is_bounded() {
         let mut client = Client::external(0);
-        let error = (0..100).find_map(|_| client.feed(&[b'a'; 100]).err());
-        assert_eq!(error, Some(SaslError::TooLong));
+        let error = (0..100).find_map(|_| client.feed(&[b'a'; 100]).done);
+        assert_eq!(error, Some(Err(SaslError::TooLong)));
     }
 }

@@ -83,16 +83,23 @@ impl Server {
         }
     }
 
-    /// Takes bytes of the client. What is to be written must be written also when the handshake
-    /// is done.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the client breaks the protocol or exceeds a bound.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<Step<Authenticated>, SaslError> {
+    /// Takes bytes of the client. It ends with an error when the client breaks the protocol or
+    /// exceeds a bound.
+    pub fn feed(&mut self, bytes: &[u8]) -> Step<Authenticated> {
         let mut write = String::new();
-        let mut done = None;
-        let mut bytes = bytes;
+        let done = self.answer(bytes, &mut write).transpose();
+        if done.is_some() {
+            self.state = State::Done;
+        }
+        let write = write.into_bytes();
+        Step { write, done }
+    }
+
+    fn answer(
+        &mut self,
+        mut bytes: &[u8],
+        write: &mut String,
+    ) -> Result<Option<Authenticated>, SaslError> {
         if let State::Nul = self.state
             && let Some((first, rest)) = bytes.split_first()
         {
@@ -103,16 +110,14 @@ impl Server {
             bytes = rest;
         }
         self.lines.push(bytes);
-        while done.is_none()
-            && !matches!(self.state, State::Nul | State::Done)
+        while !matches!(self.state, State::Nul | State::Done)
             && let Some(line) = self.lines.next()?
         {
             let (command, argument) = line.split_once(' ').unwrap_or((&line, ""));
             match (command, self.state) {
                 ("BEGIN", State::Begin(mechanism)) => {
-                    self.state = State::Done;
                     let rest = self.lines.rest();
-                    done = Some(Authenticated { mechanism, rest });
+                    return Ok(Some(Authenticated { mechanism, rest }));
                 }
                 ("BEGIN", _) => return Err(SaslError::NotAuthenticated),
                 ("AUTH", State::Auth) => write.push_str(&self.auth(argument)),
@@ -129,8 +134,7 @@ impl Server {
                 (_, _) => write.push_str("ERROR \"not expected\"\r\n"),
             }
         }
-        let write = write.into_bytes();
-        Ok(Step { write, done })
+        Ok(None)
     }
 
     fn auth(&mut self, argument: &str) -> String {
@@ -197,13 +201,13 @@ mod tests {
 
     /// What the server wrote, with the guid shortened, and how it ended.
     fn say(server: &mut Server, bytes: &[u8]) -> (String, Option<Authenticated>) {
-        let step = server.feed(bytes).expect("keeps the protocol");
+        let step = server.feed(bytes);
         let text = String::from_utf8(step.write).expect("text");
         let text = text.replace(GUID, "1").replace("\r\n", "|");
         (
             text.replace(" \"no descriptors are passed\"", " fd")
                 .replace(" \"not expected\"", ""),
-            step.done,
+            step.done.transpose().expect("keeps the protocol"),
         )
     }
 
@@ -246,7 +250,10 @@ mod tests {
             say(&mut server, bytes),
             ("REJECTED EXTERNAL ANONYMOUS|".to_owned(), None)
         );
-        assert_eq!(server.feed(b"BEGIN\r\n"), Err(SaslError::NotAuthenticated));
+        assert_eq!(
+            server.feed(b"BEGIN\r\n").done,
+            Some(Err(SaslError::NotAuthenticated))
+        );
     }
 
     #[test_case(b"GET / HTTP/1.1\r\n", SaslError::NoNul(b'G'))]
@@ -255,15 +262,22 @@ mod tests {
     #[test_case(b"\0AUTH EXTERNAL\nBEGIN\r\n", SaslError::NotText("AUTH EXTERNAL\nBEGIN".to_owned()))]
     #[test_case(&[0; 5000], SaslError::TooLong)]
     fn who_breaks_the_protocol_is_dropped(bytes: &[u8], error: SaslError) {
-        assert_eq!(server(LOCAL).feed(bytes), Err(error));
+        assert_eq!(server(LOCAL).feed(bytes).done, Some(Err(error)));
+    }
+
+    #[test]
+    fn who_is_rejected_is_told_so_though_it_began_already() {
+        let step = server(LOCAL).feed(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n");
+        assert_eq!(step.write, REJECTED.as_bytes());
+        assert_eq!(step.done, Some(Err(SaslError::NotAuthenticated)));
     }
 
     #[test]
     fn who_never_begins_is_dropped() {
         let mut server = server(LOCAL);
-        assert!(server.feed(b"\0").is_ok());
-        let error = (0..20).find_map(|_| server.feed(b"AUTH\r\n").err());
-        assert_eq!(error, Some(SaslError::TooManyLines));
+        assert_eq!(server.feed(b"\0").done, None);
+        let error = (0..20).find_map(|_| server.feed(b"AUTH\r\n").done);
+        assert_eq!(error, Some(Err(SaslError::TooManyLines)));
     }
 
     #[test]
