@@ -38,6 +38,7 @@ use crate::{
 /// All claims of this node.
 #[derive(Clone, Debug)]
 pub(crate) struct Claims {
+    /// By their own name, also where systemd knows one by its alias.
     proxies: BTreeMap<UnitName, Proxy>,
     /// Which proxy each helper asks for.
     waiters: BTreeMap<Waiter, UnitName>,
@@ -110,7 +111,8 @@ impl Claims {
         let unseen: Vec<_> = self
             .proxies
             .iter()
-            .filter(|(name, proxy)| proxy.proof == Proof::Seen && cx.units.get(name).is_none())
+            .filter(|(_, proxy)| proxy.proof == Proof::Seen)
+            .filter(|(_, proxy)| cx.units.get(&proxy.unit).is_none())
             .map(|(name, _)| name.clone())
             .collect();
         for name in unseen {
@@ -160,8 +162,8 @@ impl Claims {
         let Ok(name) = ProxyName::parse(state.name.as_str()) else {
             return;
         };
-        let seen = seen(state);
-        let Some(proxy) = self.proxies.get_mut(&state.name) else {
+        let (seen, key) = (seen(state), name.name().clone());
+        let Some(proxy) = self.proxies.get_mut(&key) else {
             let Seen::Claims(phase) = seen else {
                 return;
             };
@@ -169,7 +171,8 @@ impl Claims {
             // it is found so, it may be in the middle of a restart, and what it has is kept.
             let claims = phase != Phase::Leaving || snapshot;
             if let (true, Some(token)) = (claims, state.invocation) {
-                self.insert(Proxy::new(name, token, phase, Proof::Seen), cx);
+                let unit = state.name.clone();
+                self.insert(Proxy::new(name, unit, token, phase, Proof::Seen), cx);
             }
             return;
         };
@@ -177,9 +180,10 @@ impl Claims {
         if proxy.proof != Proof::Seen && !same_run {
             return;
         }
-        self.dirty.insert(state.name.clone());
+        proxy.unit = state.name.clone();
+        self.dirty.insert(key.clone());
         match (seen, state.invocation) {
-            (Seen::Gone, _) => self.remove(&state.name, cx.out),
+            (Seen::Gone, _) => self.remove(&key, cx.out),
             (Seen::Claims(phase @ (Phase::Activating | Phase::Active)), Some(token)) => {
                 proxy.run(token);
                 proxy.be(phase);
@@ -219,6 +223,7 @@ impl Claims {
             Ok(name) => name,
             Err(error) => return refuse(Cause::InvalidName, error.to_string(), cx),
         };
+        let known_as: UnitName = proxy.parse().unwrap_or_else(|_| name.name().clone());
         let token = match token.parse::<Token>() {
             Ok(token) => token,
             Err(error) => return refuse(Cause::InvalidName, error.to_string(), cx),
@@ -235,6 +240,7 @@ impl Claims {
         match self.proxies.get_mut(&unit) {
             Some(known) if known.token == token => {}
             Some(known) => {
+                known.unit = known_as;
                 known.run(token);
                 known.be(Phase::Activating);
                 known.look(cx);
@@ -244,7 +250,8 @@ impl Claims {
                 return refuse(Cause::Limit, text, cx);
             }
             None => {
-                let mut new = Proxy::new(name, token, Phase::Activating, Proof::Unasked);
+                let phase = Phase::Activating;
+                let mut new = Proxy::new(name, known_as, token, phase, Proof::Unasked);
                 new.look(cx);
                 self.insert(new, cx);
             }

@@ -44,6 +44,9 @@ mod reason;
 pub mod record;
 mod unit;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use proto::{

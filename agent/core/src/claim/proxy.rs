@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proto::{
     message::ClaimKey,
     model::{Reason, Token},
-    name::ProxyName,
+    name::{ProxyName, UnitName},
     time::Moment,
 };
 
@@ -20,6 +20,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Proxy {
     pub(super) name: ProxyName,
+    /// What systemd calls it: its name, or the alias.
+    pub(super) unit: UnitName,
     pub(super) token: Token,
     pub(super) phase: Phase,
     /// Whether it was active under this token.
@@ -68,9 +70,16 @@ pub(super) enum Seen {
 }
 
 impl Proxy {
-    pub(super) fn new(name: ProxyName, token: Token, phase: Phase, proof: Proof) -> Self {
+    pub(super) fn new(
+        name: ProxyName,
+        unit: UnitName,
+        token: Token,
+        phase: Phase,
+        proof: Proof,
+    ) -> Self {
         Self {
             name,
+            unit,
             token,
             phase,
             up: phase != Phase::Activating,
@@ -116,8 +125,8 @@ impl Proxy {
     pub(super) fn look(&mut self, cx: &mut Cx<'_>) {
         self.proof = Proof::Unasked;
         if cx.units.connected {
-            let unit = self.name.name().clone();
-            let call = cx.call(Purpose::Proxy(unit.clone()), Request::Look(unit));
+            let purpose = Purpose::Proxy(self.name.name().clone());
+            let call = cx.call(purpose, Request::Look(self.unit.clone()));
             self.proof = Proof::Asked(call);
         }
     }

@@ -146,7 +146,7 @@ impl Proxy {
         }
         let request = Request::Queue {
             verb,
-            unit: unit.clone(),
+            unit: self.unit.clone(),
             mode,
         };
         let call = cx.call(Purpose::Proxy(unit.clone()), request);

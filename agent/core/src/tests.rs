@@ -1,0 +1,499 @@
+//! Plays: scripts of what is told to a node and exactly what it then does.
+//!
+//! A line is an input; a line that begins with `>` is the next output. Tokens and invocation ids are
+//! single numbers. Messages about sets are acknowledged by themselves, and their generations left
+//! out. What is logged is left out, unless the line is `> log …`, see [`Stage::with_log`].
+
+mod job;
+mod link;
+mod source;
+mod target;
+
+use std::time::Duration;
+
+use proto::{
+    message::{
+        Attempt, ClaimKey, Hold, HoldKey, Stream, ToAgent, ToController, TokenState, Welcome,
+    },
+    model::{Cause, ClaimState, JobId, JobMode, Reason, Token},
+    sync::{Delta, Generation},
+    time::Moment,
+};
+
+use crate::{
+    ActiveState, Answer, Description, Event, FromHelper, FromLink, FromManager, HelperAnswer,
+    Input, LinkId, Live, ManagerError, ManagerJob, Node, Output, Records, Request, Settings,
+    Snapshot, UnitState, Waiter,
+};
+
+/// A node and what surrounds it.
+pub(crate) struct Stage {
+    pub(crate) node: Node,
+    now: Moment,
+    link: u64,
+    holds: u64,
+    states: u64,
+    log: bool,
+}
+
+impl Stage {
+    /// A node `b` that was just started.
+    pub(crate) fn new(records: &str) -> Self {
+        let settings = Settings {
+            node: "b".parse().expect("name"),
+            version: "1".into(),
+            boot_id: "boot".into(),
+            incarnation: 1,
+            live: live(&["tcp:host=c,port=842"]),
+        };
+        let now = Moment::default();
+        Self {
+            node: Node::new(settings, Records::parse(records), now, 0),
+            now,
+            link: 0,
+            holds: 0,
+            states: 0,
+            log: false,
+        }
+    }
+
+    /// A node that has reached its manager with these units, and is registered.
+    pub(crate) fn registered(units: &str) -> Self {
+        let mut stage = Self::new("");
+        stage.play(&format!("manager {units}\nlink up\n"), false);
+        stage
+    }
+
+    pub(crate) fn with_log(mut self) -> Self {
+        self.log = true;
+        self
+    }
+
+    /// Plays a script.
+    pub(crate) fn plays(&mut self, script: &str) {
+        self.play(script, true);
+    }
+
+    fn play(&mut self, script: &str, exactly: bool) {
+        let lines = script
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
+        let mut done: Vec<String> = Vec::new();
+        let mut input = "the beginning".to_owned();
+        for line in lines {
+            if let Some(expected) = line.strip_prefix("> ") {
+                assert!(!done.is_empty(), "after '{input}' there is no '{expected}'");
+                assert_eq!(done.remove(0), expected, "after '{input}'; then {done:#?}");
+                continue;
+            }
+            assert!(
+                !exactly || done.is_empty(),
+                "after '{input}' there was more: {done:#?}"
+            );
+            input = line.to_owned();
+            done = self.step(line);
+        }
+        assert!(
+            !exactly || done.is_empty(),
+            "after '{input}' there was more: {done:#?}"
+        );
+    }
+
+    fn step(&mut self, line: &str) -> Vec<String> {
+        let mut done = Vec::new();
+        for input in self.inputs(line) {
+            self.node.handle(self.now, input);
+            self.drain(&mut done);
+        }
+        if let Some(after) = line.strip_prefix("at ") {
+            self.now = Moment::at(Duration::from_millis(after.parse().expect("milliseconds")));
+            self.node.handle_timeout(self.now);
+            self.drain(&mut done);
+        }
+        done
+    }
+
+    fn drain(&mut self, done: &mut Vec<String>) {
+        while let Some(output) = self.node.poll_output() {
+            let acknowledged = set_of(&output);
+            done.extend(show(output, self.log));
+            if let Some((stream, generation)) = acknowledged {
+                let message = ToAgent::Acknowledged(stream, generation);
+                self.node.handle(self.now, self.said(message));
+            }
+        }
+        self.node.check().expect("invariants hold");
+        if let Some((at, why)) = self.node.deadline() {
+            assert!(at > self.now, "the deadline '{why}' is not in the future");
+        }
+    }
+
+    fn said(&self, message: ToAgent) -> Input {
+        Input::Link(LinkId(self.link), FromLink::Said(message))
+    }
+
+    fn inputs(&mut self, line: &str) -> Vec<Input> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let manager = |input| vec![Input::Manager(input)];
+        match words.as_slice() {
+            ["manager", units @ ..] => {
+                let units = units.join(" ");
+                let parts = units
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|part| !part.is_empty());
+                let (jobs, units): (Vec<_>, Vec<_>) = parts.partition(|p| p.starts_with("job "));
+                manager(FromManager::Connected(Snapshot {
+                    units: units.into_iter().map(|u| unit(&words_of(u))).collect(),
+                    jobs: jobs
+                        .into_iter()
+                        .map(|j| manager_job(words_of(j)[1]))
+                        .collect(),
+                }))
+            }
+            ["manager-lost"] => manager(FromManager::Disconnected),
+            ["unit", rest @ ..] => manager(FromManager::Changed(unit(rest))),
+            ["unit-gone", name] => manager(FromManager::Gone(name.parse().expect("unit"))),
+            ["job-new", job, name] => manager(FromManager::JobNew {
+                job: manager_job(job),
+                unit: name.parse().expect("unit"),
+            }),
+            ["job-running", job] => manager(FromManager::JobRunning(manager_job(job))),
+            ["removed", job, name, result] => manager(FromManager::JobRemoved {
+                job: manager_job(job),
+                unit: name.parse().expect("unit"),
+                result: result.parse().expect("result"),
+            }),
+            ["answer", call, rest @ ..] => {
+                let call = crate::CallId(number(call));
+                manager(FromManager::Answered(call, answer(rest)))
+            }
+            ["link", "connected"] => {
+                self.link += 1;
+                vec![Input::Link(LinkId(self.link), FromLink::Connected)]
+            }
+            ["link", "failed", why @ ..] => {
+                self.link += 1;
+                vec![Input::Link(
+                    LinkId(self.link),
+                    FromLink::Failed(why.join(" ")),
+                )]
+            }
+            ["link", "closed", why @ ..] => {
+                vec![Input::Link(
+                    LinkId(self.link),
+                    FromLink::Closed(why.join(" ")),
+                )]
+            }
+            ["link", "up"] => {
+                self.link += 1;
+                (self.holds, self.states) = (0, 0);
+                let link = LinkId(self.link);
+                vec![Input::Link(link, FromLink::Connected), self.said(welcome())]
+            }
+            ["welcome"] => {
+                (self.holds, self.states) = (0, 0);
+                vec![self.said(welcome())]
+            }
+            ["rejected", text @ ..] => {
+                let reason = Reason::new(Cause::NotAllowed, text.join(" "));
+                vec![self.said(ToAgent::Rejected(reason))]
+            }
+            ["heartbeat"] => vec![self.said(ToAgent::Heartbeat)],
+            ["holds", rest @ ..] => {
+                self.holds += 1;
+                vec![self.said(ToAgent::Holds(holds(self.holds, rest)))]
+            }
+            ["states", rest @ ..] => {
+                self.states += 1;
+                vec![self.said(ToAgent::ClaimStates(states(self.states, rest)))]
+            }
+            ["job", id, kind, name] => vec![self.said(ToAgent::Job {
+                job: JobId(id.parse().expect("job")),
+                kind: kind.parse().expect("kind"),
+                unit: name.parse().expect("unit"),
+                mode: JobMode::Replace,
+            })],
+            ["cancel", id] => {
+                vec![self.said(ToAgent::CancelJob(JobId(id.parse().expect("job"))))]
+            }
+            ["asks", waiter, proxy, token] => vec![Input::Helper(
+                Waiter(number(waiter)),
+                FromHelper::Asks {
+                    proxy: (*proxy).to_owned(),
+                    token: if token.len() < 3 {
+                        id(token).to_string()
+                    } else {
+                        (*token).into()
+                    },
+                },
+            )],
+            ["helper-gone", waiter] => {
+                vec![Input::Helper(Waiter(number(waiter)), FromHelper::Gone)]
+            }
+            ["configure", addresses @ ..] => vec![Input::Configure(live(addresses))],
+            ["stop"] => vec![Input::Stop],
+            ["at", _] => vec![],
+            other => panic!("'{}' is no input", other.join(" ")),
+        }
+    }
+}
+
+fn set_of(output: &Output) -> Option<(Stream, Generation)> {
+    let Output::Send { message, .. } = output else {
+        return None;
+    };
+    match message {
+        ToController::Claims(delta) => Some((Stream::Claims, delta.generation)),
+        ToController::HoldStates(delta) => Some((Stream::HoldStates, delta.generation)),
+        ToController::Hello(_)
+        | ToController::Goodbye
+        | ToController::Heartbeat
+        | ToController::Acknowledged(..)
+        | ToController::JobState { .. }
+        | ToController::JobDone { .. } => None,
+    }
+}
+
+pub(crate) fn live(controllers: &[&str]) -> Live {
+    Live {
+        controllers: controllers
+            .iter()
+            .map(|&address| address.to_owned())
+            .collect(),
+        heartbeat_interval: Duration::from_secs(2),
+        heartbeat_threshold: Duration::from_secs(6),
+    }
+}
+
+fn welcome() -> ToAgent {
+    ToAgent::Welcome(Welcome {
+        protocol: 1,
+        version: "1".into(),
+        start_timeout: Duration::from_secs(90),
+    })
+}
+
+fn words_of(text: &str) -> Vec<&str> {
+    text.split(' ').collect()
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().expect("number")
+}
+
+fn id(text: &str) -> Token {
+    Token([text.parse().expect("id"); 16])
+}
+
+fn manager_job(text: &str) -> ManagerJob {
+    ManagerJob(text.parse().expect("job"))
+}
+
+/// `NAME STATE INVOCATION [JOB]`; `-` is no invocation.
+fn unit(words: &[&str]) -> UnitState {
+    UnitState {
+        name: words[0].parse().expect("unit"),
+        active: words[1].parse::<ActiveState>().expect("state"),
+        invocation: (words[2] != "-").then(|| id(words[2])),
+        job: words.get(3).map(|job| manager_job(job)),
+    }
+}
+
+fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
+    match words {
+        ["job", job] => Ok(Answer::Job(manager_job(job))),
+        ["done"] => Ok(Answer::Done),
+        ["unit", rest @ ..] => Ok(Answer::Unit(Some(unit(rest)))),
+        ["no-unit"] => Ok(Answer::Unit(None)),
+        ["described", load, active, result, code, status] => Ok(Answer::Description(Description {
+            load: (*load).to_owned(),
+            load_error: String::new(),
+            active: (*active).to_owned(),
+            result: (*result).to_owned(),
+            exec_code: code.parse().expect("code"),
+            exec_status: status.parse().expect("status"),
+            condition_failed: false,
+        })),
+        ["error", name, text @ ..] => Err(ManagerError {
+            name: format!("org.freedesktop.systemd1.{name}"),
+            text: text.join(" "),
+        }),
+        other => panic!("'{}' is no answer", other.join(" ")),
+    }
+}
+
+/// `whole|change ENTRY, ENTRY…`, where `-KEY KEY` drops one.
+fn delta<K, V>(
+    generation: u64,
+    words: &[&str],
+    read: impl Fn(&[&str]) -> (K, V),
+    read_key: impl Fn(&[&str]) -> K,
+) -> Delta<K, V> {
+    let text = words[1..].join(" ");
+    let parts = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    let (drop, put): (Vec<_>, Vec<_>) = parts.partition(|part| part.starts_with('-'));
+    Delta {
+        generation: Generation(generation),
+        full: words[0] == "whole",
+        put: put.into_iter().map(|part| read(&words_of(part))).collect(),
+        drop: drop
+            .into_iter()
+            .map(|part| read_key(&words_of(&part[1..])))
+            .collect(),
+    }
+}
+
+fn hold_key(words: &[&str]) -> HoldKey {
+    HoldKey {
+        unit: words[0].parse().expect("unit"),
+        source: words[1].parse().expect("node"),
+    }
+}
+
+fn holds(generation: u64, words: &[&str]) -> Delta<HoldKey, Hold> {
+    let read = |words: &[&str]| {
+        let attempt = if words[3] == "start" {
+            Attempt::Start
+        } else {
+            Attempt::Keep
+        };
+        (
+            hold_key(words),
+            Hold {
+                token: id(words[2]),
+                attempt,
+            },
+        )
+    };
+    delta(generation, words, read, hold_key)
+}
+
+fn claim_key(words: &[&str]) -> ClaimKey {
+    ClaimKey {
+        node: words[0].parse().expect("node"),
+        unit: words[1].parse().expect("unit"),
+    }
+}
+
+fn states(generation: u64, words: &[&str]) -> Delta<ClaimKey, TokenState> {
+    let read = |words: &[&str]| {
+        let reason = || Reason::new(Cause::NodeOffline, words[4..].join(" "));
+        let state = match words[3] {
+            "waiting" => ClaimState::Waiting(reason()),
+            "starting" => ClaimState::Starting,
+            "up" => ClaimState::Up,
+            "restarted" => ClaimState::Restarted,
+            "down" => ClaimState::Down(reason()),
+            "refused" => ClaimState::Refused(reason()),
+            "lost" => ClaimState::Lost(reason()),
+            other => panic!("'{other}' is no state"),
+        };
+        (
+            claim_key(words),
+            TokenState {
+                token: id(words[2]),
+                state,
+            },
+        )
+    };
+    delta(generation, words, read, claim_key)
+}
+
+/// Writes an output as a line of a script.
+fn show(output: Output, log: bool) -> Option<String> {
+    Some(match output {
+        Output::Persist(text) => format!("persist {}", text.lines().count() - 1),
+        Output::Connect { link, address } => format!("connect {} to {address}", link.0),
+        Output::Send { message, .. } => show_message(message),
+        Output::Disconnect(link) => format!("disconnect {}", link.0),
+        Output::Call { call, request } => format!("{}: {}", call.0, show_request(request)),
+        Output::Helper { waiter, answer } => match answer {
+            HelperAnswer::Wait { left, what } => {
+                format!("helper {} wait {left:?} {what}", waiter.0)
+            }
+            HelperAnswer::Up => format!("helper {} up", waiter.0),
+            HelperAnswer::Failed(reason) => {
+                format!("helper {} failed {} {reason}", waiter.0, reason.cause)
+            }
+        },
+        Output::Event(event) if log => format!("log {}", show_event(&event)),
+        Output::Event(_) => return None,
+    })
+}
+
+fn show_event(event: &Event) -> String {
+    let text = format!("{event:?}");
+    text.split([' ', '{']).next().unwrap_or_default().to_owned()
+}
+
+fn show_request(request: Request) -> String {
+    match request {
+        Request::Queue { verb, unit, mode } => format!("{} {unit} {mode}", verb.method()),
+        Request::Cancel(job) => format!("cancel {job}"),
+        Request::Look(unit) => format!("look {unit}"),
+        Request::Describe(unit) => format!("describe {unit}"),
+    }
+}
+
+fn show_message(message: ToController) -> String {
+    match message {
+        ToController::Hello(hello) => format!("hello {}", hello.node),
+        ToController::Goodbye => "goodbye".into(),
+        ToController::Heartbeat => "heartbeat".into(),
+        ToController::Claims(delta) => show_delta(
+            "claims",
+            delta,
+            |key, claim| {
+                let up = if claim.up { " up" } else { "" };
+                format!("{} {} {}{up}", key.node, key.unit, claim.token.0[0])
+            },
+            |key| format!("{} {}", key.node, key.unit),
+        ),
+        ToController::HoldStates(delta) => show_delta(
+            "hold-states",
+            delta,
+            |key, state| {
+                let reason = state.state.reason().map(|r| format!(" {} {r}", r.cause));
+                let (word, reason) = (state.state.as_str(), reason.unwrap_or_default());
+                format!(
+                    "{} {} {} {word}{reason}",
+                    key.unit, key.source, state.token.0[0]
+                )
+            },
+            |key| format!("{} {}", key.unit, key.source),
+        ),
+        ToController::Acknowledged(stream, _) => format!("acknowledge {stream:?}"),
+        ToController::JobState { job, state } => format!("job {job} {state}"),
+        ToController::JobDone {
+            job,
+            result,
+            reason,
+        } => match reason {
+            Some(reason) => format!("job {job} {result}: {} {reason}", reason.cause),
+            None => format!("job {job} {result}"),
+        },
+    }
+}
+
+fn show_delta<K, V>(
+    what: &str,
+    delta: Delta<K, V>,
+    put: impl Fn(&K, &V) -> String,
+    drop: impl Fn(&K) -> String,
+) -> String {
+    let mut parts: Vec<_> = delta
+        .put
+        .iter()
+        .map(|(key, value)| put(key, value))
+        .collect();
+    parts.extend(delta.drop.iter().map(|key| format!("-{}", drop(key))));
+    let whole = if delta.full { "whole" } else { "change" };
+    format!("{what} {whole} {}", parts.join(", "))
+        .trim_end()
+        .to_owned()
+}

@@ -1,0 +1,385 @@
+use test_case::test_case;
+
+use super::Stage;
+
+const START_T: &str = "1: StartUnit dep@t.service replace";
+
+/// Rows "new": what follows from a token that is not known, for each state of the hold unit.
+#[test_case("start", "active 7", "persist 1", "up", ""; "start, active")]
+#[test_case("start", "active 7 40", "persist 1", "starting", ""; "start, active with a job")]
+#[test_case("start", "activating 7 40", "persist 1", "starting", ""; "start, activating")]
+#[test_case("start", "inactive 7 40", "persist 1", "starting", ""; "start, about to start")]
+#[test_case("start", "deactivating 7 40", "persist 1", "starting", ""; "start, deactivating")]
+#[test_case("start", "inactive -", "persist 1", "starting", START_T; "start, inactive")]
+#[test_case("start", "failed 7", "persist 1", "starting", START_T; "start, failed")]
+#[test_case("keep", "active 7", "persist 1", "up", ""; "keep, active")]
+#[test_case("keep", "active 7 40", "persist 1", "up", ""; "keep, active with a job")]
+#[test_case("keep", "activating 7 40", "persist 1", "down unit-stopped unit t.service on node b was stopped", ""; "keep, activating")]
+#[test_case("keep", "inactive -", "persist 1", "down unit-stopped unit t.service on node b was stopped", ""; "keep, inactive")]
+fn a_new_token(attempt: &str, unit: &str, persist: &str, state: &str, call: &str) {
+    let call = if call.is_empty() {
+        String::new()
+    } else {
+        format!("> {call}")
+    };
+    Stage::registered(&format!("dep@t.service {unit}")).plays(&format!(
+        "holds whole t.service a 1 {attempt}
+         > {persist}
+         > acknowledge Holds
+         {call}
+         > hold-states change t.service a 1 {state}",
+    ));
+}
+
+/// A node on which `t.service` is being started for `a` (token 1), as job 40.
+fn starting() -> Stage {
+    let mut stage = Stage::registered("");
+    stage.plays(
+        "holds whole t.service a 1 start
+         > persist 1
+         > acknowledge Holds
+         > 1: StartUnit dep@t.service replace
+         > hold-states change t.service a 1 starting
+         answer 1 job 40
+         unit dep@t.service activating 7 40",
+    );
+    stage
+}
+
+/// The same, when it is up.
+fn up() -> Stage {
+    let mut stage = starting();
+    stage.plays(
+        "unit dep@t.service active 7 40
+         removed 40 dep@t.service done
+         > persist 1
+         > hold-states change t.service a 1 up",
+    );
+    stage
+}
+
+#[test]
+fn all_that_joined_a_start_are_up_when_it_is() {
+    starting().plays(
+        "holds change t.service d 2 start
+         > persist 2
+         > acknowledge Holds
+         > hold-states change t.service d 2 starting
+         unit dep@t.service active 7
+         > persist 2
+         > hold-states change t.service a 1 up, t.service d 2 up
+         removed 40 dep@t.service done",
+    );
+}
+
+#[test]
+fn a_start_that_fails_is_down_with_the_units_own_result() {
+    starting().plays(
+        "unit dep@t.service inactive 7 40
+         removed 40 dep@t.service dependency
+         > 2: describe t.service
+         answer 2 described loaded failed exit-code 1 1
+         > persist 1
+         > hold-states change t.service a 1 down unit-failed unit t.service on node b failed: exit-code (status 1)
+         holds change t.service a 2 start
+         > persist 1
+         > acknowledge Holds
+         > 3: StartUnit dep@t.service replace
+         > hold-states change t.service a 2 starting",
+    );
+}
+
+#[test]
+fn a_unit_that_systemd_does_not_know_is_down_with_that_reason() {
+    Stage::registered("").plays(
+        "holds whole t.service a 1 start
+         > persist 1
+         > acknowledge Holds
+         > 1: StartUnit dep@t.service replace
+         > hold-states change t.service a 1 starting
+         answer 1 error NoSuchUnit Unit t.service not found.
+         > 2: describe t.service
+         answer 2 described not-found inactive  0 0
+         > persist 1
+         > hold-states change t.service a 1 down unit-not-found unit t.service on node b not found",
+    );
+}
+
+#[test]
+fn a_token_that_comes_while_a_failed_start_is_explained_gets_a_start_of_its_own() {
+    starting().plays(
+        "unit dep@t.service inactive 7 40
+         removed 40 dep@t.service dependency
+         > 2: describe t.service
+         holds change t.service d 2 start
+         > persist 2
+         > acknowledge Holds
+         > hold-states change t.service d 2 starting
+         answer 2 described loaded failed timeout 0 0
+         > persist 2
+         > 3: StartUnit dep@t.service replace
+         > hold-states change t.service a 1 down unit-failed unit t.service on node b failed: timeout",
+    );
+}
+
+#[test]
+fn the_end_of_a_start_may_be_told_before_the_answer() {
+    Stage::registered("").plays(
+        "holds whole t.service a 1 start
+         > persist 1
+         > acknowledge Holds
+         > 1: StartUnit dep@t.service replace
+         > hold-states change t.service a 1 starting
+         removed 40 dep@t.service dependency
+         answer 1 job 40
+         > 2: describe t.service",
+    );
+}
+
+#[test]
+fn a_unit_that_was_stopped_or_failed_is_down() {
+    up().plays(
+        "unit dep@t.service deactivating 7 41
+         unit dep@t.service inactive 7
+         > 2: describe t.service
+         answer 2 described loaded inactive success 0 0
+         > persist 1
+         > hold-states change t.service a 1 down unit-stopped unit t.service on node b was stopped",
+    );
+}
+
+#[test]
+fn a_unit_that_is_about_to_start_again_stays_up_until_it_has_restarted() {
+    up().plays(
+        "unit dep@t.service deactivating 7 41
+         unit dep@t.service inactive 7 41
+         unit dep@t.service active 8
+         > persist 1
+         > hold-states change t.service a 1 restarted
+         unit dep@t.service inactive 8
+         holds change t.service a 2 start
+         > persist 1
+         > acknowledge Holds
+         > 2: StartUnit dep@t.service replace
+         > hold-states change t.service a 2 starting",
+    );
+}
+
+#[test]
+fn a_restart_that_is_seen_only_by_its_new_run_is_a_restart() {
+    up().plays(
+        "unit dep@t.service active 8
+         > persist 1
+         > hold-states change t.service a 1 restarted",
+    );
+}
+
+#[test]
+fn a_restart_that_fails_is_down() {
+    up().plays(
+        "unit dep@t.service inactive 7 41
+         removed 41 dep@t.service dependency
+         > 2: describe t.service
+         answer 2 described loaded failed exit-code 1 1
+         > persist 1
+         > hold-states change t.service a 1 down unit-failed unit t.service on node b failed: exit-code (status 1)",
+    );
+}
+
+#[test]
+fn the_unit_is_released_with_the_last_hold_and_not_before() {
+    up().plays(
+        "holds change t.service d 2 start
+         > persist 2
+         > acknowledge Holds
+         > hold-states change t.service d 2 up
+         holds change -t.service a
+         > persist 1
+         > acknowledge Holds
+         > hold-states change -t.service a
+         holds change -t.service d
+         > persist 0
+         > acknowledge Holds
+         > 2: StopUnit dep@t.service replace
+         > hold-states change -t.service d
+         answer 2 job 41
+         unit dep@t.service inactive 7
+         removed 41 dep@t.service done",
+    );
+}
+
+#[test]
+fn a_release_and_a_new_claim_that_cross_end_as_the_set_says() {
+    up().plays(
+        "holds change -t.service a
+         > persist 0
+         > acknowledge Holds
+         > 2: StopUnit dep@t.service replace
+         > hold-states change -t.service a
+         holds change t.service a 2 start
+         > persist 1
+         > acknowledge Holds
+         > hold-states change t.service a 2 starting
+         answer 2 job 41
+         unit dep@t.service inactive 7
+         removed 41 dep@t.service done
+         > 3: StartUnit dep@t.service replace
+         holds change -t.service a
+         > persist 0
+         > acknowledge Holds
+         > hold-states change -t.service a
+         answer 3 job 42
+         unit dep@t.service active 8
+         removed 42 dep@t.service done
+         > 4: StopUnit dep@t.service replace",
+    );
+}
+
+#[test]
+fn a_release_that_systemd_refuses_is_tried_again_later() {
+    up().plays(
+        "holds change -t.service a
+         > persist 0
+         > acknowledge Holds
+         > 2: StopUnit dep@t.service replace
+         > hold-states change -t.service a
+         answer 2 error TransactionIsDestructive no
+         at 199
+         at 200
+         > 3: StopUnit dep@t.service replace
+         answer 3 error TransactionIsDestructive no
+         at 599
+         at 600
+         > 4: StopUnit dep@t.service replace
+         answer 4 job 41
+         unit dep@t.service inactive 7
+         removed 41 dep@t.service done",
+    );
+}
+
+#[test]
+fn a_hold_unit_that_nobody_claims_is_stopped_once_the_whole_set_was_heard() {
+    let mut stage = Stage::registered("dep@t.service active 7,dep-unit@u.socket.service active 8");
+    stage.plays(
+        "holds whole t.service a 1 keep
+         > persist 1
+         > acknowledge Holds
+         > 1: StopUnit dep-unit@u.socket.service replace
+         > hold-states change t.service a 1 up",
+    );
+}
+
+#[test]
+fn without_a_connection_changes_are_noted_and_nothing_is_done() {
+    let mut stage = up();
+    stage.plays(
+        "link closed reset
+         unit dep@t.service inactive 7
+         > 2: describe t.service
+         answer 2 described loaded failed exit-code 1 1
+         > persist 1
+         unit dep@u.service active 9
+         at 20
+         > connect 2 to 0
+         link up
+         > hello b
+         > hold-states whole t.service a 1 down unit-failed unit t.service on node b failed: exit-code (status 1)
+         > claims whole
+         holds whole t.service a 1 keep
+         > acknowledge Holds
+         > 3: StopUnit dep@u.service replace",
+    );
+}
+
+#[test]
+fn a_second_connection_stops_nothing_before_it_has_told_the_whole_set() {
+    let mut stage = up();
+    stage.plays(
+        "link closed reset
+         at 20
+         > connect 2 to 0
+         link up
+         > hello b
+         > hold-states whole t.service a 1 up
+         > claims whole
+         unit dep@t.service active 7
+         holds whole
+         > persist 0
+         > acknowledge Holds
+         > 2: StopUnit dep@t.service replace
+         > hold-states change -t.service a",
+    );
+}
+
+const RECORDS: &str = "unitlink holds 1
+hold t.service a 01010101010101010101010101010101 up 07070707070707070707070707070707
+hold u.service a 02020202020202020202020202020202 starting -
+";
+
+#[test_case("active 7", "up", ""; "as it was")]
+#[test_case("active 8", "restarted", "persist 2"; "restarted")]
+fn a_restarted_agent_knows_its_tokens_again(unit: &str, state: &str, persist: &str) {
+    let persist = if persist.is_empty() {
+        String::new()
+    } else {
+        format!("> {persist}")
+    };
+    Stage::new(RECORDS).plays(&format!(
+        "manager dep@t.service {unit},dep@u.service activating 9 40
+         {persist}
+         > connect 1 to 0
+         link up
+         > hello b
+         > hold-states whole t.service a 1 {state}, u.service a 2 starting
+         > claims whole
+         holds whole t.service a 1 keep,u.service a 2 start
+         > acknowledge Holds
+         unit dep@u.service active 9
+         > persist 2
+         > hold-states change u.service a 2 up"
+    ));
+}
+
+#[test]
+fn a_restarted_agent_starts_what_was_not_started() {
+    let mut stage = Stage::new(RECORDS);
+    stage.plays(
+        "manager dep@t.service active 7
+         > connect 1 to 0
+         link up
+         > hello b
+         > hold-states whole t.service a 1 up, u.service a 2 starting
+         > claims whole
+         holds whole t.service a 1 keep,u.service a 2 start
+         > acknowledge Holds
+         > 1: StartUnit dep@u.service replace",
+    );
+}
+
+#[test]
+fn an_operation_outlives_the_connection_to_the_manager_if_its_job_does() {
+    starting().plays(
+        "manager-lost
+         manager dep@t.service activating 7 40,job 40
+         unit dep@t.service inactive 7 40
+         removed 40 dep@t.service failed
+         > 2: describe t.service",
+    );
+    starting().plays(
+        "manager-lost
+         manager
+         > 2: StartUnit dep@t.service replace",
+    );
+}
+
+#[test]
+fn a_name_that_cannot_be_held_is_refused() {
+    let unit = format!("{}.service", "a".repeat(245));
+    let mut stage = Stage::registered("");
+    stage.plays(&format!(
+        "holds whole {unit} a 1 start
+         > persist 1
+         > acknowledge Holds
+         > hold-states change {unit} a 1 refused invalid-name a unit name has 257 bytes; at most 255 are allowed",
+    ));
+}
