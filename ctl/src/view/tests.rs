@@ -1,6 +1,6 @@
 //! What people and programs see, as snapshots.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use insta::assert_snapshot;
 use proto::{
@@ -237,6 +237,42 @@ fn units_of_a_node() {
     assert_snapshot!("units_plain", page(Output::Plain));
 }
 
+/// All keys of all objects in a value.
+fn keys(value: &serde_json::Value, into: &mut BTreeSet<String>) {
+    if let Some(object) = value.as_object() {
+        into.extend(object.keys().cloned());
+        object.values().for_each(|value| keys(value, into));
+    }
+    let elements = value.as_array().into_iter().flatten();
+    elements.for_each(|value| keys(value, into));
+}
+
+#[test]
+fn every_field_is_in_the_reference() {
+    let reference = include_str!("../../../docs/reference/json.md");
+    let look = look(Output::Json);
+    let (nodes, listed) = (nodes(), listed());
+    let pages = [
+        status::fleet(&fleet(), &look).data,
+        status::node(&nodes[2], &claims(), &look).data,
+        status::units(&worker2(), &units(), &look).data,
+        list::page(&listed, &missing(), &look).data,
+        jobs(JobKind::Start, mixed(), Output::Json).data,
+        super::version(&look),
+    ];
+    let mut fields = BTreeSet::new();
+    for page in pages {
+        keys(&serde_json::from_str(&page).expect("valid"), &mut fields);
+    }
+    for field in fields {
+        let (column, object) = (format!("`{field}`"), format!("\"{field}\": "));
+        assert!(
+            reference.contains(&column) || reference.contains(&object),
+            "{field}"
+        );
+    }
+}
+
 #[test]
 fn the_table_of_the_scenario_has_its_columns_and_fits_a_terminal() {
     let page = status::units(&worker2(), &units()[..1], &look(Output::Table));
@@ -286,8 +322,7 @@ fn status_ends_as_that_of_systemctl(of: &[usize], exit: Exit) {
     );
 }
 
-#[test]
-fn a_list_of_units() {
+fn listed() -> Vec<Listed> {
     let listed = |node: &str, unit: &str, active: &str, sub: &str, job_id| Listed {
         node: node.into(),
         unit: unit.into(),
@@ -303,17 +338,24 @@ fn a_list_of_units() {
             String::new()
         },
     };
-    let units = [
+    vec![
         listed("main", "source.service", "active", "running", 0),
         listed("worker1", "late.service", "activating", "start", 12),
         listed("worker1", "target.service", "failed", "failed", 0),
-    ];
-    let missing = [Missing {
+    ]
+}
+
+fn missing() -> Vec<Missing> {
+    vec![Missing {
         node: "worker2".into(),
         error: "org.freedesktop.DBus.Error.Timeout".into(),
         text: "no answer after 10s".into(),
-    }];
-    let page = |output| seen(&list::page(&units, &missing, &look(output)));
+    }]
+}
+
+#[test]
+fn a_list_of_units() {
+    let page = |output| seen(&list::page(&listed(), &missing(), &look(output)));
     assert_snapshot!("list_table", page(Output::Table));
     assert_snapshot!("list_json", page(Output::Json));
     assert_snapshot!("list_plain", page(Output::Plain));
