@@ -155,6 +155,15 @@ fn a_long_value_is_not_repeated_in_full() {
     assert!(folder.errors().contains(&expected));
 }
 
+#[test_case("0x10" => Some(16))]
+#[test_case("1_000" => Some(1000))]
+#[test_case("+5" => Some(5))]
+fn integers_are_read_however_they_are_written(text: &str) -> Option<i64> {
+    let folder = Folder::new();
+    write(&folder.main(), format!("port = {text}"));
+    folder.load().expect("valid").settings.port
+}
+
 #[test]
 fn later_files_replace_earlier_ones_key_by_key() {
     let folder = Folder::new();

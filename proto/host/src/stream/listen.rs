@@ -176,7 +176,8 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<(BoxStream, Identity)> {
         loop {
             match self.accept_one().await {
-                Ok(accepted) => return Ok(accepted),
+                Ok(Some(accepted)) => return Ok(accepted),
+                Ok(None) => {}
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -186,17 +187,18 @@ impl Listener {
         }
     }
 
-    async fn accept_one(&self) -> io::Result<(BoxStream, Identity)> {
+    /// `None` for a connection whose peer is gone already, so that nothing can be set or asked.
+    async fn accept_one(&self) -> io::Result<Option<(BoxStream, Identity)>> {
         match &self.socket {
             Kind::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let identity = of_unix(&stream)?;
-                Ok((Box::new(stream), identity))
+                let identity = of_unix(&stream).ok();
+                Ok(identity.map(|identity| (Box::new(stream) as BoxStream, identity)))
             }
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                self.options.apply(&stream)?;
-                Ok((Box::new(stream), Identity::Tcp { address }))
+                let set = self.options.apply(&stream).ok();
+                Ok(set.map(|()| (Box::new(stream) as BoxStream, Identity::Tcp { address })))
             }
         }
     }
@@ -213,20 +215,15 @@ impl Drop for BoundPath {
 }
 
 /// Whether an accept failed because of the one connection that was to be accepted, accept(2),
-/// "Error handling". `InvalidInput` and `NotConnected` are what setting an option yields when the
-/// peer is gone already.
+/// "Error handling".
 fn is_of_connection(error: &io::Error) -> bool {
     [
         io::ErrorKind::ConnectionAborted,
         io::ErrorKind::ConnectionReset,
-        io::ErrorKind::ConnectionRefused,
-        io::ErrorKind::BrokenPipe,
         io::ErrorKind::HostUnreachable,
         io::ErrorKind::Interrupted,
-        io::ErrorKind::InvalidInput,
         io::ErrorKind::NetworkDown,
         io::ErrorKind::NetworkUnreachable,
-        io::ErrorKind::NotConnected,
         io::ErrorKind::TimedOut,
     ]
     .contains(&error.kind())
