@@ -194,12 +194,12 @@ impl Claims {
 
     /// A unit is not loaded any more.
     pub(crate) fn unit_gone(&mut self, unit: &UnitName, out: &mut Vec<Output>) {
-        if self
-            .proxies
-            .get(unit)
-            .is_some_and(|proxy| proxy.proof == Proof::Seen)
-        {
-            self.remove(unit, out);
+        let Ok(name) = ProxyName::parse(unit.as_str()) else {
+            return;
+        };
+        let seen = |proxy: &Proxy| proxy.unit == *unit && proxy.proof == Proof::Seen;
+        if self.proxies.get(name.name()).is_some_and(seen) {
+            self.remove(name.name(), out);
         }
     }
 
@@ -240,7 +240,6 @@ impl Claims {
         match self.proxies.get_mut(&unit) {
             Some(known) if known.token == token => {}
             Some(known) => {
-                known.unit = known_as;
                 known.run(token);
                 known.be(Phase::Activating);
                 known.look(cx);

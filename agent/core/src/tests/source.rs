@@ -337,7 +337,7 @@ fn a_proxy_that_systemd_knows_by_its_alias_is_the_same_proxy() {
     Stage::registered("").plays(
         "unit bluechi-proxy@b_t.service activating 1 30
          > claims change b t.service 1
-         asks 1 bluechi-proxy@b_t.service 1
+         asks 1 proxy@b_t.service 1
          > helper 1 wait 90s the controller is asked for unit t.service on node b
          states whole b t.service 1 up
          > acknowledge ClaimStates
