@@ -94,7 +94,7 @@ impl Bus {
         match timeout(self.left(), self.stream.next()).await {
             Ok(Some(Ok(message))) => Ok(message),
             Ok(Some(Err(error))) => Err(self.lost(&error)),
-            Ok(None) => Err(Fault::NoBus {
+            Ok(None) => Err(Fault::BusLost {
                 bus: self.name,
                 cause: "it closed the connection".into(),
             }),
@@ -134,7 +134,7 @@ impl Bus {
     }
 
     fn lost(&self, error: &zbus::Error) -> Fault {
-        Fault::NoBus {
+        Fault::BusLost {
             bus: self.name,
             cause: describe(error),
         }

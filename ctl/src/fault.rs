@@ -28,6 +28,9 @@ pub(crate) enum Fault {
     /// There is no bus.
     #[error("failed to connect to the {bus} bus: {cause}")]
     NoBus { bus: &'static str, cause: String },
+    /// The bus went away.
+    #[error("the {bus} bus is lost: {cause}")]
+    BusLost { bus: &'static str, cause: String },
     /// There is no controller on the bus.
     #[error("the controller is not on the {bus} bus")]
     NoController { bus: &'static str },
@@ -101,9 +104,10 @@ impl Fault {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::NoBus { .. } | Self::NoController { .. } | Self::ControllerLost(_) => {
-                Exit::Unreachable
-            }
+            Self::NoBus { .. }
+            | Self::BusLost { .. }
+            | Self::NoController { .. }
+            | Self::ControllerLost(_) => Exit::Unreachable,
             Self::Timeout { .. } => Exit::Timeout,
             Self::NoNode { .. } => Exit::NoSuchNode,
             Self::Offline { .. } => Exit::NodeOffline,
@@ -121,7 +125,9 @@ impl Fault {
             Self::NoBus { bus: "session", .. } => Some(
                 "is DBUS_SESSION_BUS_ADDRESS set? without --user, the system bus is used".into(),
             ),
-            Self::NoBus { .. } => Some("is the bus running? systemctl status dbus.service".into()),
+            Self::NoBus { .. } | Self::BusLost { .. } => {
+                Some("is the bus running? systemctl status dbus.service".into())
+            }
             Self::NoController { bus: "session" } => {
                 Some("is unitlink-controller running with --user?".into())
             }

@@ -19,6 +19,8 @@ pub(crate) struct Node {
     pub(crate) agent_version: String,
     pub(crate) protocol: Option<u32>,
     pub(crate) labels: Vec<String>,
+    /// Whether the controller is one that says all this, so that what is missing has never been.
+    pub(crate) is_detailed: bool,
     /// `None` if it was never seen.
     pub(crate) last_seen_ago: Option<Duration>,
     pub(crate) online_for: Option<Duration>,
@@ -36,6 +38,7 @@ impl Node {
             agent_version: facts.text("AgentVersion"),
             protocol: facts.u32("Protocol"),
             labels: facts.texts("Labels"),
+            is_detailed: true,
             last_seen_ago: facts.span("LastSeenUSecAgo"),
             online_for: facts.span("OnlineForUSec"),
         };
@@ -56,6 +59,7 @@ impl Node {
             agent_version: String::new(),
             protocol: None,
             labels: Vec::new(),
+            is_detailed: false,
             last_seen_ago: None,
             online_for: None,
         }

@@ -8,7 +8,7 @@
 
 mod controller;
 
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use controller::{Bus, Controller};
 
@@ -20,16 +20,26 @@ struct Said {
 }
 
 fn ctl(bus: &Bus, line: &str) -> Said {
+    end(spawn(bus, line))
+}
+
+fn spawn(bus: &Bus, line: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_unitlinkctl"))
+        .args(line.split_whitespace())
+        .env("DBUS_SYSTEM_BUS_ADDRESS", bus.address())
+        .env_remove("DBUS_SESSION_BUS_ADDRESS")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started")
+}
+
+fn end(ctl: Child) -> Said {
     let Output {
         stdout,
         stderr,
         status,
-    } = Command::new(env!("CARGO_BIN_EXE_unitlinkctl"))
-        .args(line.split_whitespace())
-        .env("DBUS_SYSTEM_BUS_ADDRESS", bus.address())
-        .env_remove("DBUS_SESSION_BUS_ADDRESS")
-        .output()
-        .expect("ran");
+    } = ctl.wait_with_output().expect("ended");
     Said {
         out: String::from_utf8_lossy(&stdout).into_owned(),
         err: String::from_utf8_lossy(&stderr).into_owned(),
@@ -199,6 +209,22 @@ fn a_bus_that_is_not_there_is_noticed() {
     assert!(
         said.err
             .starts_with("error: failed to connect to the system bus"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_bus_that_goes_away_is_noticed() {
+    let mut bus = Bus::start();
+    let controller = Controller::serve(&bus);
+    let ctl = spawn(&bus, "start worker1 never.service");
+    controller.has_started_a_job();
+    bus.stop();
+    let said = end(ctl);
+    assert_eq!(said.code, Some(8));
+    assert!(
+        said.err.starts_with("error: the system bus is lost"),
         "{}",
         said.err
     );

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proto::model::Cause;
+
 use crate::{
     answer::Answer,
     limits,
@@ -156,7 +158,7 @@ impl Patience {
         };
         let failure = match self.agent {
             None => Failure::NoAgent,
-            Some(_) => Failure::Said(proto::model::Cause::Timeout),
+            Some(_) => Failure::Said(Cause::Timeout),
         };
         Outcome::Failed { failure, text }
     }
@@ -245,6 +247,8 @@ fn jitter(options: &Options, attempt: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proto::{model::Token, name::ProxyName};
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -255,6 +259,36 @@ mod tests {
         let mut patience = Patience::new(began, 90 * SECOND);
         patience.extend(began + 10 * SECOND, 20 * SECOND);
         assert_eq!(patience.left(began), 30 * SECOND + limits::RESERVE);
+    }
+
+    #[test]
+    fn who_gives_up_says_who_did_not_answer() {
+        let options = Options {
+            proxy: ProxyName::parse("proxy@b_t.service").expect("valid"),
+            token: Token([0; 16]),
+            socket: "/run/agent.sock".into(),
+            timeout: SECOND,
+        };
+        let ended = |patience: &Patience| {
+            let Outcome::Failed { failure, text } =
+                patience.over(&options, &io::ErrorKind::WouldBlock.into())
+            else {
+                panic!("it is not up");
+            };
+            (failure, text)
+        };
+        let mut patience = Patience::new(Instant::now(), SECOND);
+        let (failure, text) = ended(&patience);
+        assert_eq!(failure, Failure::NoAgent);
+        assert!(
+            text.contains("does not answer on /run/agent.sock"),
+            "{text}"
+        );
+        patience.extend(Instant::now(), SECOND);
+        patience.note("node b is offline", &mut |_| {});
+        let (failure, text) = ended(&patience);
+        assert_eq!(failure, Failure::Said(Cause::Timeout));
+        assert!(text.ends_with("waited for: node b is offline"), "{text}");
     }
 
     #[test]

@@ -12,7 +12,8 @@ use proto::{model::Token, name::ProxyName};
 
 use crate::limits;
 
-const HELP: &str = "\
+/// What `--help` says.
+pub(crate) const HELP: &str = "\
 Usage: unitlink-proxy [OPTIONS] up PROXY
 
 Asks the agent of this node for the unit that PROXY (proxy@NODE_UNIT.service) stands for, and exits

@@ -83,6 +83,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::options::HELP;
 
     #[test]
     fn every_cause_has_a_code_of_its_own_that_systemd_does_not_name() {
@@ -94,5 +95,18 @@ mod tests {
         let distinct: BTreeSet<u8> = codes.iter().copied().collect();
         assert_eq!(distinct.len(), codes.len());
         assert!(codes.iter().all(|code| matches!(code, 1 | 2 | 8..=63)));
+    }
+
+    #[test]
+    fn every_code_is_in_the_reference_and_in_the_help() {
+        let reference = include_str!("../../docs/reference/exit-codes.md");
+        let (_, reference) = reference
+            .split_once("## `unitlink-proxy`")
+            .expect("a section");
+        let said = Cause::ALL.iter().map(|cause| Failure::Said(*cause));
+        for code in said.chain([Failure::NoAgent]).map(Failure::exit_code) {
+            assert!(reference.contains(&format!("| {code} | ")), "{code}");
+            assert!(HELP.contains(&format!("{code:>2}  ")), "{code}");
+        }
     }
 }

@@ -72,7 +72,10 @@ pub(crate) async fn units(
             let mut take = |name| Facts(told.remove(name).unwrap_or_default());
             list.iter().map(|name| take(*name)).collect()
         }
-        Err(refusal) if fault::is_not_there(&refusal) => one_by_one(bus, node, names).await?,
+        // A peer that fails on one unit fails on all; asked for each, the others are shown.
+        Err(refusal) if fault::is_not_there(&refusal) || fault::is_no_unit(&refusal) => {
+            one_by_one(bus, node, names).await?
+        }
         Err(refusal) => return Err(super::explain(bus, node, refusal).await),
     };
     let now = SystemTime::now()

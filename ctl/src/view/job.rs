@@ -119,6 +119,7 @@ fn messages(asked: &Asked<'_>, outcomes: &[Outcome]) -> Vec<Message> {
             End::Fault(
                 fault @ (Fault::Usage(_)
                 | Fault::NoBus { .. }
+                | Fault::BusLost { .. }
                 | Fault::NoController { .. }
                 | Fault::ControllerLost(_)
                 | Fault::NoNode { .. }
@@ -152,7 +153,7 @@ fn reason(asked: &Asked<'_>, outcome: &Outcome, ended: &Ended) -> String {
     if ended.text.is_empty() {
         return meaning(&ended.result).to_owned();
     }
-    let begin = format!("{} on {} failed: ", outcome.unit, asked.node);
+    let begin = format!("unit {} on node {} failed: ", outcome.unit, asked.node);
     let text = ended.text.strip_prefix(&begin);
     text.unwrap_or(&ended.text).to_owned()
 }
@@ -193,8 +194,9 @@ fn next(asked: &Asked<'_>, outcome: &Outcome, ended: &Ended) -> String {
         }
         Ok(Cause::NodeUnknown) => "see [nodes] in the controller's configuration".into(),
         Ok(Cause::UnitNotFound) => format!(
-            "see 'ctl list-units --all {node}'; after a new unit file, \
-             'systemctl daemon-reload' on {node}"
+            "see 'ctl status {node} {}'; after a new unit file, \
+             'systemctl daemon-reload' on {node}",
+            outcome.unit
         ),
         Ok(Cause::ControllerUnreachable) => {
             format!("on {node}, see 'systemctl status unitlink-agent'")

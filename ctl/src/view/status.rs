@@ -124,7 +124,8 @@ fn nodes_table(nodes: &[Node], look: &Look) -> String {
         let last_seen = match node.last_seen_ago {
             _ if node.is_online() => "now".into(),
             Some(ago) => format!("{} ago", span::display(ago)),
-            None => "never".into(),
+            None if node.is_detailed => "never".into(),
+            None => "-".into(),
         };
         [
             node.name.clone(),

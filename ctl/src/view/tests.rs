@@ -47,6 +47,7 @@ fn node(name: &str, online: bool) -> Node {
         agent_version: "0.1.0".into(),
         protocol: Some(1),
         labels: vec![],
+        is_detailed: true,
         last_seen_ago: Some(Duration::from_secs(if online { 1 } else { 185 })),
         online_for: online.then_some(Duration::from_secs(7200)),
     }
@@ -181,7 +182,7 @@ fn jobs(kind: JobKind, ends: Vec<(&str, End)>, output: Output) -> Page {
 }
 
 fn mixed() -> Vec<(&'static str, End)> {
-    let failed = "target.service on worker2 failed: exit-code (status 1)";
+    let failed = "unit target.service on node worker2 failed: exit-code (status 1)";
     let no_unit = Fault::NoUnit {
         node: "worker2".into(),
         unit: "nosuch.service".into(),
@@ -207,6 +208,25 @@ fn the_fleet() {
     assert_snapshot!(
         "fleet_plain",
         seen(&status::fleet(&fleet(), &look(Output::Plain)))
+    );
+}
+
+#[test]
+fn what_a_controller_of_bluechi_does_not_say_is_left_open() {
+    let node = |name: &str, status: &str, address: &str| {
+        Node::from_listing(name.into(), status.into(), address.into())
+    };
+    let fleet = status::Fleet {
+        nodes: vec![
+            node("main", "online", "10.0.0.1"),
+            node("worker1", "offline", ""),
+        ],
+        version: String::new(),
+        warnings: vec![],
+    };
+    assert_snapshot!(
+        "fleet_of_bluechi",
+        seen(&status::fleet(&fleet, &look(Output::Table)))
     );
 }
 

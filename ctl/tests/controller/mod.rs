@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
     thread::JoinHandle,
 };
 
@@ -62,10 +63,18 @@ impl Bus {
 
 impl Drop for Bus {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Bus {
+    /// Ends it.
+    pub(crate) fn stop(&mut self) {
         if let Some(daemon) = &mut self.daemon {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }
+        self.daemon = None;
     }
 }
 
@@ -73,13 +82,15 @@ impl Drop for Bus {
 pub(crate) struct Controller {
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    jobs: Receiver<()>,
 }
 
 impl Controller {
     /// Begins to serve; it is on the bus when this returns.
     pub(crate) fn serve(bus: &Bus) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let (ready, is_ready) = std::sync::mpsc::channel();
+        let (ready, is_ready) = channel();
+        let (started, jobs) = channel();
         let address = bus.address().to_owned();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -100,6 +111,10 @@ impl Controller {
                         while let Some(Ok(call)) = calls.next().await {
                             if call.message_type() == Type::MethodCall {
                                 answer(&connection, &call).await;
+                                let header = call.header();
+                                if header.member().is_some_and(|member| member == "StartUnit") {
+                                    let _ = started.send(());
+                                }
                             }
                         }
                     } => {}
@@ -110,7 +125,13 @@ impl Controller {
         Self {
             stop: Some(stop),
             thread: Some(thread),
+            jobs,
         }
+    }
+
+    /// Returns when a `StartUnit` was answered, which was not yet told here.
+    pub(crate) fn has_started_a_job(&self) {
+        self.jobs.recv().expect("a job");
     }
 }
 
@@ -217,7 +238,7 @@ async fn job(connection: &Connection, call: &Message, node: &str, unit: &str) {
         }
         "fail.service" => {
             reply(connection, call, &path).await;
-            let text = format!("{unit} on {node} failed: exit-code (status 1)");
+            let text = format!("unit {unit} on node {node} failed: exit-code (status 1)");
             finished(connection, id, node, unit, "failed", "unit-failed", &text).await;
             removed(connection, id, node, unit, "failed").await;
         }
