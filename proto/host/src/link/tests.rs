@@ -1,7 +1,10 @@
+mod bounds;
+mod ends;
+
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use proptest::prelude::*;
-use test_case::test_case;
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     net::{TcpListener, TcpStream, UnixStream},
@@ -239,170 +242,6 @@ async fn big_endian_peers_are_understood() {
     assert_eq!(body, ("x".to_owned(), 5));
 }
 
-/// A primary header that promises this many bytes of body and fields.
-fn promise(body: u32, fields: u32) -> Vec<u8> {
-    let mut header = vec![b'l', 1, 0, 1];
-    header.extend(body.to_le_bytes());
-    header.extend(1u32.to_le_bytes());
-    header.extend(fields.to_le_bytes());
-    header
-}
-
-#[test_case(&promise(16 * 1024, 0), "message has 16400 bytes, 16384 are allowed")]
-#[test_case(&promise(128 * 1024 * 1024, 8), "message has 134217752 bytes, 16384 are allowed"; "as long as D-Bus allows")]
-#[test_case(&promise(u32::MAX, u32::MAX), "message has 8589934607 bytes, 16384 are allowed"; "as long as can be said")]
-#[test_case(
-    b"GET / HTTP/1.1\r\n",
-    "peer sent no valid D-Bus message: begins with byte 0x47 instead of 'l' or 'B'"
-)]
-#[test_case(
-    b"l\x01\0\x02aaaaaaaaaaaa",
-    "peer sent no valid D-Bus message: protocol version 2, expected 1"
-)]
-#[test_case(b"l\x01", "peer closed the connection in the middle of a message")]
-#[tokio::test]
-async fn what_is_no_message_ends_the_link(bytes: &[u8], text: &str) {
-    let (mut link, mut peer) = link(Limits::UNREGISTERED);
-    peer.write_all(bytes).await.expect("written");
-    peer.shutdown().await.expect("shut down");
-    assert_eq!(end_text(&mut link).await, text);
-    assert_eq!(link.sender.try_send(message(1, 1)), Err(LinkEnded));
-}
-
-#[tokio::test]
-async fn a_registered_peer_may_say_more() {
-    let (mut link, mut peer) = link(Limits::UNREGISTERED);
-    link.sender
-        .set_message_bytes_max(Limits::REGISTERED_BYTES_MAX);
-    let long = message(1, 3_000_000);
-    let (written, received) = tokio::join!(peer.write_all(long.data()), next(&mut link));
-    written.expect("written");
-    assert_eq!(received.data().len(), long.data().len());
-    link.sender.set_message_bytes_max(1024);
-    peer.write_all(message(2, 1024).data())
-        .await
-        .expect("written");
-    assert!(end_text(&mut link).await.ends_with("1024 are allowed"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_does_not_read_is_cut_off_by_the_count_of_messages() {
-    let limits = Limits {
-        send_messages_max: 10,
-        ..Limits::TRUSTED
-    };
-    let (mut link, _peer) = link(limits);
-    let sent = (1..)
-        .take_while(|n| link.sender.try_send(message(*n, 3000)).is_ok())
-        .count();
-    assert_eq!(sent, 10);
-    assert!(link.sender.is_closed());
-    let error = end(&mut link).await;
-    assert!(
-        matches!(error, Some(LinkError::SlowReader { messages: 10, .. })),
-        "{error:?}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_does_not_read_is_cut_off_by_bytes_but_one_message_always_fits() {
-    let limits = Limits {
-        send_bytes_max: 10_000,
-        ..Limits::TRUSTED
-    };
-    let (mut link, _peer) = link(limits);
-    link.sender
-        .try_send(message(1, 50_000))
-        .expect("fits alone");
-    assert_eq!(link.sender.try_send(message(2, 1)), Err(LinkEnded));
-    assert!(matches!(
-        end(&mut link).await,
-        Some(LinkError::SlowReader { messages: 1, .. })
-    ));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_slow_receiver_slows_down_the_peer_and_loses_nothing() {
-    let limits = Limits {
-        receive_messages_max: 2,
-        receive_bytes_max: 500,
-        ..Limits::TRUSTED
-    };
-    let (mut link, mut peer) = link(limits);
-    let write = tokio::spawn(async move {
-        for n in 1..=500 {
-            peer.write_all(message(n, 1000).data())
-                .await
-                .expect("written");
-        }
-    });
-    // Time is paused, so this sleep ends once nobody can do anything more.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(!write.is_finished());
-    for expected in 1..=500 {
-        assert_eq!(number(&next(&mut link).await), expected);
-    }
-    assert!(end(&mut link).await.is_none());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_queued_before_a_close_is_written() {
-    let (mut link, mut peer) = link(Limits::TRUSTED);
-    for n in 1..=100 {
-        link.sender.try_send(message(n, 1000)).expect("open");
-    }
-    link.sender.close();
-    assert_eq!(link.sender.try_send(message(101, 1)), Err(LinkEnded));
-    let mut bytes = Vec::new();
-    peer.read_to_end(&mut bytes).await.expect("read");
-    assert_eq!(
-        bytes.len(),
-        (1..=100)
-            .map(|n| message(n, 1000).data().len())
-            .sum::<usize>()
-    );
-    assert!(end(&mut link).await.is_none());
-}
-
-#[tokio::test]
-async fn the_last_word_is_not_lost_to_what_nobody_reads() {
-    let (link, mut peer) = tcp_link().await;
-    let last = message(1, 1000);
-    peer.write_all(&[message(2, 5000).data().to_vec(), vec![b'l'; 5]].concat())
-        .await
-        .expect("written");
-    link.sender.try_send(last.clone()).expect("open");
-    link.sender.close();
-    // Still talking, as a peer does that has not seen the close.
-    for _ in 0..10 {
-        peer.write_all(message(3, 1000).data())
-            .await
-            .expect("nobody resets");
-        tokio::task::yield_now().await;
-    }
-    let mut bytes = Vec::new();
-    peer.read_to_end(&mut bytes).await.expect("no reset");
-    assert_eq!(bytes, last.data().to_vec());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_link_whose_receiver_is_gone_still_notices_its_peer_leave() {
-    let (
-        Link {
-            sender, receiver, ..
-        },
-        mut peer,
-    ) = link(Limits::TRUSTED);
-    drop(receiver);
-    peer.write_all(message(1, 100_000).data())
-        .await
-        .expect("read by nobody, but read");
-    assert!(!sender.is_closed());
-    drop(peer);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(sender.is_closed());
-}
-
 #[tokio::test]
 async fn the_stock_client_and_the_stock_server_of_zbus_are_understood() {
     let (a, b) = UnixStream::pair().expect("paired");
@@ -449,37 +288,6 @@ async fn the_stock_client_and_the_stock_server_of_zbus_are_understood() {
             .expect("fits"),
         "y"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_close_waits_for_nobody_for_long() {
-    let (mut link, mut peer) = link(Limits::TRUSTED);
-    link.sender.try_send(message(1, 100_000)).expect("open");
-    let begun = Instant::now();
-    link.sender.close();
-    assert!(end(&mut link).await.is_none());
-    tokio::time::sleep(Limits::TRUSTED.drain).await;
-    assert!(begun.elapsed() <= 2 * Limits::TRUSTED.drain);
-    let mut bytes = Vec::new();
-    peer.read_to_end(&mut bytes).await.expect("closed");
-    assert!(bytes.len() < 100_000);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_link_whose_senders_are_gone_ends() {
-    let (
-        Link {
-            sender,
-            receiver: _receiver,
-            ..
-        },
-        mut peer,
-    ) = link(Limits::TRUSTED);
-    sender.try_send(message(1, 1)).expect("open");
-    drop(sender);
-    let mut bytes = Vec::new();
-    peer.read_to_end(&mut bytes).await.expect("closed");
-    assert_eq!(bytes, message(1, 1).data().to_vec());
 }
 
 #[tokio::test]
