@@ -110,8 +110,8 @@ check-source: toolchain
 .PHONY: check-tree
 check-tree: toolchain
 	@if command -v cargo-deny >/dev/null; then set -x; $(CARGO) deny --locked check --hide-inclusion-graph bans licenses sources; \
-	elif [ -n "$(STRICT)" ]; then echo "cargo-deny is not installed: run \`make deps\`" >&2; exit 1; \
-	else echo "dependencies are not checked: cargo-deny is not installed (\`make deps\` brings it)"; fi
+	elif [ -n "$(STRICT)" ]; then echo "cargo-deny is not installed: cargo install --locked cargo-deny" >&2; exit 1; \
+	else echo "dependencies are not checked: cargo-deny is not installed (cargo install --locked cargo-deny)"; fi
 
 # A core decides and does nothing else; so it must build alone, and its tree must hold no runtime.
 .PHONY: check-purity
@@ -171,7 +171,6 @@ deps:
 	elif [ "$$(id -u)" = 0 ]; then apt-get update && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
 	else echo "as root: apt-get install$$missing"; exit 1; fi
-	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 
 .PHONY: clean
 clean:
