@@ -1,2 +1,233 @@
-//! Stub.
-fn main() {}
+//! The controller of a fleet: knows the nodes, runs jobs on them, settles which node needs which unit
+//! of which other, and serves the public D-Bus interface.
+//!
+//! What is decided is in the crate `fleet`. This is what does it: [`peers`] are the links to agents,
+//! [`public`] is the interface on the bus, [`drive`] is the loop between them.
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | stopped in order |
+//! | 64 | the command line is wrong |
+//! | 69 | it cannot listen where it should |
+//! | 70 | the machine refuses something that it never should |
+//! | 78 | the configuration is not valid |
+//! | 130 | interrupted |
+
+mod cli;
+mod drive;
+mod events;
+mod limits;
+mod peers;
+mod public;
+mod quota;
+mod settings;
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Parser;
+use fleet::Fleet;
+use host::{
+    clock::{self, Clock},
+    config::Sources,
+    log,
+    passed::{self, Passed},
+    signal::Signals,
+    stream::{Listener, TcpOptions, UnixOptions},
+};
+use proto::model::JobId;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use cli::Cli;
+use drive::{Drive, End, Waits};
+use limits::{CLIENT_CALLS_MAX, PEER_EVENTS_MAX};
+use peers::Doors;
+use public::{Public, bus};
+use settings::Settings;
+
+const USAGE: u8 = 64;
+const UNAVAILABLE: u8 = 69;
+const INTERNAL: u8 = 70;
+const CONFIG: u8 = 78;
+const INTERRUPTED: u8 = 130;
+
+/// What ends the program, with its exit code.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // It fails when nobody reads it.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    match start(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure { code, error }) => {
+            complain(format_args!("unitlink-controller: {error:#}"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn start(cli: &Cli) -> Result<u8, Failure> {
+    let internal = |error| Failure {
+        code: INTERNAL,
+        error,
+    };
+    let passed = passed::take().context("sockets passed by the service manager");
+    let passed = passed.map_err(internal)?;
+    let files = match &cli.config {
+        Some(path) => Sources::file(path),
+        None => Sources::standard("controller"),
+    };
+    let settings = match settings::read(&files) {
+        Ok(loaded) => loaded.settings,
+        Err(errors) => {
+            complain(errors);
+            return Ok(CONFIG);
+        }
+    };
+    if cli.check {
+        return Ok(0);
+    }
+    let address = bus::address(cli.user).map_err(|text| Failure {
+        code: UNAVAILABLE,
+        error: anyhow::Error::msg(text),
+    })?;
+    let log = log::init(
+        "unitlink-controller",
+        settings.log.level,
+        settings.log.target,
+    );
+    let log = log.context("logging").map_err(internal)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.context("event loop").map_err(internal)?;
+    let end = runtime.block_on(async {
+        let signals = Signals::register().context("signals").map_err(internal)?;
+        raise_descriptors();
+        let (listeners, warnings) = listen(&settings, passed)?;
+        let (peer_events, peers) = mpsc::channel(PEER_EVENTS_MAX);
+        let (bus_events, bus_queue) = mpsc::channel(CLIENT_CALLS_MAX);
+        let guid = clock::random_guid()
+            .context("randomness")
+            .map_err(internal)?;
+        let uid = rustix::process::geteuid().as_raw();
+        let doors = Doors::new(peer_events, guid, uid);
+        for listener in listeners {
+            tokio::spawn(doors.clone().accept(listener));
+        }
+        tokio::spawn(bus::run(address, bus_events));
+        let drive = drive(settings, files, warnings, log).map_err(internal)?;
+        let waits = Waits {
+            signals,
+            peers,
+            bus: bus_queue,
+        };
+        Ok(drive.run(waits).await)
+    })?;
+    Ok(match end {
+        End::Stopped => 0,
+        End::Interrupted => INTERRUPTED,
+    })
+}
+
+fn drive(
+    settings: Settings,
+    files: Sources,
+    warnings: Vec<String>,
+    log: log::LogControl,
+) -> anyhow::Result<Drive> {
+    let clock = Clock::start();
+    // Numbers of jobs differ from start to start, so that nobody takes a new job for an old one.
+    let random = clock::random_u64().context("randomness")?;
+    let first_job = JobId(u32::try_from(random & 0x3fff_ffff).unwrap_or(1));
+    let fleet = Fleet::new(settings.fleet.clone(), clock.now(), first_job);
+    let nodes = settings.fleet.nodes.len();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        nodes, "controller starts"
+    );
+    let public = Public::new(settings.log, warnings);
+    Ok(Drive::new(clock, fleet, public, settings, files, log))
+}
+
+/// Listens. A socket that systemd passed stands for those of its kind in the configuration.
+fn listen(
+    settings: &Settings,
+    passed: Vec<Passed>,
+) -> Result<(Vec<Listener>, Vec<String>), Failure> {
+    let unavailable = |error| Failure {
+        code: UNAVAILABLE,
+        error,
+    };
+    let tcp = TcpOptions {
+        keepalive_idle: settings.tcp.keepalive,
+        user_timeout: settings.tcp.user_timeout,
+        ..TcpOptions::default()
+    };
+    let mut listeners = Vec::new();
+    for Passed { name, fd } in passed {
+        let listener = Listener::passed(fd, tcp)
+            .with_context(|| format!("socket '{name}' passed by the service manager"));
+        listeners.push(listener.map_err(unavailable)?);
+    }
+    let passed_tcp = listeners.iter().any(|it| it.tcp_address().is_some());
+    let passed_unix = listeners.iter().any(|it| it.tcp_address().is_none());
+    for address in &settings.listen {
+        let stands = match address {
+            host::address::ListenAddress::Unix(_) => passed_unix,
+            host::address::ListenAddress::Tcp(_) => passed_tcp,
+        };
+        if !stands {
+            let listener = Listener::bind(address, UnixOptions::default(), tcp);
+            listeners.push(listener.map_err(|error| unavailable(error.into()))?);
+            info!(%address, "listening for agents");
+        }
+    }
+    let open = listeners.iter().filter_map(Listener::tcp_address);
+    let warnings: Vec<String> = open
+        .map(|address| {
+            format!(
+                "agents may connect over TCP on {address}: the link is neither encrypted nor authenticated"
+            )
+        })
+        .collect();
+    for warning in &warnings {
+        warn!("{warning}");
+    }
+    if listeners.is_empty() {
+        warn!("no agent can connect: [listen] names no address and no socket was passed");
+    }
+    Ok((listeners, warnings))
+}
+
+/// Each agent costs a descriptor. The soft limit is 1024 for the sake of select(2), which we do
+/// not use, systemd.exec(5).
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "limit of descriptors cannot be raised, ignoring");
+    }
+}
+
+/// Writes to stderr, where there is no log yet.
+fn complain(text: impl Display) {
+    // It fails when nobody reads it.
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -1,0 +1,33 @@
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// The controller of a fleet of systemd nodes: knows the nodes, runs jobs on them, and settles
+/// which node needs which unit of which other.
+#[derive(Debug, Parser)]
+#[command(name = "unitlink-controller", version)]
+pub(crate) struct Cli {
+    /// Read this file in place of /usr/lib/unitlink/controller.toml.d/*.toml,
+    /// /etc/unitlink/controller.toml and /etc/unitlink/controller.toml.d/*.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Serve the public interface on the session bus instead of the system bus
+    #[arg(long)]
+    pub(crate) user: bool,
+
+    /// Check the configuration, say what is wrong with it, and leave
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_options_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,385 @@
+//! The loop: wait; give the core what came, with the time; carry out all that it asks for; look up
+//! when to wake; wait again. It owns all state.
+
+mod agents;
+
+use std::time::Duration;
+
+use fleet::{Fleet, Input, Output};
+use host::{
+    clock::Clock,
+    config::Sources,
+    log::LogControl,
+    notify,
+    rate::{Line, Repeats},
+    signal::{Signal, Signals},
+};
+use proto::time::Moment;
+use tokio::{
+    sync::mpsc,
+    time::{sleep, sleep_until},
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    events,
+    limits::{BATCH_MAX, DROPPED_LINES_MAX, DROPPED_LINES_TIME, STATUS_INTERVAL, STOP_TIME},
+    peers::PeerEvent,
+    public::{Public, Todo, bus::BusEvent},
+    quota::Quota,
+    settings::{self, Settings},
+};
+use agents::Agents;
+
+/// Why the loop has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was asked to stop, and has.
+    Stopped,
+    /// It was interrupted.
+    Interrupted,
+}
+
+/// What the loop waits for, besides time.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    pub(crate) signals: Signals,
+    pub(crate) peers: mpsc::Receiver<PeerEvent>,
+    pub(crate) bus: mpsc::Receiver<BusEvent>,
+}
+
+/// The controller.
+#[derive(Debug)]
+pub(crate) struct Drive {
+    clock: Clock,
+    fleet: Fleet,
+    agents: Agents,
+    public: Public,
+    settings: Settings,
+    files: Sources,
+    log: LogControl,
+    dropped: Quota,
+    deaf: Repeats,
+    bus_lost: Repeats,
+    state: State,
+}
+
+/// What the service manager was told.
+#[derive(Debug, Default)]
+struct State {
+    ready: bool,
+    status: String,
+    status_at: Option<Moment>,
+    watchdog: Option<Duration>,
+    watchdog_at: Moment,
+}
+
+impl Drive {
+    pub(crate) fn new(
+        clock: Clock,
+        fleet: Fleet,
+        public: Public,
+        settings: Settings,
+        files: Sources,
+        log: LogControl,
+    ) -> Self {
+        Self {
+            clock,
+            fleet,
+            agents: Agents::default(),
+            public,
+            settings,
+            files,
+            log,
+            dropped: Quota::new(DROPPED_LINES_MAX, DROPPED_LINES_TIME),
+            deaf: Repeats::default(),
+            bus_lost: Repeats::default(),
+            state: State {
+                watchdog: notify::watchdog_interval(),
+                ..State::default()
+            },
+        }
+    }
+
+    /// Runs until a signal ends it.
+    pub(crate) async fn run(mut self, mut from: Waits) -> End {
+        loop {
+            let wake = self.clock.instant(self.wake());
+            tokio::select! {
+                signal = from.signals.next() => match signal {
+                    Signal::Stop => {
+                        self.stop().await;
+                        return End::Stopped;
+                    }
+                    Signal::Quit => return End::Interrupted,
+                    Signal::Reload => self.reload(),
+                    Signal::Dump => self.dump(),
+                },
+                Some(event) = from.peers.recv() => self.on_peer(event),
+                Some(event) = from.bus.recv() => self.on_bus(event),
+                () = sleep_until(wake) => {}
+            }
+            for _ in 0..BATCH_MAX {
+                let (peer, bus) = (from.peers.try_recv(), from.bus.try_recv());
+                if peer.is_err() && bus.is_err() {
+                    break;
+                }
+                if let Ok(event) = peer {
+                    self.on_peer(event);
+                }
+                if let Ok(event) = bus {
+                    self.on_bus(event);
+                }
+            }
+            self.on_time();
+        }
+    }
+
+    /// When to wake at the latest.
+    fn wake(&self) -> Moment {
+        let never = Moment::at(Duration::MAX);
+        let fleet = self.fleet.deadline().map_or(never, |(at, _)| at);
+        let status = match self.state.status_at {
+            Some(at) if self.status_text() != self.state.status => at.plus(STATUS_INTERVAL),
+            Some(_) | None => never,
+        };
+        let watchdog = match self.state.watchdog {
+            Some(_) => self.state.watchdog_at,
+            None => never,
+        };
+        fleet.min(status).min(watchdog)
+    }
+
+    fn on_time(&mut self) {
+        let now = self.clock.now();
+        if self.fleet.deadline().is_some_and(|(at, _)| at <= now) {
+            self.fleet.handle_timeout(now);
+            self.carry_out(now);
+        }
+        self.tell_status(now);
+        if let Some(interval) = self.state.watchdog
+            && self.state.watchdog_at <= now
+        {
+            self.state.watchdog_at = now.plus(interval);
+            told(notify::watchdog());
+        }
+    }
+
+    fn on_peer(&mut self, event: PeerEvent) {
+        let now = self.clock.now();
+        match event {
+            PeerEvent::Dropped { identity, why } => {
+                if let Some(kept_back) = self.dropped.take(now) {
+                    warn!(peer = %identity, why, kept_back, "connection came to nothing");
+                }
+            }
+            PeerEvent::Deaf(why) => {
+                if let Line::Write { kept_back } = self.deaf.line(now, &why) {
+                    warn!(error = why, kept_back, "connection cannot be accepted");
+                }
+            }
+            PeerEvent::Hello(arrival) => {
+                let input = self.agents.arrived(*arrival);
+                self.decide(now, input);
+            }
+            PeerEvent::Gone(peer, why) => {
+                self.agents.forget(peer);
+                self.decide(now, Input::Gone { peer, why });
+            }
+            PeerEvent::Message(peer, message) => {
+                if let Some(input) = self.agents.heard(peer, message) {
+                    self.decide(now, input);
+                    // An answer that the core did not want came too late for its call.
+                    self.agents.drop_handed_on();
+                }
+            }
+        }
+    }
+
+    fn on_bus(&mut self, event: BusEvent) {
+        let now = self.clock.now();
+        match event {
+            BusEvent::Up(sender) => {
+                self.bus_lost.over();
+                self.public.up(sender);
+                info!("public interface is on the bus");
+                self.ready(now);
+            }
+            BusEvent::Down(why) => {
+                self.public.down();
+                if let Line::Write { kept_back } = self.bus_lost.line(now, &why) {
+                    warn!(
+                        why,
+                        kept_back, "no connection to the bus, agents are served without it"
+                    );
+                }
+                self.ready(now);
+            }
+            BusEvent::Call(call) => match self.public.call(now, &self.fleet, call) {
+                Todo::Done => {}
+                Todo::Decide(inputs) => {
+                    for input in inputs {
+                        self.decide(now, input);
+                    }
+                }
+                Todo::Level(level) => self.set_level(level),
+            },
+        }
+    }
+
+    fn decide(&mut self, now: Moment, input: Input) {
+        self.fleet.handle(now, input);
+        self.carry_out(now);
+    }
+
+    /// Carries out everything that the core asks for, in order.
+    fn carry_out(&mut self, now: Moment) {
+        while let Some(output) = self.fleet.poll_output() {
+            match output {
+                Output::Send { peer, message } => self.agents.send(peer, &message),
+                Output::Disconnect { peer, .. } => self.agents.disconnect(peer),
+                Output::Answer { id, result } => {
+                    let handed_on = self.agents.answered(id);
+                    self.public.answer(id, result, handed_on);
+                }
+                Output::Forward { id, peer } => {
+                    let public = &self.public;
+                    if !self
+                        .agents
+                        .forward(id, peer, |serial| public.forward(id, serial))
+                    {
+                        self.fleet.handle(now, Input::Forwarded { id });
+                    }
+                }
+                Output::NodeAdded(node) => info!(%node, "node added"),
+                Output::NodeRemoved(node) => info!(%node, "node removed"),
+                Output::NodeStatus { node, status } => self.public.node_status(&node, status),
+                Output::FleetStatus(status) => self.public.fleet_status(status),
+                Output::JobNew(job) => self.public.job_new(job),
+                Output::JobState { job, state } => self.public.job_state(job, state),
+                Output::JobRemoved {
+                    job,
+                    result,
+                    reason,
+                } => self.public.job_removed(&job, result, reason.as_ref()),
+                Output::Log(event) => events::write(&event),
+            }
+        }
+    }
+
+    /// Says that we are up, once: agents can connect since the start, and whether there is a bus
+    /// is known now. A bus that is not there does not keep us from being up, since claims need none
+    /// and a bus that restarts must not end us.
+    fn ready(&mut self, now: Moment) {
+        if !self.state.ready {
+            self.state.ready = true;
+            self.state.status = self.status_text();
+            self.state.status_at = Some(now);
+            told(notify::ready(&self.state.status));
+        }
+    }
+
+    fn status_text(&self) -> String {
+        let (online, all) = self.fleet.online();
+        let bus = if self.public.is_up() {
+            ""
+        } else {
+            ", no connection to the bus"
+        };
+        format!("{online} of {all} nodes online{bus}")
+    }
+
+    fn tell_status(&mut self, now: Moment) {
+        let due = match self.state.status_at {
+            Some(at) => at.plus(STATUS_INTERVAL) <= now,
+            None => false,
+        };
+        if due {
+            let text = self.status_text();
+            if text != self.state.status {
+                self.state.status_at = Some(now);
+                told(notify::status(&text));
+                self.state.status = text;
+            }
+        }
+    }
+
+    fn set_level(&mut self, level: tracing::Level) {
+        self.log.set_level(level);
+        self.public.set_level(level);
+    }
+
+    /// Reads the configuration again, and puts into force what can be while agents are connected.
+    fn reload(&mut self) {
+        told(notify::reloading());
+        match settings::read(&self.files) {
+            Ok(loaded) => {
+                let new = loaded.settings;
+                if new.listen != self.settings.listen || new.tcp != self.settings.tcp {
+                    warn!("[listen] and [tcp] have changed, which needs a restart; ignoring them");
+                }
+                if new.log.target != self.settings.log.target {
+                    warn!("log.target has changed, which needs a restart; ignoring it");
+                }
+                if new.log.level != self.settings.log.level {
+                    self.set_level(new.log.level);
+                }
+                self.settings.log.level = new.log.level;
+                if new.fleet != self.settings.fleet {
+                    self.settings.fleet = new.fleet.clone();
+                    let now = self.clock.now();
+                    self.decide(now, Input::Settings(new.fleet));
+                }
+                info!("configuration reloaded");
+            }
+            Err(errors) => {
+                for error in errors.iter() {
+                    warn!(%error, "configuration is not valid");
+                }
+                warn!(
+                    errors = errors.count(),
+                    "configuration not reloaded, the one before stays in force"
+                );
+            }
+        }
+        told(notify::ready(&self.status_text()));
+    }
+
+    /// Writes the state into the log, for somebody who looks for a fault.
+    fn dump(&self) {
+        for node in self.fleet.nodes() {
+            let address = node.agent.map(|agent| agent.origin.address.as_str());
+            info!(node = %node.name, status = %node.status, address, "state");
+        }
+        for claim in self.fleet.claims() {
+            info!(source = %claim.source, node = %claim.claim.node, unit = %claim.claim.unit,
+                state = claim.state.as_str(), "state");
+        }
+        for job in self.fleet.jobs() {
+            info!(job = %job.id, node = %job.node, unit = %job.unit, kind = %job.kind, "state");
+        }
+        info!(deadline = ?self.fleet.deadline(), now = ?self.clock.now(), "state");
+    }
+
+    /// Ends all connections, after what was sent. Nothing is said to agents: they keep everything
+    /// as it is until there is a controller again.
+    async fn stop(&mut self) {
+        info!("stopping");
+        told(notify::stopping("stopping"));
+        self.public.close();
+        self.agents.close();
+        let end = self.clock.now().plus(STOP_TIME);
+        while self.agents.queued() > 0 && self.clock.now() < end {
+            sleep(Duration::from_millis(5)).await;
+        }
+        // What was given to the sockets last is on its way once their tasks have run.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The service manager could not be told. We are none the worse for it.
+fn told(result: std::io::Result<()>) {
+    if let Err(error) = result {
+        error!(%error, "service manager cannot be told");
+    }
+}

@@ -1,0 +1,329 @@
+//! The connections of agents: what is sent, and what is waited for.
+
+use std::collections::BTreeMap;
+
+use fleet::{AgentError, Gone, Input, PeerId, RequestId};
+use host::link::{self, CallSerial, Limits, LinkSender};
+use proto::{
+    dbus::error,
+    message::{Stream, ToAgent},
+    model::{Cause, JobId},
+    sync::Generation,
+};
+use tracing::{debug, error};
+use zbus::{Message, message::Type};
+
+use crate::{
+    limits::UNANSWERED_MAX,
+    peers::{
+        Arrival,
+        codec::{self, Heard},
+    },
+    public::error_of,
+};
+
+/// The connections of agents.
+#[derive(Debug, Default)]
+pub(crate) struct Agents {
+    peers: BTreeMap<PeerId, Peer>,
+    /// Where each call that was handed on waits.
+    calls: BTreeMap<RequestId, (PeerId, CallSerial)>,
+    /// The answer of an agent that the core is being told of.
+    handed_on: Option<(RequestId, Message)>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    sender: LinkSender,
+    /// The call that registered it.
+    registration: Message,
+    legacy: bool,
+    /// Our calls that it has not answered.
+    waiting: BTreeMap<CallSerial, Waiting>,
+    /// Its calls that wait for an acknowledgement.
+    claims: Option<Message>,
+    hold_states: Option<Message>,
+}
+
+/// What the answer to a call is about.
+#[derive(Clone, Copy, Debug)]
+enum Waiting {
+    Job(JobId),
+    Set(Stream, Generation),
+    Call(RequestId),
+}
+
+impl Agents {
+    /// An agent has said its name.
+    pub(crate) fn arrived(&mut self, arrival: Arrival) -> Input {
+        let Arrival {
+            peer,
+            sender,
+            call,
+            hello,
+            origin,
+        } = arrival;
+        let new = Peer {
+            sender,
+            registration: call,
+            legacy: hello.protocol == 0,
+            waiting: BTreeMap::new(),
+            claims: None,
+            hold_states: None,
+        };
+        self.peers.insert(peer, new);
+        Input::Hello {
+            peer,
+            hello,
+            origin,
+        }
+    }
+
+    /// A connection has ended.
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        if let Some(gone) = self.peers.remove(&peer) {
+            for waiting in gone.waiting.into_values() {
+                if let Waiting::Call(id) = waiting {
+                    self.calls.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// A connection is to end, after what was sent.
+    pub(crate) fn disconnect(&mut self, peer: PeerId) {
+        if let Some(peer) = self.peers.get(&peer) {
+            peer.sender.close();
+        }
+        self.forget(peer);
+    }
+
+    /// All connections are to end, after what was sent.
+    pub(crate) fn close(&self) {
+        for peer in self.peers.values() {
+            peer.sender.close();
+        }
+    }
+
+    /// How many messages are still to be written.
+    pub(crate) fn queued(&self) -> usize {
+        self.peers.values().map(|peer| peer.sender.queued().0).sum()
+    }
+
+    /// What an agent has sent, for the core.
+    pub(crate) fn heard(&mut self, id: PeerId, message: Message) -> Option<Input> {
+        let peer = self.peers.get_mut(&id)?;
+        match codec::read(&message) {
+            Ok(Heard::Say(said)) => {
+                peer.reply(&message, || link::reply(&message, &()));
+                Some(Input::Message {
+                    peer: id,
+                    message: said,
+                })
+            }
+            Ok(Heard::Set(stream, said)) => {
+                match stream {
+                    Stream::Claims => peer.claims = Some(message),
+                    Stream::HoldStates => peer.hold_states = Some(message),
+                    Stream::ClaimStates | Stream::Holds => {}
+                }
+                Some(Input::Message {
+                    peer: id,
+                    message: said,
+                })
+            }
+            Ok(Heard::Answer(serial)) => {
+                let waiting = peer.waiting.remove(&serial)?;
+                self.answer(id, waiting, message)
+            }
+            Ok(Heard::Ping) => {
+                peer.reply(&message, || link::reply(&message, &()));
+                None
+            }
+            Ok(Heard::Unknown) => {
+                let text = "there is no such method on the controller";
+                peer.reply(&message, || {
+                    link::error(&message, error::UNKNOWN_METHOD, text)
+                });
+                None
+            }
+            Ok(Heard::Nothing) => None,
+            Err(why) => {
+                let text = why.to_string();
+                peer.reply(&message, || {
+                    link::error(&message, error::INVALID_ARGS, &text)
+                });
+                Some(self.break_off(id, text))
+            }
+        }
+    }
+
+    /// An agent has answered one of our calls.
+    fn answer(&mut self, peer: PeerId, waiting: Waiting, message: Message) -> Option<Input> {
+        let failed = message.message_type() == Type::Error;
+        match waiting {
+            Waiting::Job(job) => {
+                let result = if failed {
+                    let (name, text) = error_of(&message);
+                    Err(AgentError { name, text })
+                } else {
+                    Ok(())
+                };
+                Some(Input::JobAnswered { peer, job, result })
+            }
+            Waiting::Set(stream, generation) if !failed => {
+                let message = proto::message::ToController::Acknowledged(stream, generation);
+                Some(Input::Message { peer, message })
+            }
+            Waiting::Set(stream, _) => {
+                let (name, text) = error_of(&message);
+                let why = format!("it refused what it was told of {stream:?}: {name}: {text}");
+                Some(self.break_off(peer, why))
+            }
+            Waiting::Call(id) => {
+                self.calls.remove(&id);
+                self.handed_on = Some((id, message));
+                Some(Input::Forwarded { id })
+            }
+        }
+    }
+
+    /// Ends a connection whose agent does not do as it should.
+    fn break_off(&mut self, peer: PeerId, why: String) -> Input {
+        self.disconnect(peer);
+        Input::Gone {
+            peer,
+            why: Gone::Failed(why),
+        }
+    }
+
+    /// The core answers a call: what an agent said about it, if it has. Whatever it says from now
+    /// on comes too late.
+    pub(crate) fn answered(&mut self, id: RequestId) -> Option<Message> {
+        if let Some((peer, serial)) = self.calls.remove(&id)
+            && let Some(peer) = self.peers.get_mut(&peer)
+        {
+            peer.waiting.remove(&serial);
+        }
+        match self.handed_on.take() {
+            Some((about, message)) if about == id => Some(message),
+            other => {
+                self.handed_on = other;
+                None
+            }
+        }
+    }
+
+    /// The core did not want the answer of an agent.
+    pub(crate) fn drop_handed_on(&mut self) {
+        self.handed_on = None;
+    }
+
+    /// Hands a call on; `false` when it cannot be.
+    pub(crate) fn forward(
+        &mut self,
+        id: RequestId,
+        peer_id: PeerId,
+        build: impl FnOnce(CallSerial) -> Option<zbus::Result<Message>>,
+    ) -> bool {
+        let Some(peer) = self.peers.get_mut(&peer_id) else {
+            return false;
+        };
+        let serial = peer.sender.next_serial();
+        match build(serial) {
+            Some(Ok(message)) => {
+                peer.waiting.insert(serial, Waiting::Call(id));
+                self.calls.insert(id, (peer_id, serial));
+                peer.send(message);
+                true
+            }
+            Some(Err(why)) => {
+                debug!(error = %why, "call cannot be handed on");
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Tells an agent something.
+    pub(crate) fn send(&mut self, id: PeerId, message: &ToAgent) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let serial = peer.sender.next_serial();
+        let built = match message {
+            ToAgent::Welcome(welcome) => {
+                let sender = &peer.sender;
+                sender.set_message_bytes_max(Limits::REGISTERED_BYTES_MAX);
+                codec::write_welcome(&peer.registration, peer.legacy, welcome).map(Some)
+            }
+            ToAgent::Rejected(reason) => {
+                // The bound is one connection for each name.
+                let name = if reason.cause == Cause::Limit {
+                    "org.freedesktop.DBus.Error.AddressInUse"
+                } else {
+                    error::ACCESS_DENIED
+                };
+                link::error(&peer.registration, name, &reason.text).map(Some)
+            }
+            ToAgent::Acknowledged(stream, _) => {
+                let call = match stream {
+                    Stream::Claims => peer.claims.take(),
+                    Stream::HoldStates => peer.hold_states.take(),
+                    Stream::ClaimStates | Stream::Holds => None,
+                };
+                call.filter(link::expects_reply)
+                    .map(|call| link::reply(&call, &()))
+                    .transpose()
+            }
+            ToAgent::Heartbeat
+            | ToAgent::ClaimStates(_)
+            | ToAgent::Holds(_)
+            | ToAgent::Job { .. }
+            | ToAgent::CancelJob(_) => codec::write(message, || serial),
+        };
+        let waiting = match message {
+            ToAgent::ClaimStates(delta) => Waiting::Set(Stream::ClaimStates, delta.generation),
+            ToAgent::Holds(delta) => Waiting::Set(Stream::Holds, delta.generation),
+            ToAgent::Job { job, .. } => Waiting::Job(*job),
+            ToAgent::Welcome(_)
+            | ToAgent::Rejected(_)
+            | ToAgent::Heartbeat
+            | ToAgent::Acknowledged(..)
+            | ToAgent::CancelJob(_) => return peer.send_built(built),
+        };
+        if peer.waiting.len() >= UNANSWERED_MAX {
+            debug!("agent leaves too many calls unanswered, breaking off");
+            peer.sender.abort();
+            return;
+        }
+        peer.waiting.insert(serial, waiting);
+        peer.send_built(built);
+    }
+}
+
+impl Peer {
+    /// It fails when the link has ended, which its reader will say.
+    fn send(&self, message: Message) {
+        let _ = self.sender.try_send(message);
+    }
+
+    fn send_built(&self, message: zbus::Result<Option<Message>>) {
+        match message {
+            Ok(Some(message)) => self.send(message),
+            Ok(None) => {}
+            Err(why) => {
+                // Sets are bounded so that they fit into a message, and all else is short.
+                error!(error = %why, "message for an agent cannot be made");
+                self.sender.abort();
+            }
+        }
+    }
+
+    /// Answers a call, if its caller waits for an answer.
+    fn reply(&self, call: &Message, build: impl FnOnce() -> zbus::Result<Message>) {
+        if link::expects_reply(call) {
+            self.send_built(build().map(Some));
+        }
+    }
+}

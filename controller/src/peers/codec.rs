@@ -1,0 +1,258 @@
+//! Messages of agents as values, and back. `docs/design/wire.md` has the table.
+
+use host::link::{self, CallSerial, Method};
+use proto::{
+    dbus::internal,
+    message::{Hello, Stream, ToAgent, ToController},
+    model::{JobId, JobKind, JobResult, JobState, Reason},
+    wire::{
+        Facts, NeedsBody, StatesBody, WireError, hello_from_wire, needs_from_wire, needs_to_wire,
+        states_from_wire, states_to_wire, welcome_to_wire,
+    },
+};
+use thiserror::Error;
+use zbus::{Message, message::Type};
+
+/// What a connection may begin with.
+#[derive(Debug)]
+pub(crate) enum First {
+    /// An agent says its name.
+    Hello(Hello),
+    /// A client asks the bus for its name, as many libraries do on any connection.
+    BusHello,
+    /// It asks whether somebody is there.
+    Ping,
+}
+
+/// What a registered agent has said.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// Something for the core.
+    Say(ToController),
+    /// Something for the core that it acknowledges, and the call is answered by that.
+    Set(Stream, ToController),
+    /// The answer to a call of ours.
+    Answer(CallSerial),
+    /// It asks whether somebody is there.
+    Ping,
+    /// A call that nobody knows.
+    Unknown,
+    /// A signal that is of no use here.
+    Nothing,
+}
+
+/// A message that breaks the protocol.
+#[derive(Debug, Error)]
+pub(crate) enum CodecError {
+    /// The first message is something else than a registration.
+    #[error("began with {0} instead of a registration")]
+    NotRegistered(String),
+    /// A body of another type.
+    #[error("sent a body of '{member}' that cannot be read: {error}")]
+    Body {
+        /// The member.
+        member: String,
+        /// What is wrong.
+        error: zbus::Error,
+    },
+    /// A body with something that is not valid.
+    #[error("sent a body of '{member}' that is not valid: {error}")]
+    Value {
+        /// The member.
+        member: String,
+        /// What is wrong.
+        error: WireError,
+    },
+}
+
+/// Reads a message of a connection that has not registered.
+pub(crate) fn read_first(message: &Message) -> Result<First, CodecError> {
+    let header = message.header();
+    let member = header.member().map_or("", |member| member.as_str());
+    let interface = header.interface().map_or("", |it| it.as_str());
+    match (message.message_type(), interface, member) {
+        (Type::MethodCall, internal::CONTROLLER_OWN, "Hello") => {
+            let body = message.body();
+            let (name, facts): (String, Facts) = take(member, &body)?;
+            let hello = hello_from_wire(&name, &facts).map_err(|error| value(member, error))?;
+            Ok(First::Hello(hello))
+        }
+        (Type::MethodCall, internal::CONTROLLER, "Register") => {
+            let body = message.body();
+            let name: &str = take(member, &body)?;
+            let node = name
+                .parse()
+                .map_err(|error| value(member, WireError::Node(error)))?;
+            Ok(First::Hello(Hello {
+                node,
+                protocol: 0,
+                version: String::new(),
+                boot_id: String::new(),
+                incarnation: 0,
+            }))
+        }
+        (Type::MethodCall, "org.freedesktop.DBus", "Hello") => Ok(First::BusHello),
+        (Type::MethodCall, "org.freedesktop.DBus.Peer", "Ping") => Ok(First::Ping),
+        (kind, _, _) => {
+            let what = format!("{kind:?} '{interface}.{member}'");
+            Err(CodecError::NotRegistered(what))
+        }
+    }
+}
+
+/// Reads a message of an agent that has registered.
+pub(crate) fn read(message: &Message) -> Result<Heard, CodecError> {
+    if let Some(serial) = link::answers(message) {
+        return Ok(Heard::Answer(serial));
+    }
+    let header = message.header();
+    let member = header.member().map_or("", |member| member.as_str());
+    let interface = header.interface().map_or("", |it| it.as_str());
+    let body = message.body();
+    match (message.message_type(), interface, member) {
+        (Type::Signal, internal::AGENT, "Heartbeat") => Ok(Heard::Say(ToController::Heartbeat)),
+        (Type::Signal, internal::AGENT, "JobDone") => {
+            let (job, result): (u32, &str) = take(member, &body)?;
+            Ok(Heard::Say(ToController::JobDone {
+                job: JobId(job),
+                result: job_result(result),
+                reason: None,
+            }))
+        }
+        (Type::Signal, internal::AGENT, "JobStateChanged") => {
+            let (job, state): (u32, &str) = take(member, &body)?;
+            Ok(match state.parse::<JobState>() {
+                Ok(state) => Heard::Say(ToController::JobState {
+                    job: JobId(job),
+                    state,
+                }),
+                // systemd may have more states than the two that clients know.
+                Err(_) => Heard::Nothing,
+            })
+        }
+        (Type::MethodCall, internal::CONTROLLER_OWN, "JobDone") => {
+            let (job, result, cause, text): (u32, &str, &str, &str) = take(member, &body)?;
+            let reason = match cause {
+                "" => None,
+                cause => {
+                    let cause = cause
+                        .parse()
+                        .map_err(|error| value(member, WireError::Word(error)))?;
+                    Some(Reason::new(cause, text))
+                }
+            };
+            Ok(Heard::Say(ToController::JobDone {
+                job: JobId(job),
+                result: job_result(result),
+                reason,
+            }))
+        }
+        (Type::MethodCall, internal::CONTROLLER_OWN, "Goodbye") => {
+            Ok(Heard::Say(ToController::Goodbye))
+        }
+        (Type::MethodCall, internal::CONTROLLER_OWN, "Claims") => {
+            let needs: NeedsBody = take(member, &body)?;
+            let delta = needs_from_wire(&needs).map_err(|error| value(member, error))?;
+            Ok(Heard::Set(Stream::Claims, ToController::Claims(delta)))
+        }
+        (Type::MethodCall, internal::CONTROLLER_OWN, "HoldStates") => {
+            let states: StatesBody = take(member, &body)?;
+            let delta = states_from_wire(&states).map_err(|error| value(member, error))?;
+            let message = ToController::HoldStates(delta);
+            Ok(Heard::Set(Stream::HoldStates, message))
+        }
+        (Type::MethodCall, "org.freedesktop.DBus.Peer", "Ping") => Ok(Heard::Ping),
+        (Type::MethodCall, _, _) => Ok(Heard::Unknown),
+        (Type::Signal | Type::MethodReturn | Type::Error, _, _) => Ok(Heard::Nothing),
+    }
+}
+
+/// The result of a job as an agent says it. One that is not known is a failure, whatever it means.
+fn job_result(text: &str) -> JobResult {
+    match text {
+        "cancelled" => JobResult::Canceled,
+        text => text.parse().unwrap_or(JobResult::Failed),
+    }
+}
+
+/// Writes what an agent is told, except for answers to its own calls: those need the call. `serial`
+/// is that of a call whose answer is waited for.
+pub(crate) fn write(
+    message: &ToAgent,
+    serial: impl FnOnce() -> CallSerial,
+) -> zbus::Result<Option<Message>> {
+    let own = |member| Method {
+        destination: None,
+        path: internal::AGENT_PATH,
+        interface: internal::AGENT_OWN,
+        member,
+    };
+    Ok(Some(match message {
+        ToAgent::Heartbeat => link::signal(
+            internal::CONTROLLER_PATH,
+            internal::CONTROLLER,
+            "Heartbeat",
+            &(),
+        )?,
+        ToAgent::ClaimStates(delta) => {
+            link::call(serial(), own("ClaimStates"), &states_to_wire(delta))?
+        }
+        ToAgent::Holds(delta) => link::call(serial(), own("Holds"), &needs_to_wire(delta))?,
+        ToAgent::Job {
+            job,
+            kind,
+            unit,
+            mode,
+        } => {
+            let method = agent(match kind {
+                JobKind::Start => "StartUnit",
+                JobKind::Stop => "StopUnit",
+                JobKind::Restart => "RestartUnit",
+                JobKind::Reload => "ReloadUnit",
+            });
+            link::call(serial(), method, &(unit.as_str(), mode.as_str(), job.0))?
+        }
+        ToAgent::CancelJob(job) => link::call_quietly(serial(), agent("JobCancel"), &job.0)?,
+        ToAgent::Welcome(_) | ToAgent::Rejected(_) | ToAgent::Acknowledged(..) => return Ok(None),
+    }))
+}
+
+/// A method of an agent, as BlueChi's have it.
+pub(crate) fn agent(member: &str) -> Method<'_> {
+    Method {
+        destination: None,
+        path: internal::AGENT_PATH,
+        interface: internal::AGENT,
+        member,
+    }
+}
+
+/// The answer to a registration.
+pub(crate) fn write_welcome(
+    call: &Message,
+    legacy: bool,
+    welcome: &proto::message::Welcome,
+) -> zbus::Result<Message> {
+    if legacy {
+        link::reply(call, &())
+    } else {
+        link::reply(call, &welcome_to_wire(welcome))
+    }
+}
+
+fn take<'m, T>(member: &str, body: &'m zbus::message::Body) -> Result<T, CodecError>
+where
+    T: zbus::wire::DynamicDeserialize<'m>,
+{
+    body.deserialize().map_err(|error| CodecError::Body {
+        member: member.to_owned(),
+        error,
+    })
+}
+
+fn value(member: &str, error: WireError) -> CodecError {
+    CodecError::Value {
+        member: member.to_owned(),
+        error,
+    }
+}

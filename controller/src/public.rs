@@ -1,0 +1,603 @@
+//! The public interface, on the bus.
+//!
+//! One connection, read by one task that hands every call on in order; one queue for everything
+//! that goes out. So calls of a client are taken in in the order in which they were made, the
+//! answer that names a job always precedes the signal that it has ended, and nothing is registered
+//! or looked up for an object that comes and goes with each job.
+
+mod authorize;
+mod body;
+pub(crate) mod bus;
+mod call;
+mod gather;
+mod object;
+
+use std::collections::BTreeMap;
+
+use fleet::{Answer, ClientId, Fleet, FleetStatus, Input, Job, Request, RequestError, RequestId};
+use host::link::{self, CallSerial, LinkSender, Method};
+use proto::{
+    dbus::{error, internal, public},
+    model::{JobId, JobResult, JobState, NodeStatus, Reason},
+    name::NodeName,
+    time::Moment,
+};
+use zbus::{Message, wire::ObjectPath};
+
+use crate::{
+    limits::{GATHERS_MAX, OPEN_CALLS_MAX},
+    settings::Log,
+};
+use authorize::{Caller, authorize};
+pub(crate) use body::error_of;
+use body::{Facts, facts, variant};
+use call::{Failure, Verb};
+use gather::{Gather, Kind};
+use object::{Object, job_path, node_path};
+
+/// The public side of the controller.
+#[derive(Debug)]
+pub(crate) struct Public {
+    bus: Option<LinkSender>,
+    /// Calls that wait for the core.
+    open: BTreeMap<RequestId, Open>,
+    gathers: BTreeMap<u64, Gather>,
+    next_request: u64,
+    next_gather: u64,
+    log: Log,
+    warnings: Vec<String>,
+}
+
+/// A call that waits for the core.
+#[derive(Debug)]
+enum Open {
+    /// The core answers it by itself.
+    Core(Message),
+    /// It is handed on to an agent.
+    Pass {
+        call: Message,
+        interface: &'static str,
+        member: &'static str,
+    },
+    /// It is a part of a list of the whole fleet.
+    Part {
+        gather: u64,
+        kind: Kind,
+        node: NodeName,
+    },
+}
+
+/// What a call asks of the loop.
+#[derive(Debug)]
+pub(crate) enum Todo {
+    /// Nothing more.
+    Done,
+    /// The core is to decide.
+    Decide(Vec<Input>),
+    /// Lines of this level and above are to be written.
+    Level(tracing::Level),
+}
+
+impl Public {
+    pub(crate) fn new(log: Log, warnings: Vec<String>) -> Self {
+        Self {
+            bus: None,
+            open: BTreeMap::new(),
+            gathers: BTreeMap::new(),
+            next_request: 0,
+            next_gather: 0,
+            log,
+            warnings,
+        }
+    }
+
+    /// There is a bus.
+    pub(crate) fn up(&mut self, bus: LinkSender) {
+        self.bus = Some(bus);
+    }
+
+    /// There is none. Nobody waits for answers any more: names of another connection are others.
+    pub(crate) fn down(&mut self) {
+        self.bus = None;
+        self.open.clear();
+        self.gathers.clear();
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.bus.is_some()
+    }
+
+    pub(crate) fn set_level(&mut self, level: tracing::Level) {
+        self.log.level = level;
+    }
+
+    /// Ends the connection, after what was sent.
+    pub(crate) fn close(&mut self) {
+        if let Some(bus) = self.bus.take() {
+            bus.close();
+        }
+    }
+
+    /// A client calls.
+    pub(crate) fn call(&mut self, now: Moment, fleet: &Fleet, call: Message) -> Todo {
+        let header = call.header();
+        let path = header.path().map_or("", |path| path.as_str());
+        let object = Object::parse(path).filter(|object| object.exists(fleet));
+        let Some(object) = object else {
+            let text = format!("there is no object '{path}'");
+            self.refuse(&call, &Failure::new(error::UNKNOWN_OBJECT, text));
+            return Todo::Done;
+        };
+        let verb = match call::parse(&object, &call) {
+            Ok(verb) => verb,
+            Err(failure) => {
+                self.refuse(&call, &failure);
+                return Todo::Done;
+            }
+        };
+        let sender = header.sender().map(|sender| sender.as_str());
+        if let Err(why) = authorize(Caller { name: sender }, &verb) {
+            self.refuse(&call, &Failure::new(error::ACCESS_DENIED, why));
+            return Todo::Done;
+        }
+        let client = client_of(sender.unwrap_or_default());
+        self.serve(now, fleet, &object, client, verb, call.clone())
+    }
+
+    fn serve(
+        &mut self,
+        now: Moment,
+        fleet: &Fleet,
+        object: &Object,
+        client: ClientId,
+        verb: Verb,
+        call: Message,
+    ) -> Todo {
+        match verb {
+            Verb::Job {
+                node,
+                kind,
+                unit,
+                mode,
+            } => {
+                let request = Request::Job {
+                    node,
+                    kind,
+                    unit,
+                    mode,
+                };
+                return self.ask(client, request, Open::Core(call));
+            }
+            Verb::Cancel(job) => return self.ask(client, Request::Cancel(job), Open::Core(call)),
+            Verb::Pass {
+                node,
+                interface,
+                member,
+            } => return self.pass(fleet, client, node, (interface, member), call),
+            Verb::ListUnits => return self.gather(fleet, client, Kind::Units, call),
+            Verb::ListUnitFiles => return self.gather(fleet, client, Kind::Files, call),
+            Verb::FleetUnits => return self.gather(fleet, client, Kind::UnitsAndMissing, call),
+            Verb::SetLogLevel(level) => return self.change_level(&call, &level),
+            Verb::ListNodes => {
+                let rows: Vec<_> = fleet.nodes().map(|node| body::node_row(&node)).collect();
+                self.reply(&call, &rows);
+            }
+            Verb::FleetNodes => {
+                let nodes: Vec<_> = fleet.nodes().map(|n| body::node_facts(&n, now)).collect();
+                self.reply(&call, &nodes);
+            }
+            Verb::FleetClaims => {
+                let claims: Vec<_> = fleet.claims().map(|c| body::claim_facts(&c)).collect();
+                self.reply(&call, &claims);
+            }
+            Verb::GetNode(name) => {
+                let known = name.parse().ok().filter(|name| fleet.node(name).is_some());
+                match known {
+                    Some(name) => {
+                        let path = ObjectPath::from_string_unchecked(node_path(&name));
+                        self.reply(&call, &path);
+                    }
+                    None => {
+                        let text = format!("there is no node '{name}'");
+                        self.refuse(&call, &Failure::new(error::INVALID_ARGS, text));
+                    }
+                }
+            }
+            Verb::Get {
+                interface,
+                property,
+            } => match self.properties(now, fleet, object, &interface) {
+                Some(mut facts) => match facts.remove(property.as_str()) {
+                    Some(value) => self.reply(&call, &value),
+                    None => self.refuse(&call, &no_property(&interface, &property)),
+                },
+                None => self.refuse(&call, &no_property(&interface, &property)),
+            },
+            Verb::GetAll { interface } => {
+                let all = self.properties(now, fleet, object, &interface);
+                self.reply(&call, &all.unwrap_or_default());
+            }
+            Verb::Introspect => self.reply(&call, &object.introspect(fleet)),
+            Verb::Ping => self.reply(&call, &()),
+            Verb::MachineId => match std::fs::read_to_string("/etc/machine-id") {
+                Ok(id) => self.reply(&call, &id.trim_ascii()),
+                Err(why) => {
+                    let text = format!("failed to read /etc/machine-id: {why}");
+                    self.refuse(&call, &Failure::new(error::FAILED, text));
+                }
+            },
+        }
+        Todo::Done
+    }
+
+    /// The properties of an object; `None` for an interface that has none here. Without an
+    /// interface those of all are meant.
+    fn properties(
+        &self,
+        now: Moment,
+        fleet: &Fleet,
+        object: &Object,
+        interface: &str,
+    ) -> Option<Facts> {
+        match (object, interface) {
+            (Object::Controller, public::CONTROLLER) => Some(facts([
+                ("Status", variant(fleet.status().as_str())),
+                ("LogLevel", variant(self.log.level.as_str())),
+                ("LogTarget", variant(target_word(self.log))),
+            ])),
+            (Object::Controller, public::FLEET) => Some(facts([
+                ("Version", variant(fleet.settings().version.as_str())),
+                ("Warnings", variant(self.warnings.clone())),
+            ])),
+            (Object::Node(name), public::NODE) => fleet
+                .node(name)
+                .map(|node| body::node_properties(&node, now)),
+            (Object::Job(id), public::JOB) => fleet.job(*id).map(|job| {
+                facts([
+                    ("Id", variant(job.id.0)),
+                    ("Node", variant(job.node.as_str())),
+                    ("Unit", variant(job.unit.as_str())),
+                    ("JobType", variant(job.kind.as_str())),
+                    ("State", variant(job.state.as_str())),
+                ])
+            }),
+            (Object::Controller, "") => {
+                let mut all = self.properties(now, fleet, object, public::CONTROLLER)?;
+                all.extend(self.properties(now, fleet, object, public::FLEET)?);
+                Some(all)
+            }
+            (Object::Node(_), "") => self.properties(now, fleet, object, public::NODE),
+            (Object::Job(_), "") => self.properties(now, fleet, object, public::JOB),
+            (
+                Object::Above(_)
+                | Object::Controller
+                | Object::Nodes
+                | Object::Node(_)
+                | Object::Jobs
+                | Object::Job(_),
+                _,
+            ) => None,
+        }
+    }
+
+    fn change_level(&mut self, call: &Message, level: &str) -> Todo {
+        let word = level.to_ascii_lowercase();
+        match host::log::LEVELS.iter().find(|(name, _)| *name == word) {
+            Some((_, level)) => {
+                self.reply(call, &());
+                Todo::Level(*level)
+            }
+            None => {
+                let text =
+                    format!("'{level}' is no log level; expected DEBUG, INFO, WARN or ERROR");
+                self.refuse(call, &Failure::new(error::INVALID_ARGS, text));
+                Todo::Done
+            }
+        }
+    }
+
+    /// Has the core decide, and keeps the call until it has.
+    fn ask(&mut self, client: ClientId, request: Request, open: Open) -> Todo {
+        if self.open.len() >= OPEN_CALLS_MAX {
+            if let Open::Core(call) | Open::Pass { call, .. } = &open {
+                let text = format!("{OPEN_CALLS_MAX} calls wait for an answer; no more may");
+                self.refuse(call, &Failure::new(error::LIMITS_EXCEEDED, text));
+            }
+            return Todo::Done;
+        }
+        Todo::Decide(vec![self.request(client, request, open)])
+    }
+
+    fn request(&mut self, client: ClientId, request: Request, open: Open) -> Input {
+        self.next_request = self.next_request.wrapping_add(1);
+        let id = RequestId(self.next_request);
+        self.open.insert(id, open);
+        Input::Request {
+            id,
+            client,
+            request,
+        }
+    }
+
+    fn pass(
+        &mut self,
+        fleet: &Fleet,
+        client: ClientId,
+        node: NodeName,
+        (interface, member): (&'static str, &'static str),
+        call: Message,
+    ) -> Todo {
+        let legacy = fleet
+            .node(&node)
+            .and_then(|node| node.agent)
+            .is_some_and(|agent| agent.protocol == 0);
+        if legacy && interface == internal::AGENT_OWN {
+            let text = format!("node {node} runs an agent without '{member}'");
+            self.refuse(&call, &Failure::new(error::NOT_SUPPORTED, text));
+            return Todo::Done;
+        }
+        let open = Open::Pass {
+            call,
+            interface,
+            member,
+        };
+        self.ask(client, Request::Forward { node }, open)
+    }
+
+    /// Asks all nodes at once. Each has its own deadline, so the list is there after the longest of
+    /// them at the latest.
+    fn gather(&mut self, fleet: &Fleet, client: ClientId, kind: Kind, call: Message) -> Todo {
+        if self.gathers.len() >= GATHERS_MAX {
+            let text = format!("{GATHERS_MAX} lists of the fleet are being made; no more may");
+            self.refuse(&call, &Failure::new(error::LIMITS_EXCEEDED, text));
+            return Todo::Done;
+        }
+        let nodes: Vec<_> = fleet
+            .nodes()
+            .filter(body::is_online)
+            .map(|node| node.name.clone())
+            .collect();
+        let mut gather = Gather::new(call, kind, nodes.len());
+        if kind == Kind::UnitsAndMissing {
+            for node in fleet.nodes().filter(|node| !body::is_online(node)) {
+                let text = format!("node {} is offline", node.name);
+                gather.leave_out(node.name.clone(), error::OFFLINE, text);
+            }
+        }
+        self.next_gather = self.next_gather.wrapping_add(1);
+        let id = self.next_gather;
+        self.gathers.insert(id, gather);
+        self.finish_gather(id);
+        let inputs = nodes.into_iter().map(|node| {
+            let part = Open::Part {
+                gather: id,
+                kind,
+                node: node.clone(),
+            };
+            self.request(client, Request::Forward { node }, part)
+        });
+        Todo::Decide(inputs.collect())
+    }
+
+    /// The call that is to be handed on to an agent.
+    pub(crate) fn forward(
+        &self,
+        id: RequestId,
+        serial: CallSerial,
+    ) -> Option<zbus::Result<Message>> {
+        let method = |interface, member| Method {
+            destination: None,
+            path: internal::AGENT_PATH,
+            interface,
+            member,
+        };
+        match self.open.get(&id)? {
+            Open::Pass {
+                call,
+                interface,
+                member,
+            } => {
+                let method = method(interface, member);
+                Some(body::copy(call, |body| body.call(serial, method)))
+            }
+            Open::Part { kind, .. } => {
+                let method = method(internal::AGENT, Gather::member(*kind));
+                Some(link::call(serial, method, &()))
+            }
+            Open::Core(_) => None,
+        }
+    }
+
+    /// The core answers a call; `handed_on` is what the agent said.
+    pub(crate) fn answer(
+        &mut self,
+        id: RequestId,
+        result: Result<Answer, RequestError>,
+        handed_on: Option<Message>,
+    ) {
+        let Some(open) = self.open.remove(&id) else {
+            return;
+        };
+        match (open, result) {
+            (Open::Core(call) | Open::Pass { call, .. }, Err(why)) => {
+                let name = body::error_name_of(&why);
+                self.send(link::error(&call, name, &why.to_string()), &call);
+            }
+            (Open::Core(call) | Open::Pass { call, .. }, Ok(answer)) => match answer {
+                Answer::Job(job) => {
+                    let path = ObjectPath::from_string_unchecked(job_path(job));
+                    self.reply(&call, &path);
+                }
+                Answer::Canceling => self.reply(&call, &()),
+                Answer::Forwarded => match handed_on {
+                    Some(answer) => self.send(body::hand_back(&call, &answer), &call),
+                    None => self.refuse(&call, &not_handed_on()),
+                },
+            },
+            (Open::Part { gather, node, .. }, result) => {
+                if let Some(list) = self.gathers.get_mut(&gather) {
+                    match (result, handed_on) {
+                        (Ok(_), Some(answer)) => list.answered(node, answer),
+                        (Ok(_), None) => {
+                            let failure = not_handed_on();
+                            list.failed(node, failure.name, failure.text);
+                        }
+                        (Err(why), _) => {
+                            list.failed(node, body::error_name_of(&why), why.to_string());
+                        }
+                    }
+                    self.finish_gather(gather);
+                }
+            }
+        }
+    }
+
+    fn finish_gather(&mut self, id: u64) {
+        if self.gathers.get(&id).is_some_and(Gather::is_complete)
+            && let Some(gather) = self.gathers.remove(&id)
+        {
+            let call = gather.call().clone();
+            tracing::debug!(kind = ?gather.kind(), "list of the fleet is complete");
+            self.send(gather.finish(), &call);
+        }
+    }
+
+    /// There is a new job.
+    pub(crate) fn job_new(&self, id: JobId) {
+        let path = ObjectPath::from_string_unchecked(job_path(id));
+        self.emit(public::CONTROLLER, "JobNew", &(id.0, path));
+    }
+
+    /// A job is at work, or not.
+    pub(crate) fn job_state(&self, id: JobId, state: JobState) {
+        self.changed(&job_path(id), public::JOB, "State", state.as_str());
+    }
+
+    /// A job has ended.
+    pub(crate) fn job_removed(&self, job: &Job, result: JobResult, reason: Option<&Reason>) {
+        let (node, unit, result) = (job.node.as_str(), job.unit.as_str(), result.as_str());
+        let cause = reason.map_or("", |reason| reason.cause.as_str());
+        let text = reason.map_or("", |reason| reason.text.as_str());
+        let finished = (job.id.0, node, unit, result, cause, text);
+        self.emit(public::FLEET, "JobFinished", &finished);
+        let path = ObjectPath::from_string_unchecked(job_path(job.id));
+        let removed = (job.id.0, path, node, unit, result);
+        self.emit(public::CONTROLLER, "JobRemoved", &removed);
+    }
+
+    /// A node is online or offline now.
+    pub(crate) fn node_status(&self, node: &NodeName, status: NodeStatus) {
+        self.changed(&node_path(node), public::NODE, "Status", status.as_str());
+    }
+
+    /// The fleet stands otherwise now.
+    pub(crate) fn fleet_status(&self, status: FleetStatus) {
+        let word = status.as_str();
+        self.changed(public::CONTROLLER_PATH, public::CONTROLLER, "Status", word);
+    }
+
+    fn changed(
+        &self,
+        path: &str,
+        interface: &'static str,
+        property: &'static str,
+        value: &'static str,
+    ) {
+        let body = body::changed(interface, property, value);
+        let properties = "org.freedesktop.DBus.Properties";
+        self.push(link::signal(path, properties, "PropertiesChanged", &body));
+    }
+
+    fn emit<B>(&self, interface: &str, member: &str, body: &B)
+    where
+        B: serde::Serialize + zbus::wire::DynamicType,
+    {
+        if self.bus.is_some() {
+            self.push(link::signal(
+                public::CONTROLLER_PATH,
+                interface,
+                member,
+                body,
+            ));
+        }
+    }
+
+    fn reply<B>(&self, call: &Message, body: &B)
+    where
+        B: serde::Serialize + zbus::wire::DynamicType,
+    {
+        if link::expects_reply(call) {
+            self.send(link::reply(call, body), call);
+        }
+    }
+
+    fn refuse(&self, call: &Message, failure: &Failure) {
+        self.send(link::error(call, failure.name, &failure.text), call);
+    }
+
+    /// Sends the answer to a call, or says that it could not be made.
+    fn send(&self, answer: zbus::Result<Message>, call: &Message) {
+        if !link::expects_reply(call) {
+            return;
+        }
+        match answer {
+            Ok(answer) => self.push(Ok(answer)),
+            Err(why) => {
+                let text = format!("the answer cannot be put into a message: {why}");
+                self.push(link::error(call, error::FAILED, &text));
+            }
+        }
+    }
+
+    fn push(&self, message: zbus::Result<Message>) {
+        match (&self.bus, message) {
+            (Some(bus), Ok(message)) => {
+                // It fails when the connection has ended, which its reader will say.
+                let _ = bus.try_send(message);
+            }
+            (None, Ok(_)) => {}
+            (_, Err(why)) => tracing::error!(error = %why, "message for the bus cannot be made"),
+        }
+    }
+}
+
+fn not_handed_on() -> Failure {
+    Failure::new(error::FAILED, "the call could not be handed on to the node")
+}
+
+fn no_property(interface: &str, property: &str) -> Failure {
+    let text = format!("there is no property '{interface}.{property}' here");
+    Failure::new("org.freedesktop.DBus.Error.UnknownProperty", text)
+}
+
+fn target_word(log: Log) -> &'static str {
+    host::log::TARGETS
+        .iter()
+        .find(|(_, target)| *target == log.target)
+        .map_or("", |(word, _)| word)
+}
+
+/// The number of a client: the two numbers of its unique name, as every bus makes them. All whose
+/// names are otherwise count as one.
+fn client_of(unique_name: &str) -> ClientId {
+    let numbers = unique_name
+        .strip_prefix(':')
+        .and_then(|rest| rest.split_once('.'))
+        .and_then(|(major, minor)| {
+            let (major, minor): (u64, u64) = (major.parse().ok()?, minor.parse().ok()?);
+            Some(major.rotate_right(16) ^ minor)
+        });
+    ClientId(numbers.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_apart_by_their_unique_names() {
+        assert_ne!(client_of(":1.2"), client_of(":1.3"));
+        assert_ne!(client_of(":1.2"), client_of(":2.2"));
+        assert_eq!(client_of("x"), client_of(""));
+    }
+}

@@ -1,0 +1,263 @@
+//! The bodies of answers and signals.
+
+use std::collections::BTreeMap;
+
+use fleet::{ClaimView, NodeView, RequestError, Transport};
+use host::link;
+use proto::{dbus::error, model::NodeStatus, time::Moment};
+use rustix::time::{ClockId, clock_gettime};
+use zbus::{
+    Message, OwnedVariant, Variant,
+    message::Type,
+    wire::{ObjectPath, Signature, Structure},
+};
+
+use super::object::node_path;
+
+/// A unit, as `ListUnits` of org.freedesktop.systemd1(5) has it.
+pub(crate) type UnitRow<'a> = (
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    ObjectPath<'a>,
+    u32,
+    &'a str,
+    ObjectPath<'a>,
+);
+
+/// A unit file, with its state.
+pub(crate) type FileRow<'a> = (&'a str, &'a str);
+
+/// What may grow, by name.
+pub(crate) type Facts = BTreeMap<&'static str, OwnedVariant>;
+
+/// The signature of a list of units.
+const UNITS: &str = "a(ssssssouso)";
+
+/// A value as it is in a dictionary. Only a descriptor can fail to be owned, and there is none.
+pub(crate) fn variant<'a>(value: impl Into<Variant<'a>>) -> Option<OwnedVariant> {
+    value.into().try_to_owned().ok()
+}
+
+pub(crate) fn facts<const N: usize>(entries: [(&'static str, Option<OwnedVariant>); N]) -> Facts {
+    entries
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
+}
+
+/// Writes a body again into a message that `build` makes: what an agent said goes to the client as
+/// it is, and the other way round. The body is read once on the way, which is what proves it.
+pub(crate) fn copy(
+    body_of: &Message,
+    build: impl Fn(&dyn Copied) -> zbus::Result<Message>,
+) -> zbus::Result<Message> {
+    let body = body_of.body();
+    let signature = body.signature();
+    if *signature == Signature::Unit {
+        return build(&());
+    }
+    if signature.to_string_no_parens() == UNITS {
+        // Thousands of units with ten fields: not one value for each field.
+        let units: Vec<UnitRow<'_>> = body.deserialize()?;
+        return build(&units);
+    }
+    let structure: Structure<'_> = body.deserialize()?;
+    build(&structure)
+}
+
+/// A body of any kind.
+pub(crate) trait Copied {
+    fn reply(&self, call: &Message) -> zbus::Result<Message>;
+    fn call(&self, serial: link::CallSerial, method: link::Method<'_>) -> zbus::Result<Message>;
+}
+
+impl<T: serde::Serialize + zbus::wire::DynamicType> Copied for T {
+    fn reply(&self, call: &Message) -> zbus::Result<Message> {
+        link::reply(call, self)
+    }
+
+    fn call(&self, serial: link::CallSerial, method: link::Method<'_>) -> zbus::Result<Message> {
+        link::call(serial, method, self)
+    }
+}
+
+/// The answer of an agent as the answer to a client's call.
+pub(crate) fn hand_back(call: &Message, answer: &Message) -> zbus::Result<Message> {
+    match answer.message_type() {
+        Type::Error => {
+            let (name, text) = error_of(answer);
+            link::error(call, &name, &text)
+        }
+        Type::MethodReturn | Type::MethodCall | Type::Signal => {
+            copy(answer, |body| body.reply(call))
+        }
+    }
+}
+
+/// The name and the text of an error.
+pub(crate) fn error_of(answer: &Message) -> (String, String) {
+    let header = answer.header();
+    let name = header
+        .error_name()
+        .map_or(error::FAILED, |name| name.as_str());
+    let body = answer.body();
+    // The first argument, if it is a string, is the text (D-Bus specification, "Error").
+    let text = match body.deserialize::<&str>() {
+        Ok(text) => text.to_owned(),
+        Err(_) => body
+            .deserialize::<Structure<'_>>()
+            .ok()
+            .and_then(|fields| Some(<&str>::try_from(fields.fields().first()?).ok()?.to_owned()))
+            .unwrap_or_default(),
+    };
+    (name.to_owned(), text)
+}
+
+/// The D-Bus name of an error of the core.
+pub(crate) fn error_name_of(failure: &RequestError) -> &str {
+    match failure {
+        RequestError::UnknownNode(_) => error::INVALID_ARGS,
+        RequestError::Offline(_) => error::OFFLINE,
+        RequestError::UnknownJob(_) => error::UNKNOWN_OBJECT,
+        RequestError::Limit { .. } => error::LIMITS_EXCEEDED,
+        RequestError::Timeout { .. } => error::TIMEOUT,
+        RequestError::NodeGone(_) => error::NO_REPLY,
+        RequestError::Agent(error) => &error.name,
+    }
+}
+
+/// A row of `ListNodes`, as BlueChi's clients know it.
+pub(crate) fn node_row<'a>(
+    node: &NodeView<'a>,
+) -> (&'a str, ObjectPath<'static>, &'static str, String) {
+    (
+        node.name.as_str(),
+        ObjectPath::from_string_unchecked(node_path(node.name)),
+        node.status.as_str(),
+        ip_of(node),
+    )
+}
+
+/// The IP address of a node's agent: that of this machine for one on a Unix socket, nothing while
+/// it is offline.
+pub(crate) fn ip_of(node: &NodeView<'_>) -> String {
+    let Some(agent) = &node.agent else {
+        return String::new();
+    };
+    match agent.origin.transport {
+        Transport::Unix => "127.0.0.1".to_owned(),
+        Transport::Tcp => {
+            let address = &agent.origin.address;
+            let ip = address
+                .rsplit_once(':')
+                .map_or(address.as_str(), |(ip, _)| ip);
+            ip.trim_matches(['[', ']']).to_owned()
+        }
+    }
+}
+
+/// All that is known of a node.
+pub(crate) fn node_facts(node: &NodeView<'_>, now: Moment) -> Facts {
+    let ago = |moment: Moment| micros(now.since(moment));
+    let path = ObjectPath::from_string_unchecked(node_path(node.name));
+    let mut known = facts([
+        ("Name", variant(node.name.as_str())),
+        ("Path", variant(path)),
+        ("Status", variant(node.status.as_str())),
+        ("Labels", variant(node.labels.to_vec())),
+    ]);
+    let agent = node.agent.as_ref();
+    let transport = agent.map_or("", |agent| agent.origin.transport.as_str());
+    known.extend(facts([
+        (
+            "Peer",
+            variant(agent.map_or("", |agent| agent.origin.address.as_str())),
+        ),
+        ("Transport", variant(transport)),
+        (
+            "Encrypted",
+            variant(agent.is_some_and(|agent| agent.origin.encrypted)),
+        ),
+        (
+            "AgentVersion",
+            variant(agent.map_or("", |agent| agent.version)),
+        ),
+    ]));
+    if let Some(agent) = agent {
+        known.extend(facts([
+            ("Protocol", variant(agent.protocol)),
+            ("OnlineForUSec", variant(ago(agent.since))),
+        ]));
+    }
+    if let Some(heard) = node.last_heard {
+        known.extend(facts([("LastSeenUSecAgo", variant(ago(heard)))]));
+    }
+    known
+}
+
+/// All that is known of a claim.
+pub(crate) fn claim_facts(claim: &ClaimView<'_>) -> Facts {
+    let reason = claim.state.reason();
+    facts([
+        ("Source", variant(claim.source.as_str())),
+        ("Node", variant(claim.claim.node.as_str())),
+        ("Unit", variant(claim.claim.unit.as_str())),
+        ("State", variant(claim.state.as_str())),
+        (
+            "Cause",
+            variant(reason.map_or("", |reason| reason.cause.as_str())),
+        ),
+        (
+            "Reason",
+            variant(reason.map_or("", |reason| reason.text.as_str())),
+        ),
+        ("Token", variant(claim.token.to_string())),
+    ])
+}
+
+/// The properties of a node in BlueChi's interface.
+pub(crate) fn node_properties(node: &NodeView<'_>, now: Moment) -> Facts {
+    let ago = node.last_heard.map(|heard| now.since(heard));
+    let stamp = |clock| ago.map_or(0, |ago| usec_of(clock).saturating_sub(micros(ago)));
+    facts([
+        ("Name", variant(node.name.as_str())),
+        ("Status", variant(node.status.as_str())),
+        ("PeerIp", variant(ip_of(node))),
+        ("LastSeenTimestamp", variant(stamp(ClockId::Realtime))),
+        (
+            "LastSeenTimestampMonotonic",
+            variant(stamp(ClockId::Monotonic)),
+        ),
+    ])
+}
+
+/// The changed status of an object, for `PropertiesChanged`.
+pub(crate) fn changed(
+    interface: &'static str,
+    property: &'static str,
+    value: &'static str,
+) -> (&'static str, Facts, Vec<String>) {
+    (interface, facts([(property, variant(value))]), Vec::new())
+}
+
+/// Whether a node is to be asked when all are.
+pub(crate) fn is_online(node: &NodeView<'_>) -> bool {
+    node.status == NodeStatus::Online
+}
+
+fn micros(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn usec_of(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds
+        .saturating_mul(1_000_000)
+        .saturating_add(nanos / 1000)
+}

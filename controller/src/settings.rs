@@ -1,0 +1,333 @@
+//! What the files say, proved. The keys are documented in `units/config/controller.toml`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    time::Duration,
+};
+
+use fleet::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss};
+use host::{
+    address::{AddressError, ListenAddress},
+    config::{ConfigErrors, Loaded, Located, Section, Sources, load},
+    log,
+};
+use proto::name::NodeName;
+use tracing::Level;
+
+/// What the controller is told to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Where it listens, besides the sockets that systemd passes.
+    pub(crate) listen: Vec<ListenAddress>,
+    pub(crate) tcp: Tcp,
+    pub(crate) log: Log,
+    pub(crate) fleet: fleet::Settings,
+}
+
+/// What the kernel does for connections over TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tcp {
+    /// How long a connection is silent before the kernel asks whether the peer is there.
+    pub(crate) keepalive: Duration,
+    /// How long what was sent may go unacknowledged before the kernel gives the connection up
+    /// (`TCP_USER_TIMEOUT`, tcp(7)).
+    pub(crate) user_timeout: Duration,
+}
+
+/// Where log lines go, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Log {
+    pub(crate) level: Level,
+    pub(crate) target: log::Target,
+}
+
+/// Where the controller listens when nothing is said about it.
+pub(crate) const UNIX_DEFAULT: &str = "/run/unitlink/controller.sock";
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Times that something is waited for. Nothing sensible is shorter, or longer than a day.
+const WAITS: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
+/// Times that may also be none at all.
+const GRACES: RangeInclusive<Duration> = Duration::ZERO..=DAY;
+/// A label is shown in a column of a table.
+const LABEL_BYTES_MAX: usize = 64;
+
+/// Reads the files and proves what is in them.
+///
+/// # Errors
+///
+/// Fails with everything that is wrong.
+pub(crate) fn read(sources: &Sources) -> Result<Loaded<Settings>, ConfigErrors> {
+    load(sources, prove)
+}
+
+fn prove(root: &Section<'_>) -> Settings {
+    let listen = root.section("listen", prove_listen);
+    let tcp = root.section("tcp", |tcp| Tcp {
+        keepalive: wait(tcp, "keepalive", SECOND..=DAY, Duration::from_secs(10)),
+        user_timeout: wait(tcp, "user_timeout", SECOND..=DAY, Duration::from_secs(20)),
+    });
+    let log = root.section("log", |section| Log {
+        level: value(section.word("level", &log::LEVELS), Level::INFO),
+        target: value(section.word("target", &log::TARGETS), log::Target::Auto),
+    });
+    let heartbeat = root.section("heartbeat", prove_heartbeat);
+    let claims = root.section("claims", |section| {
+        prove_claims(section, ClaimPolicy::default())
+    });
+    let (call_timeout, job_timeout) = root.section("limits", |limits| {
+        let job_timeout = wait(limits, "job_timeout", GRACES, Duration::ZERO);
+        (
+            wait(limits, "call_timeout", WAITS, Duration::from_secs(30)),
+            (!job_timeout.is_zero()).then_some(job_timeout),
+        )
+    });
+    Settings {
+        listen,
+        tcp,
+        log,
+        fleet: fleet::Settings {
+            nodes: prove_nodes(root, claims),
+            heartbeat,
+            call_timeout,
+            job_timeout,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+    }
+}
+
+fn prove_listen(listen: &Section<'_>) -> Vec<ListenAddress> {
+    let unix = listen.text("unix", |text| match text {
+        "" => Ok(None),
+        path => ListenAddress::unix(path).map(Some),
+    });
+    let unix = match unix {
+        Some(unix) => unix.value,
+        None => ListenAddress::unix(UNIX_DEFAULT).ok(),
+    };
+    let tcp = listen.list("tcp", |text| {
+        ListenAddress::tcp(text).map_err(|error: AddressError| error.to_string())
+    });
+    let tcp = tcp.into_iter().flat_map(|list| list.value);
+    unix.into_iter()
+        .chain(tcp.map(|address| address.value))
+        .collect()
+}
+
+fn prove_heartbeat(section: &Section<'_>) -> Heartbeat {
+    let default = Heartbeat::default();
+    let interval = section.duration("interval", WAITS);
+    let threshold = section.duration("threshold", WAITS);
+    let interval_value = interval.map_or(default.interval, |it| it.value);
+    let threshold_value = threshold.as_ref().map_or(default.threshold, |it| it.value);
+    // One heartbeat that is late by as much as the interval must not end a connection.
+    let least = interval_value.saturating_mul(2);
+    if let Some(threshold) = &threshold
+        && threshold.value < least
+    {
+        section.refuse(
+            threshold,
+            "expected at least twice heartbeat.interval, so that one late heartbeat does no harm",
+        );
+    }
+    Heartbeat {
+        interval: interval_value,
+        threshold: threshold_value.max(least),
+    }
+}
+
+/// The policy of a table, where it says nothing that of `base`.
+fn prove_claims(section: &Section<'_>, base: ClaimPolicy) -> ClaimPolicy {
+    let words = [("stop", OnLoss::Stop), ("keep", OnLoss::Keep)];
+    ClaimPolicy {
+        source_grace: wait(section, "source_grace", GRACES, base.source_grace),
+        loss_grace: wait(section, "loss_grace", GRACES, base.loss_grace),
+        on_loss: value(section.word("on_loss", &words), base.on_loss),
+        start_timeout: wait(section, "start_timeout", SECOND..=DAY, base.start_timeout),
+    }
+}
+
+fn prove_nodes(root: &Section<'_>, claims: ClaimPolicy) -> BTreeMap<NodeName, NodeSettings> {
+    let mut nodes = BTreeMap::new();
+    let allowed = root.section("nodes", |nodes| nodes.list("allowed", str::parse));
+    for name in allowed.into_iter().flat_map(|list| list.value) {
+        let node = NodeSettings {
+            claims,
+            ..NodeSettings::default()
+        };
+        nodes.insert(name.value, node);
+    }
+    let tables = root.each("node", str::parse::<NodeName>, |_, section| {
+        let depends_on = section.list("allow_dependencies_on", parse_dependency);
+        let labels = section.list("labels", parse_label);
+        let labels = labels.into_iter().flat_map(|list| list.value);
+        let node = NodeSettings {
+            depends_on: DependsOn::default(),
+            labels: labels.map(|label| label.value).collect(),
+            claims: section.section("claims", |section| prove_claims(section, claims)),
+        };
+        (node, depends_on)
+    });
+    let mut lists = Vec::new();
+    for (name, (node, depends_on)) in tables {
+        lists.extend(depends_on.map(|list| (name.value.clone(), list.value)));
+        nodes.insert(name.value, node);
+    }
+    for (name, list) in lists {
+        let depends_on = prove_dependencies(root, &nodes, list);
+        if let Some(node) = nodes.get_mut(&name) {
+            node.depends_on = depends_on;
+        }
+    }
+    nodes
+}
+
+/// An entry of `allow_dependencies_on`.
+#[derive(Clone)]
+enum Dependency {
+    Any,
+    On(NodeName),
+}
+
+fn parse_dependency(text: &str) -> Result<Dependency, String> {
+    match text {
+        "*" => Ok(Dependency::Any),
+        name => name
+            .parse()
+            .map(Dependency::On)
+            .map_err(|error| format!("{error}; expected the name of a node, or \"*\" for all")),
+    }
+}
+
+fn prove_dependencies(
+    root: &Section<'_>,
+    nodes: &BTreeMap<NodeName, NodeSettings>,
+    list: Vec<Located<Dependency>>,
+) -> DependsOn {
+    let mut names = BTreeSet::new();
+    let mut any = false;
+    for entry in list {
+        match entry.value.clone() {
+            Dependency::Any => any = true,
+            Dependency::On(name) if nodes.contains_key(&name) => {
+                names.insert(name);
+            }
+            Dependency::On(_) => root.refuse(
+                &entry,
+                "expected a node that nodes.allowed or a table [node.NAME] names",
+            ),
+        }
+    }
+    if any {
+        DependsOn::Any
+    } else {
+        DependsOn::These(names)
+    }
+}
+
+fn parse_label(text: &str) -> Result<String, Expected> {
+    if text.is_empty() || text.len() > LABEL_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err("expected a label of 1 to 64 bytes without control characters");
+    }
+    Ok(text.to_owned())
+}
+
+/// What would be right.
+type Expected = &'static str;
+
+fn wait(
+    section: &Section<'_>,
+    key: &str,
+    range: RangeInclusive<Duration>,
+    default: Duration,
+) -> Duration {
+    value(section.duration(key, range), default)
+}
+
+fn value<T>(located: Option<Located<T>>, default: T) -> T {
+    located.map_or(default, |located| located.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use test_case::test_case;
+
+    fn read_text(test: &str, text: &str) -> Result<Settings, String> {
+        let path = std::env::temp_dir().join(format!(
+            "unitlink-controller-{}-{test}.toml",
+            std::process::id()
+        ));
+        fs::write(&path, text).expect("written");
+        let loaded = read(&Sources::file(&path));
+        fs::remove_file(&path).expect("removed");
+        loaded.map(|loaded| loaded.settings).map_err(|errors| {
+            let file = format!("{}:", path.display());
+            errors.to_string().replace(&file, "")
+        })
+    }
+
+    fn name(text: &str) -> NodeName {
+        text.parse().expect("name")
+    }
+
+    #[test]
+    fn nothing_said_means_one_unix_socket_and_no_nodes() {
+        let settings = read_text("nothing", "").expect("valid");
+        assert_eq!(
+            settings.listen,
+            [ListenAddress::unix(UNIX_DEFAULT).expect("path")]
+        );
+        assert!(settings.fleet.nodes.is_empty());
+        assert_eq!(settings.fleet.job_timeout, None);
+    }
+
+    #[test]
+    fn a_node_is_named_in_the_list_or_by_its_table() {
+        let settings = read_text(
+            "nodes",
+            r#"
+            [listen]
+            unix = ""
+            tcp = ["[::]:842"]
+            [nodes]
+            allowed = ["a", "b"]
+            [claims]
+            loss_grace = "3s"
+            [node.b]
+            allow_dependencies_on = ["a"]
+            labels = ["front"]
+            claims = { on_loss = "keep" }
+            [node.c]
+            allow_dependencies_on = ["*"]
+            "#,
+        )
+        .expect("valid");
+        assert_eq!(settings.listen.len(), 1);
+        let nodes = &settings.fleet.nodes;
+        assert_eq!(
+            nodes.keys().map(NodeName::as_str).collect::<String>(),
+            "abc"
+        );
+        assert!(settings.fleet.allows(&name("b"), &name("a")));
+        assert!(!settings.fleet.allows(&name("a"), &name("b")));
+        assert!(settings.fleet.allows(&name("c"), &name("b")));
+        let policy = settings.fleet.policy(&name("b")).expect("there");
+        assert_eq!(policy.on_loss, OnLoss::Keep);
+        assert_eq!(policy.loss_grace, Duration::from_secs(3));
+    }
+
+    #[test_case("[node.a]\nallow_dependencies_on = [\"x\"]", "expected a node that nodes.allowed"; "unknown node")]
+    #[test_case("[heartbeat]\ninterval = \"5s\"\nthreshold = \"6s\"", "heartbeat.threshold"; "threshold")]
+    #[test_case("[listen]\ntcp = [\"842\"]", "not an IP address and a port"; "address")]
+    #[test_case("[nodes]\nallowed = [\"a/b\"]", "nodes.allowed[0]"; "node name")]
+    #[test_case("[claims]\non_los = \"keep\"", "on_loss"; "unknown key")]
+    fn what_is_wrong_is_said_with_its_key(text: &str, expected: &str) {
+        let error =
+            read_text(&expected.replace(['/', ' ', '[', ']'], "_"), text).expect_err("wrong");
+        assert!(error.contains(expected), "{error}");
+    }
+}
