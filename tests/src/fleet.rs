@@ -1,5 +1,6 @@
 //! Several nodes on one network.
 
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,16 @@ impl Fleet {
     pub fn command(&self, program: &str) -> Command {
         self.island
             .command(&self.island.cgroup().child("island"), program)
+    }
+
+    /// A TCP connection from the fleet's network, outside of every node, as [`Fleet::run`] would make
+    /// one. It can be used from anywhere.
+    ///
+    /// # Errors
+    ///
+    /// When nobody accepts it within 10 s.
+    pub fn connect(&self, address: SocketAddr) -> Result<TcpStream> {
+        self.island.connect(address)
     }
 
     /// The last `lines` of every node's journal, each line with the node's name before it.

@@ -2,21 +2,29 @@
 //! bridge. It is held by a supervisor process (`island.sh`) that gives everything back when its
 //! owner lets go of it or dies, even by SIGKILL.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::event::PollFlags;
 use rustix::process::Pid;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::cgroup::{Cgroup, Hierarchies, destroy_stale, fresh_name};
 use crate::command::{Output, await_child, capture, readable};
 
 /// How long the namespaces may take to be set up or given back; it takes about 20 ms.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a connection may take to be accepted, by a node that may be busy booting.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// See the module.
 #[derive(Debug)]
@@ -120,6 +128,24 @@ impl Island {
         let (program, args) = args.split_first().context("an empty command")?;
         let cgroup = self.cgroup.child("island");
         capture(self.command(&cgroup, program).args(args), timeout)
+    }
+
+    /// Opens a TCP connection in the network of the island. A socket stays where it was made, so
+    /// only a thread has to go there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened within 10 s.
+    pub(crate) fn connect(&self, address: SocketAddr) -> Result<TcpStream> {
+        let network = File::open(format!("/proc/{}/ns/net", self.holder))?;
+        let connecting = thread::spawn(move || -> Result<TcpStream> {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+            Ok(TcpStream::connect_timeout(&address, CONNECT)?)
+        });
+        connecting
+            .join()
+            .map_err(|_| anyhow!("a thread that connects panicked"))?
+            .with_context(|| format!("cannot connect to {address}"))
     }
 }
 

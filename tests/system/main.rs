@@ -9,5 +9,26 @@
     reason = "clippy takes only functions with #[test] for tests, not what they share"
 )]
 
+mod binds_to;
+mod bluechi_names;
+mod config;
+mod ctl;
 mod harness;
 mod leftover;
+mod many;
+mod measure;
+mod missing_unit;
+mod names;
+mod offline;
+mod order;
+mod pair;
+mod policy;
+mod refused;
+mod requires;
+mod requisite;
+mod shared;
+mod survive;
+mod upholds;
+mod wants;
+mod withstand;
+mod world;
