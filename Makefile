@@ -152,11 +152,13 @@ check-tests: stage
 RUN_TESTS   = $(if $(shell command -v cargo-nextest),$(CARGO) nextest run --locked --workspace,\
               $(CARGO) test --locked --workspace --all-targets)
 
-# One seed, or many: `make simulate SEEDS=1..1000`.
-SEEDS      ?=
+# So many seeds of the simulated world, or one of them told in full: SEED=4711.
+SEEDS      ?= 100000
+SEED       ?=
 .PHONY: simulate
 simulate: toolchain
-	UNITLINK_SEEDS=$(SEEDS) $(CARGO) test --locked -p tests --test sim -- --nocapture
+	$(if $(SEED),SIM_SEED=$(SEED),SIM_SEEDS=$(SEEDS)) \
+	    $(CARGO) test --locked --profile staged -p tests --test sim seeds -- --nocapture
 
 # ---- what has to be there ----
 
