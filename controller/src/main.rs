@@ -21,6 +21,8 @@ mod peers;
 mod public;
 mod quota;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt::Display,

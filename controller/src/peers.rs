@@ -105,8 +105,14 @@ impl Doors {
         }
     }
 
-    /// Takes a connection to its registration, then hands on what comes.
-    async fn admit(self, stream: BoxStream, identity: Identity, permit: OwnedSemaphorePermit) {
+    /// Takes a connection to its registration, then hands on what comes. The permit is given back
+    /// when it has registered, or has not.
+    pub(crate) async fn admit(
+        self,
+        stream: BoxStream,
+        identity: Identity,
+        permit: OwnedSemaphorePermit,
+    ) {
         let registered = timeout(REGISTER_TIME, self.register(stream, identity))
             .await
             .unwrap_or_else(|_| Err(format!("did not register within {REGISTER_TIME:?}")));

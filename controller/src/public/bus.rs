@@ -88,17 +88,7 @@ pub(crate) async fn run(address: Address, events: mpsc::Sender<BusEvent>) {
         let why = match open(&address).await {
             Ok((link, early)) => {
                 attempt = 1;
-                if events
-                    .send(BusEvent::Up(link.sender.clone()))
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-                for call in early {
-                    hand_on(&link.sender, &events, call);
-                }
-                read(link, &events).await
+                serve(link, early, &events).await
             }
             Err(why) => why,
         };
@@ -106,6 +96,22 @@ pub(crate) async fn run(address: Address, events: mpsc::Sender<BusEvent>) {
             return;
         }
     }
+}
+
+/// Hands on what comes over a connection whose names are ours, `early` first. Yields why it ended.
+pub(crate) async fn serve(
+    link: Link,
+    early: Vec<Message>,
+    events: &mpsc::Sender<BusEvent>,
+) -> String {
+    let up = BusEvent::Up(link.sender.clone());
+    if events.send(up).await.is_err() {
+        return String::new();
+    }
+    for call in early {
+        hand_on(&link.sender, events, call);
+    }
+    read(link, events).await
 }
 
 /// Connects and takes the names. Yields calls that came meanwhile.
