@@ -308,7 +308,7 @@ impl Claims {
                         self.ended(unit, job, result, cx);
                     }
                 }
-                Err(error) => self.work_ended(unit, reason::one_line(&error.text), cx),
+                Err(error) => self.work_ended(unit, None, reason::one_line(&error.text), cx),
             }
         }
     }
@@ -326,7 +326,7 @@ impl Claims {
             .get(unit)
             .is_some_and(|proxy| proxy.work == Some(Step::Queued(job)))
         {
-            self.work_ended(unit, format!("its job ended as {result}"), cx);
+            self.work_ended(unit, Some(result), format!("its job ended as {result}"), cx);
         }
     }
 
@@ -433,11 +433,18 @@ impl Claims {
 
     /// systemd has done, or not done, what it was asked for a proxy. If the proxy is still as it
     /// was, it is asked again, after a while.
-    fn work_ended(&mut self, unit: &UnitName, why: String, cx: &mut Cx<'_>) {
+    fn work_ended(
+        &mut self,
+        unit: &UnitName,
+        result: Option<JobResult>,
+        why: String,
+        cx: &mut Cx<'_>,
+    ) {
         let Some(proxy) = self.proxies.get_mut(unit) else {
             return;
         };
         proxy.work = None;
+        proxy.wanted_again = result == Some(JobResult::Canceled);
         self.dirty.insert(unit.clone());
         if proxy.phase == Phase::Active {
             proxy.retry = Some(Retry::after(proxy.retry, cx.now));

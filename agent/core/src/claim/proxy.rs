@@ -32,6 +32,9 @@ pub(super) struct Proxy {
     pub(super) asked: Option<Moment>,
     pub(super) work: Option<Step>,
     pub(super) retry: Option<Retry>,
+    /// Whether a start has taken the place of the stop that was asked for: somebody needs the proxy
+    /// again, and it is still in its old run.
+    pub(super) wanted_again: bool,
     /// Whether the log says that its unit is out of sight.
     pub(super) lost: bool,
 }
@@ -88,6 +91,7 @@ impl Proxy {
             asked: None,
             work: None,
             retry: None,
+            wanted_again: false,
             lost: false,
         }
     }
@@ -110,6 +114,7 @@ impl Proxy {
         self.asked = self.of_token(token).map(|waiting| waiting.since).min();
         self.work = None;
         self.retry = None;
+        self.wanted_again = false;
         self.lost = false;
     }
 

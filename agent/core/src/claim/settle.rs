@@ -121,6 +121,10 @@ impl Proxy {
     /// Stops or restarts an active proxy whose unit is not up any more.
     fn act(&mut self, unit: &UnitName, verdict: &Verdict, cx: &mut Cx<'_>) {
         let (verb, mode) = match verdict {
+            // A start that came while the proxy was still active has ended at once, in the old run,
+            // whose unit will never be up. To stop again would only stop what was started since; a
+            // new run gives whoever asked for the start the attempt that it asked for.
+            Verdict::Stop(_) if self.wanted_again => (Verb::TryRestart, JobMode::Fail),
             Verdict::Stop(_) => (Verb::Stop, JobMode::Replace),
             Verdict::Restart => (Verb::TryRestart, JobMode::Fail),
             Verdict::Wait(_) | Verdict::Up => {

@@ -129,6 +129,21 @@ fn an_active_proxy_is_stopped_when_its_unit_is_down() {
 }
 
 #[test]
+fn a_stop_that_a_start_has_replaced_becomes_a_restart() {
+    active().plays(
+        "states change b t.service 1 down it is so
+         > acknowledge ClaimStates
+         > 1: StopUnit proxy@b_t.service replace
+         answer 1 job 30
+         unit proxy@b_t.service active 1 30
+         removed 30 proxy@b_t.service canceled
+         unit proxy@b_t.service active 1
+         at 200
+         > 2: TryRestartUnit proxy@b_t.service fail",
+    );
+}
+
+#[test]
 fn an_active_proxy_is_restarted_when_its_unit_was() {
     active().plays(
         "states change b t.service 1 restarted
