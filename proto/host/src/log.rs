@@ -1,10 +1,13 @@
 //! Where log lines go: the journal with their fields, or stderr.
 
+mod journal;
+
 use std::{
     env,
     io::{self, IsTerminal},
 };
 
+use journal::Journal;
 use thiserror::Error;
 use tracing::Level;
 use tracing_subscriber::{
@@ -71,9 +74,9 @@ impl LogControl {
 /// Fails when [`Target::Journal`] was asked for and cannot be reached, or when it is called twice.
 pub fn init(identifier: &str, level: Level, target: Target) -> Result<LogControl, LogError> {
     let output: Box<dyn Layer<_> + Send + Sync> = match target {
-        Target::Journal => Box::new(journal(identifier).map_err(LogError::Journal)?),
+        Target::Journal => Box::new(Journal::connect(identifier).map_err(LogError::Journal)?),
         Target::Stderr => Box::new(stderr()),
-        Target::Auto if stderr_is_journal() => match journal(identifier) {
+        Target::Auto if stderr_is_journal() => match Journal::connect(identifier) {
             Ok(layer) => Box::new(layer),
             // stderr ends there as well, only without fields.
             Err(_) => Box::new(stderr()),
@@ -87,12 +90,6 @@ pub fn init(identifier: &str, level: Level, target: Target) -> Result<LogControl
         .try_init()
         .map_err(|_| LogError::Twice)?;
     Ok(LogControl { level })
-}
-
-fn journal(identifier: &str) -> io::Result<tracing_journald::Layer> {
-    Ok(tracing_journald::layer()?
-        .with_syslog_identifier(identifier.to_owned())
-        .with_field_prefix(Some("UNITLINK".to_owned())))
 }
 
 fn stderr<S>() -> impl Layer<S>
