@@ -1,2 +1,236 @@
-//! Stub.
-fn main() {}
+//! `unitlink-agent`: the agent of one systemd node. What it decides is in the crate `node`; here is
+//! what it does: D-Bus to systemd, a link to the controller, a socket for helpers.
+
+mod cli;
+mod drive;
+mod limits;
+mod link;
+mod local;
+mod records;
+mod report;
+mod settings;
+mod systemd;
+
+use std::{io::Write, path::Path, process::ExitCode};
+
+use anyhow::Context;
+use clap::Parser;
+use host::{
+    address::ListenAddress,
+    clock::{self, Clock},
+    config,
+    log::LogControl,
+    passed::{self, Passed},
+    signal::Signals,
+    stream::{Listener, TcpOptions, UnixOptions},
+};
+use node::{Live, Node};
+use proto::name::NodeName;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use cli::Cli;
+use drive::{Agent, Dial, End, Sources};
+use limits::{HELPER_EVENTS_MAX, LINK_EVENTS_MAX, MANAGER_EVENTS_MAX};
+use link::Surroundings;
+use records::RecordFile;
+use settings::Settings;
+use systemd::Manager;
+
+/// The options make no sense (sysexits(3)).
+const USAGE: u8 = 64;
+/// What is needed of the machine is not there.
+const UNAVAILABLE: u8 = 69;
+/// We are broken.
+const SOFTWARE: u8 = 70;
+/// The configuration is not valid.
+const CONFIG: u8 = 78;
+/// Ended by `SIGINT`, as a shell counts it.
+const INTERRUPTED: u8 = 130;
+
+/// Where helpers connect.
+const HELPER_SOCKET: &str = "/run/unitlink/agent.sock";
+/// The name of that socket among those that systemd passes (`FileDescriptorName=`).
+const HELPER_SOCKET_NAME: &str = "helpers";
+
+fn main() -> ExitCode {
+    // Before anything that may start a thread.
+    let passed = passed::take();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let sources = match &cli.config {
+        Some(file) => config::Sources::file(file),
+        None => config::Sources::standard("agent"),
+    };
+    let settings = match settings::read(&sources) {
+        Ok(loaded) => loaded.settings,
+        Err(errors) => {
+            complain(&errors.to_string());
+            return ExitCode::from(CONFIG);
+        }
+    };
+    let Some(name) = settings.node.clone() else {
+        complain("the host name is no node name, write node_name = \"NAME\" into agent.toml");
+        return ExitCode::from(CONFIG);
+    };
+    if cli.check {
+        return ExitCode::SUCCESS;
+    }
+    let log = match host::log::init("unitlink-agent", settings.log.level, settings.log.target) {
+        Ok(log) => log,
+        Err(error) => {
+            complain(&systemd::chain(&error));
+            return ExitCode::from(UNAVAILABLE);
+        }
+    };
+    let passed = match passed {
+        Ok(passed) => passed,
+        Err(error) => {
+            error!(
+                error = systemd::chain(&error),
+                "failed to take the sockets that were passed"
+            );
+            return ExitCode::from(UNAVAILABLE);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "failed to start the event loop");
+            return ExitCode::from(SOFTWARE);
+        }
+    };
+    match runtime.block_on(run(settings, name, passed, log, &sources)) {
+        Ok(End::Stopped) => ExitCode::SUCCESS,
+        Ok(End::Quit) => ExitCode::from(INTERRUPTED),
+        Ok(End::Broken) => {
+            error!("a task of the agent has ended that never should");
+            ExitCode::from(SOFTWARE)
+        }
+        Err(error) => {
+            error!(error = format!("{error:#}"), "failed to start");
+            ExitCode::from(UNAVAILABLE)
+        }
+    }
+}
+
+async fn run(
+    settings: Settings,
+    name: NodeName,
+    passed: Vec<Passed>,
+    log: LogControl,
+    sources: &config::Sources,
+) -> anyhow::Result<End> {
+    let signals = Signals::register().context("failed to set up signals")?;
+    let clock = Clock::start();
+    let uid = rustix::process::geteuid();
+    let listener = helper_listener(passed)?;
+    let records = RecordFile::in_folder(Path::new(records::FOLDER))
+        .with_context(|| format!("failed to make {}", records::FOLDER))?;
+    let remembered = records.read().unwrap_or_else(|error| {
+        warn!(%error, "failed to read the records of holds, going on without");
+        node::Records::default()
+    });
+    let node_settings = node::Settings {
+        node: name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: clock::boot_id().context("failed to read the boot id")?,
+        incarnation: clock::random_u64().context("failed to get random bits")?,
+        live: settings.live(),
+    };
+    let seed = node_settings.incarnation.rotate_left(32);
+    let node = Node::new(node_settings, remembered, clock.now(), seed);
+
+    let (manager_events, manager) = mpsc::channel(MANAGER_EVENTS_MAX);
+    let (link_events, link) = mpsc::channel(LINK_EVENTS_MAX);
+    let (helper_events, helpers) = mpsc::channel(HELPER_EVENTS_MAX);
+    let edge = Manager::start(uid.is_root(), manager_events);
+    tokio::spawn(local::accept(listener, uid.as_raw(), helper_events));
+    info!(node = %name, version = env!("CARGO_PKG_VERSION"), "starting");
+
+    let dial = Dial {
+        addresses: settings.controllers.clone(),
+        tcp: settings.tcp,
+        events: link_events,
+    };
+    let around = Surroundings::new(edge, Some(log.clone()));
+    let mut agent = Agent::new(node, clock, name.to_string(), records, around, dial.clone());
+    let sources_of_events = Sources {
+        manager,
+        link,
+        helpers,
+        signals,
+    };
+    let reload = || reload(sources, &name, &log, &dial);
+    Ok(agent.run(sources_of_events, reload).await)
+}
+
+/// Reads the configuration again. What is wrong changes nothing; what can only change at a start is
+/// said.
+fn reload(
+    sources: &config::Sources,
+    name: &NodeName,
+    log: &LogControl,
+    dial: &Dial,
+) -> Option<(Live, Dial)> {
+    let settings = match settings::read(sources) {
+        Ok(loaded) => loaded.settings,
+        Err(errors) => {
+            warn!(%errors, "configuration is not valid, going on with the old one");
+            return None;
+        }
+    };
+    if settings.node.as_ref() != Some(name) {
+        warn!(node = %name, "a new name of the node counts from the next start");
+    }
+    log.set_level(settings.log.level);
+    info!("configuration is read again");
+    let (addresses, tcp) = (settings.controllers.clone(), settings.tcp);
+    Some((
+        settings.live(),
+        Dial {
+            addresses,
+            tcp,
+            events: dial.events.clone(),
+        },
+    ))
+}
+
+/// The socket for helpers: systemd's, or our own where there is none.
+fn helper_listener(passed: Vec<Passed>) -> anyhow::Result<Listener> {
+    let mut listener = None;
+    for Passed { name, fd } in passed {
+        if name == HELPER_SOCKET_NAME && listener.is_none() {
+            let passed = Listener::passed(fd, TcpOptions::default());
+            listener = Some(passed.context("failed to take the socket for helpers")?);
+        } else {
+            warn!(name, "a socket was passed that is not known, ignoring it");
+        }
+    }
+    match listener {
+        Some(listener) => Ok(listener),
+        None => {
+            let address = ListenAddress::unix(HELPER_SOCKET)?;
+            std::fs::create_dir_all("/run/unitlink").context("failed to make /run/unitlink")?;
+            Listener::bind(&address, UnixOptions::default(), TcpOptions::default())
+                .context("failed to listen for helpers")
+        }
+    }
+}
+
+/// Writes a line to stderr, before there is a log.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "unitlink-agent: {text}");
+}

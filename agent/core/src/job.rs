@@ -161,6 +161,7 @@ impl Jobs {
                         Cause::Manager
                     };
                     let reason = Reason::new(cause, reason::one_line(&error.text));
+                    cx.event(Event::JobRefused { job: id, error });
                     self.done(id, JobResult::Failed, Some(reason), cx);
                 }
             },

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use proto::{
     message::ToController,
-    model::{ClaimState, JobMode, Reason},
+    model::{ClaimState, JobId, JobMode, Reason},
     name::{NodeName, UnitName},
 };
 
 use crate::{
-    input::{CallId, LinkId, Waiter},
+    input::{CallId, LinkId, ManagerError, Waiter},
     unit::ManagerJob,
 };
 
@@ -215,6 +215,13 @@ pub enum Event {
         line: usize,
         /// What is wrong.
         why: String,
+    },
+    /// systemd refused a job of the controller. Its end follows.
+    JobRefused {
+        /// The job.
+        job: JobId,
+        /// What systemd answered, with its name.
+        error: ManagerError,
     },
     /// A bound was reached.
     Limit {

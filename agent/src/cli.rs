@@ -1,0 +1,29 @@
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// The agent of one systemd node: drives the local service manager for the controller of a fleet,
+/// and keeps what the units of this node need of other nodes.
+#[derive(Debug, Parser)]
+#[command(name = "unitlink-agent", version)]
+pub(crate) struct Cli {
+    /// Read this file in place of /usr/lib/unitlink/agent.toml.d/*.toml, /etc/unitlink/agent.toml
+    /// and /etc/unitlink/agent.toml.d/*.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Check the configuration, say what is wrong with it, and leave
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_options_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,373 @@
+//! The loop: wait; make one input of what came; let the core decide; do all that it asks; look up
+//! the next deadline; wait again.
+
+use std::collections::BTreeMap;
+
+use host::{
+    address::Address,
+    clock::Clock,
+    notify,
+    signal::{Signal, Signals},
+    stream::TcpOptions,
+};
+use node::{
+    Event, FromHelper, FromLink, FromManager, HelperAnswer, Input, LinkStatus, Live, Node, Output,
+    Waiter,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Interval, sleep_until, timeout},
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    limits::GOODBYE,
+    link::{Connection, Ending, LinkEvent, LinkNews, Surroundings},
+    local::HelperEvent,
+    records::RecordFile,
+    report,
+    systemd::ManagerEvent,
+};
+
+/// What the loop listens to.
+pub(crate) struct Sources {
+    pub(crate) manager: mpsc::Receiver<ManagerEvent>,
+    pub(crate) link: mpsc::Receiver<LinkEvent>,
+    pub(crate) helpers: mpsc::Receiver<HelperEvent>,
+    pub(crate) signals: Signals,
+}
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub(crate) struct Dial {
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) tcp: TcpOptions,
+    pub(crate) events: mpsc::Sender<LinkEvent>,
+}
+
+/// Why the loop has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// `SIGTERM`: everything was said.
+    Stopped,
+    /// `SIGINT`.
+    Quit,
+    /// A task that should never end has ended.
+    Broken,
+}
+
+/// The agent while it runs.
+pub(crate) struct Agent {
+    pub(crate) node: Node,
+    pub(crate) clock: Clock,
+    pub(crate) name: String,
+    pub(crate) records: RecordFile,
+    pub(crate) around: Surroundings,
+    pub(crate) dial: Dial,
+    connection: Option<Connection>,
+    ending: Option<Ending>,
+    helpers: BTreeMap<Waiter, mpsc::Sender<HelperAnswer>>,
+    /// The session with systemd that the core knows.
+    session: u64,
+    status: Status,
+}
+
+/// What the service manager was told about us.
+#[derive(Debug, Default)]
+struct Status {
+    ready: bool,
+    trouble: String,
+    text: String,
+}
+
+/// What came.
+enum Came {
+    Manager(ManagerEvent),
+    Link(LinkEvent),
+    Helper(HelperEvent),
+    Signal(Signal),
+    Deadline,
+    Watchdog,
+    Nothing,
+}
+
+impl Agent {
+    pub(crate) fn new(
+        node: Node,
+        clock: Clock,
+        name: String,
+        records: RecordFile,
+        around: Surroundings,
+        dial: Dial,
+    ) -> Self {
+        Self {
+            node,
+            clock,
+            name,
+            records,
+            around,
+            dial,
+            connection: None,
+            ending: None,
+            helpers: BTreeMap::new(),
+            session: 0,
+            status: Status::default(),
+        }
+    }
+
+    /// Runs until a signal ends it. `reload` reads the configuration again.
+    pub(crate) async fn run(
+        &mut self,
+        mut sources: Sources,
+        mut reload: impl FnMut() -> Option<(Live, Dial)>,
+    ) -> End {
+        let mut watchdog = notify::watchdog_interval().map(tokio::time::interval);
+        self.carry_out();
+        loop {
+            match self.wait(&mut sources, watchdog.as_mut()).await {
+                Came::Manager(event) => self.manager(event),
+                Came::Link(event) => self.link(event),
+                Came::Helper(event) => self.helper(event),
+                Came::Deadline => self.node.handle_timeout(self.clock.now()),
+                Came::Watchdog => tell(notify::watchdog()),
+                Came::Signal(Signal::Quit) => return End::Quit,
+                Came::Signal(Signal::Stop) => {
+                    self.stop().await;
+                    return End::Stopped;
+                }
+                Came::Signal(Signal::Reload) => {
+                    tell(notify::reloading());
+                    if let Some((live, dial)) = reload() {
+                        self.dial = dial;
+                        self.take(Input::Configure(live));
+                    }
+                    tell(notify::ready(&self.status.text));
+                }
+                Came::Signal(Signal::Dump) => self.dump(),
+                Came::Nothing => return End::Broken,
+            }
+            self.carry_out();
+            self.say_status();
+        }
+    }
+
+    async fn wait(&self, sources: &mut Sources, watchdog: Option<&mut Interval>) -> Came {
+        let deadline = self.node.deadline().map(|(at, _)| self.clock.instant(at));
+        let watchdog = async {
+            match watchdog {
+                Some(interval) => interval.tick().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            signal = sources.signals.next() => Came::Signal(signal),
+            event = sources.manager.recv() => event.map_or(Came::Nothing, Came::Manager),
+            event = sources.link.recv() => event.map_or(Came::Nothing, Came::Link),
+            event = sources.helpers.recv() => event.map_or(Came::Nothing, Came::Helper),
+            () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)),
+                if deadline.is_some() => Came::Deadline,
+            _ = watchdog => Came::Watchdog,
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        self.node.handle(self.clock.now(), input);
+    }
+
+    fn manager(&mut self, ManagerEvent { session, said }: ManagerEvent) {
+        if matches!(said, FromManager::Connected(_)) {
+            self.session = session;
+        }
+        self.take(Input::Manager(said));
+    }
+
+    fn link(&mut self, LinkEvent { link, what }: LinkEvent) {
+        let Some(connection) = self.connection.as_mut().filter(|it| it.is(link)) else {
+            return;
+        };
+        let input = match what {
+            LinkNews::Connected(sender) => {
+                connection.connected(sender);
+                FromLink::Connected
+            }
+            LinkNews::Message(message) => match connection.heard(message, &self.around) {
+                Ok(Some(message)) => FromLink::Said(message),
+                Ok(None) => return,
+                Err(why) => {
+                    self.connection = None;
+                    FromLink::Closed(why)
+                }
+            },
+            LinkNews::Failed(why) => {
+                self.connection = None;
+                FromLink::Failed(why)
+            }
+            LinkNews::Closed(why) => {
+                self.connection = None;
+                FromLink::Closed(why)
+            }
+        };
+        self.take(Input::Link(link, input));
+    }
+
+    fn helper(&mut self, event: HelperEvent) {
+        let (waiter, input) = match event {
+            HelperEvent::Asks {
+                waiter,
+                proxy,
+                token,
+                answers,
+            } => {
+                self.helpers.insert(waiter, answers);
+                (waiter, FromHelper::Asks { proxy, token })
+            }
+            HelperEvent::Gone(waiter) => {
+                self.helpers.remove(&waiter);
+                (waiter, FromHelper::Gone)
+            }
+        };
+        self.take(Input::Helper(waiter, input));
+    }
+
+    /// Does all that the core asks.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Persist(text) => {
+                    if let Err(error) = self.records.write(&text) {
+                        error!(%error, "failed to write the records of holds, going on without");
+                    }
+                }
+                Output::Connect { link, address } => {
+                    if let Some(address) = self.dial.addresses.get(address).cloned() {
+                        let events = self.dial.events.clone();
+                        let tcp = self.dial.tcp;
+                        self.connection = Some(Connection::connect(link, address, tcp, events));
+                    }
+                }
+                Output::Send { link, message } => {
+                    if let Some(connection) = self.connection.as_mut().filter(|it| it.is(link)) {
+                        connection.say(&message);
+                    }
+                }
+                Output::Disconnect(link) => {
+                    if let Some(connection) = self.connection.take_if(|it| it.is(link)) {
+                        self.ending = Some(connection.disconnect());
+                    }
+                }
+                Output::Call { call, request } => {
+                    self.around.manager.ask(self.session, call, request);
+                }
+                Output::Helper { waiter, answer } => self.answer(waiter, answer),
+                Output::Event(event) => self.event(event),
+            }
+        }
+    }
+
+    fn answer(&mut self, waiter: Waiter, answer: HelperAnswer) {
+        let last = match &answer {
+            HelperAnswer::Wait { .. } => false,
+            HelperAnswer::Up | HelperAnswer::Failed(_) => true,
+        };
+        let Some(answers) = self.helpers.get(&waiter) else {
+            return;
+        };
+        // A helper that does not read loses its connection, and comes again.
+        if answers.try_send(answer).is_err() || last {
+            self.helpers.remove(&waiter);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match &event {
+            Event::JobRefused { job, error } => {
+                if let Some(connection) = &mut self.connection {
+                    connection.refused(*job, error.clone());
+                }
+            }
+            Event::ManagerReached { .. } if !self.status.ready => {
+                self.status.ready = true;
+                self.status.text = self.status_text();
+                tell(notify::ready(&self.status.text));
+            }
+            Event::Unreachable { address, why } => {
+                self.status.trouble = format!("controller not reachable at {address}: {why}");
+            }
+            Event::Rejected { address, reason } => {
+                self.status.trouble = format!("controller at {address} refused: {reason}");
+            }
+            Event::LinkLost { why } => {
+                self.status.trouble = format!("controller not reachable: {why}");
+            }
+            Event::Breach { .. }
+            | Event::ClaimLost { .. }
+            | Event::Hold { .. }
+            | Event::Limit { .. }
+            | Event::ManagerLost
+            | Event::ManagerReached { .. }
+            | Event::ProxyRestarting { .. }
+            | Event::ProxyStopping { .. }
+            | Event::RecordDamaged { .. }
+            | Event::Registered { .. }
+            | Event::Releasing { .. }
+            | Event::Retrying { .. }
+            | Event::StartFailed { .. } => {}
+        }
+        report::log(&event);
+    }
+
+    fn say_status(&mut self) {
+        let text = self.status_text();
+        if self.status.ready && text != self.status.text {
+            tell(notify::status(&text));
+            self.status.text = text;
+        }
+    }
+
+    fn status_text(&self) -> String {
+        match self.node.link_status() {
+            LinkStatus::Registered { address } => {
+                format!("connected to {address} as {}", self.name)
+            }
+            LinkStatus::Unreachable if self.status.trouble.is_empty() => {
+                "connecting to the controller".to_owned()
+            }
+            LinkStatus::Unreachable => self.status.trouble.clone(),
+        }
+    }
+
+    /// Says goodbye, and waits until it is written. No unit is touched.
+    async fn stop(&mut self) {
+        tell(notify::stopping("saying goodbye to the controller"));
+        self.take(Input::Stop);
+        self.carry_out();
+        if let Some(ending) = self.ending.take()
+            && timeout(GOODBYE, ending.written()).await.is_err()
+        {
+            warn!("the controller did not read the goodbye in time");
+        }
+    }
+
+    fn dump(&self) {
+        info!(
+            claims = self.node.claims().len(),
+            status = self.status_text(),
+            "state"
+        );
+        for (key, claim) in self.node.claims() {
+            info!(node = %key.node, unit = %key.unit, token = %claim.token, up = claim.up, "claim");
+        }
+        for (key, record) in self.node.records() {
+            let state = record.state.claim_state();
+            let state = state.as_str();
+            info!(unit = %key.unit, source = %key.source, token = %record.token, state, "hold");
+        }
+    }
+}
+
+/// The service manager may not listen, which is no reason to stop.
+fn tell(told: std::io::Result<()>) {
+    if let Err(error) = told {
+        warn!(%error, "failed to notify the service manager, going on");
+    }
+}

@@ -1,0 +1,52 @@
+//! Every bound of the shell, with its reason. Those of the core are in [`node::limits`].
+
+use std::time::Duration;
+
+use proto::backoff::Backoff;
+
+/// How long systemd may take to answer a call. It answers within microseconds, unless it is busy
+/// with a `daemon-reload` of thousands of units; 25 seconds is what every D-Bus library waits.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Waits between attempts to reach systemd. After a `daemon-reexec` it is back within some tens of
+/// milliseconds.
+pub(crate) const MANAGER_BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(10),
+    max: Duration::from_secs(2),
+};
+
+/// How long connecting to systemd may take.
+pub(crate) const MANAGER_CONNECT: Duration = Duration::from_secs(10);
+
+/// What systemd says and the loop has not taken in yet; beyond it the session stops reading.
+pub(crate) const MANAGER_EVENTS_MAX: usize = 64;
+
+/// What comes over the link and the loop has not taken in yet; beyond it, reading pauses.
+pub(crate) const LINK_EVENTS_MAX: usize = 16;
+
+/// What helpers say and the loop has not taken in yet; beyond it they wait.
+pub(crate) const HELPER_EVENTS_MAX: usize = 16;
+
+/// Ends of jobs that are kept back while the state of all units is being asked.
+pub(crate) const ENDS_MAX: usize = 4_096;
+
+/// Calls that pass through to systemd at the same time. Each holds its answer in memory, and a
+/// `ListUnits` of thousands of units has megabytes.
+pub(crate) const PASSING_MAX: usize = 32;
+
+/// Units of one `UnitStatus`: a page of a table.
+pub(crate) const STATUS_UNITS_MAX: usize = 256;
+
+/// A line of a helper, docs/design/claims.md.
+pub(crate) const LINE_BYTES_MAX: usize = 1_024;
+
+/// How long a helper may take to say what it needs, and to read an answer. It is a program of ours
+/// that does both at once; under load it may not be scheduled for a while.
+pub(crate) const HELPER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers that wait for one helper to read them. A helper that lets more than a few changes of
+/// what is waited for pile up is gone.
+pub(crate) const HELPER_ANSWERS_MAX: usize = 16;
+
+/// How long the goodbye may take to be written.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(1);

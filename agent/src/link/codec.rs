@@ -1,0 +1,306 @@
+//! Messages of the controller as values, and back. `docs/design/wire.md` has the table.
+
+use std::collections::BTreeMap;
+
+use host::link::{self, CallSerial, LinkSender, Method};
+use node::ManagerError;
+use proto::{
+    dbus::{error, internal},
+    message::ToController,
+    model::{Cause, JobId, JobKind, JobMode, JobState, Reason},
+    sync::Generation,
+    wire::{
+        Facts, NeedsBody, StatesBody, hello_to_wire, needs_from_wire, needs_to_wire,
+        states_from_wire, states_to_wire, unit_from_wire, welcome_from_wire,
+    },
+};
+use zbus::{
+    Message,
+    message::{Body, Type},
+    wire::DynamicDeserialize,
+};
+
+use super::{Stream, ToAgent};
+
+/// What the controller has said.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Something for the core.
+    Say(ToAgent),
+    /// A call that systemd answers.
+    Pass,
+    /// It asks whether somebody is there.
+    Ping,
+    /// The level of the log is to be another one.
+    LogLevel(String),
+    /// A call that BlueChi's agents know and this one does not.
+    NotSupported,
+    /// A call with an argument that is not valid.
+    Invalid(String),
+    /// A call of something else.
+    UnknownObject,
+    /// A call that nobody knows.
+    Unknown,
+    /// Something that is of no use here.
+    Nothing,
+}
+
+/// Calls of a connection that are not answered, on both sides.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    hello: Option<CallSerial>,
+    /// Sets that were told; at most one message of each is on the way.
+    claims: Option<(CallSerial, Generation)>,
+    hold_states: Option<(CallSerial, Generation)>,
+    /// Sets that were heard and are to be acknowledged.
+    claim_states: Option<Message>,
+    holds: Option<Message>,
+    /// Jobs that systemd has not queued. The core bounds them.
+    jobs: BTreeMap<JobId, Message>,
+    refused: Option<(JobId, ManagerError)>,
+}
+
+impl Calls {
+    /// systemd has refused a job.
+    pub(super) fn refused(&mut self, job: JobId, error: ManagerError) {
+        self.refused = Some((job, error));
+    }
+
+    /// Messages about sets that were not acknowledged.
+    pub(super) fn unacknowledged(&mut self) -> impl Iterator<Item = Message> {
+        [self.holds.take(), self.claim_states.take()]
+            .into_iter()
+            .flatten()
+    }
+
+    /// Writes what the controller is told.
+    pub(super) fn write(
+        &mut self,
+        message: &ToController,
+        sender: &LinkSender,
+    ) -> zbus::Result<Vec<Message>> {
+        let serial = sender.next_serial();
+        Ok(match message {
+            ToController::Hello(hello) => {
+                self.hello = Some(serial);
+                vec![link::call(
+                    serial,
+                    controller("Hello"),
+                    &hello_to_wire(hello),
+                )?]
+            }
+            ToController::Goodbye => {
+                vec![link::call_quietly(serial, controller("Goodbye"), &())?]
+            }
+            ToController::Heartbeat => vec![signal("Heartbeat", &())?],
+            ToController::Claims(delta) => {
+                self.claims = Some((serial, delta.generation));
+                vec![link::call(
+                    serial,
+                    controller("Claims"),
+                    &needs_to_wire(delta),
+                )?]
+            }
+            ToController::HoldStates(delta) => {
+                self.hold_states = Some((serial, delta.generation));
+                vec![link::call(
+                    serial,
+                    controller("HoldStates"),
+                    &states_to_wire(delta),
+                )?]
+            }
+            ToController::Acknowledged(stream, _) => {
+                let call = match stream {
+                    Stream::Holds => self.holds.take(),
+                    Stream::ClaimStates => self.claim_states.take(),
+                    Stream::Claims | Stream::HoldStates => None,
+                };
+                call.iter()
+                    .map(|call| link::reply(call, &()))
+                    .collect::<Result<_, _>>()?
+            }
+            ToController::JobState {
+                job,
+                state: JobState::Waiting,
+            } => {
+                let call = self.jobs.remove(job);
+                let call = call.filter(link::expects_reply);
+                call.iter()
+                    .map(|call| link::reply(call, &()))
+                    .collect::<Result<_, _>>()?
+            }
+            ToController::JobState { job, state } => {
+                vec![signal("JobStateChanged", &(job.0, state.as_str()))?]
+            }
+            ToController::JobDone {
+                job,
+                result,
+                reason,
+            } => {
+                let (cause, text) = match reason {
+                    Some(reason) => (reason.cause.as_str(), reason.text.as_str()),
+                    None => ("", ""),
+                };
+                let body = (job.0, result.as_str(), cause, text);
+                let done = link::call_quietly(serial, controller("JobDone"), &body)?;
+                // First the end, with its reason; the error then belongs to a job that is over.
+                let error = self.jobs.remove(job).filter(link::expects_reply);
+                let error = error
+                    .map(|call| self.error(*job, &call, text))
+                    .transpose()?;
+                [Some(done), error].into_iter().flatten().collect()
+            }
+        })
+    }
+
+    /// Reads what the controller says.
+    ///
+    /// # Errors
+    ///
+    /// Says how it breaks the protocol.
+    pub(super) fn read(&mut self, message: &Message) -> Result<Heard, String> {
+        if let Some(serial) = link::answers(message) {
+            return self.answered(serial, message);
+        }
+        let header = message.header();
+        let member = header.member().map_or("", |it| it.as_str());
+        let interface = header.interface().map_or("", |it| it.as_str());
+        let path = header.path().map_or("", |it| it.as_str());
+        let body = message.body();
+        match (message.message_type(), interface, member) {
+            (Type::Signal, internal::CONTROLLER, "Heartbeat") => Ok(Heard::Say(ToAgent::Heartbeat)),
+            (Type::Signal | Type::MethodReturn | Type::Error, _, _) => Ok(Heard::Nothing),
+            (Type::MethodCall, "org.freedesktop.DBus.Peer", "Ping") => Ok(Heard::Ping),
+            (Type::MethodCall, _, _) if path != internal::AGENT_PATH => Ok(Heard::UnknownObject),
+            (Type::MethodCall, internal::AGENT_OWN, "Holds") => {
+                let needs: NeedsBody = take(member, &body)?;
+                let delta = needs_from_wire(&needs).map_err(|error| invalid(member, &error))?;
+                self.holds = Some(message.clone());
+                Ok(Heard::Say(ToAgent::Holds(delta)))
+            }
+            (Type::MethodCall, internal::AGENT_OWN, "ClaimStates") => {
+                let states: StatesBody = take(member, &body)?;
+                let delta = states_from_wire(&states).map_err(|error| invalid(member, &error))?;
+                self.claim_states = Some(message.clone());
+                Ok(Heard::Say(ToAgent::ClaimStates(delta)))
+            }
+            (Type::MethodCall, internal::AGENT_OWN, "UnitStatus") => Ok(Heard::Pass),
+            (Type::MethodCall, internal::AGENT, member) => self.agent(member, message, &body),
+            (Type::MethodCall, _, _) => Ok(Heard::Unknown),
+        }
+    }
+
+    /// A method of BlueChi's agents.
+    fn agent(&mut self, member: &str, message: &Message, body: &Body) -> Result<Heard, String> {
+        let kind = match member {
+            "StartUnit" => JobKind::Start,
+            "StopUnit" => JobKind::Stop,
+            "RestartUnit" => JobKind::Restart,
+            "ReloadUnit" => JobKind::Reload,
+            "JobCancel" => {
+                let id: u32 = take(member, body)?;
+                return Ok(Heard::Say(ToAgent::CancelJob(JobId(id))));
+            }
+            "SetLogLevel" => return Ok(Heard::LogLevel(take(member, body)?)),
+            "Subscribe" | "Unsubscribe" | "EnableMetrics" | "DisableMetrics" | "StartDep"
+            | "StopDep" => return Ok(Heard::NotSupported),
+            "ListUnits" | "ListUnitFiles" | "GetUnitFileState" | "FreezeUnit" | "ThawUnit"
+            | "KillUnit" | "GetUnitProperties" | "GetUnitProperty" | "SetUnitProperties"
+            | "EnableUnitFiles" | "DisableUnitFiles" | "Reload" | "ResetFailed"
+            | "ResetFailedUnit" | "GetDefaultTarget" | "SetDefaultTarget"
+            | "StartTransientUnit" => return Ok(Heard::Pass),
+            _ => return Ok(Heard::Unknown),
+        };
+        let (unit, mode, job): (&str, &str, u32) = take(member, body)?;
+        let job = JobId(job);
+        // What an operator typed comes through here, so it is no breach.
+        let (unit, mode) = match (unit_from_wire(unit), mode.parse::<JobMode>()) {
+            (Ok(unit), Ok(mode)) => (unit, mode),
+            (Err(error), _) => return Ok(Heard::Invalid(error.to_string())),
+            (_, Err(error)) => return Ok(Heard::Invalid(error.to_string())),
+        };
+        self.jobs.insert(job, message.clone());
+        Ok(Heard::Say(ToAgent::Job {
+            job,
+            kind,
+            unit,
+            mode,
+        }))
+    }
+
+    /// The controller has answered a call.
+    fn answered(&mut self, serial: CallSerial, message: &Message) -> Result<Heard, String> {
+        let is_error = message.message_type() == Type::Error;
+        if self.hello == Some(serial) {
+            self.hello = None;
+            if is_error {
+                return Ok(Heard::Say(ToAgent::Rejected(rejection(message))));
+            }
+            let body = message.body();
+            let facts: Facts = take("Hello", &body)?;
+            let welcome = welcome_from_wire(&facts).map_err(|error| invalid("Hello", &error))?;
+            return Ok(Heard::Say(ToAgent::Welcome(welcome)));
+        }
+        let sets = [
+            (Stream::Claims, &mut self.claims),
+            (Stream::HoldStates, &mut self.hold_states),
+        ];
+        for (stream, set) in sets {
+            let Some((_, generation)) = set.take_if(|(sent, _)| *sent == serial) else {
+                continue;
+            };
+            if is_error {
+                let ManagerError { text, .. } = crate::systemd::error_of(message);
+                return Err(format!(
+                    "the controller refused a message about a set: {text}"
+                ));
+            }
+            return Ok(Heard::Say(ToAgent::Acknowledged(stream, generation)));
+        }
+        Ok(Heard::Nothing)
+    }
+
+    /// The error that answers the call of a job that was never queued.
+    fn error(&mut self, job: JobId, call: &Message, text: &str) -> zbus::Result<Message> {
+        match self.refused.take_if(|(refused, _)| *refused == job) {
+            Some((_, error)) => link::error(call, &error.name, &error.text),
+            None => link::error(call, error::FAILED, text),
+        }
+    }
+}
+
+/// Why a controller does not want this node.
+fn rejection(message: &Message) -> Reason {
+    let ManagerError { name, text } = crate::systemd::error_of(message);
+    let cause = match name.as_str() {
+        error::ACCESS_DENIED => Cause::NotAllowed,
+        error::INVALID_ARGS => Cause::InvalidName,
+        _ => Cause::Limit,
+    };
+    Reason::new(cause, text)
+}
+
+fn controller(member: &str) -> Method<'_> {
+    Method {
+        destination: None,
+        path: internal::CONTROLLER_PATH,
+        interface: internal::CONTROLLER_OWN,
+        member,
+    }
+}
+
+fn signal<B>(member: &str, body: &B) -> zbus::Result<Message>
+where
+    B: serde::Serialize + zbus::wire::DynamicType,
+{
+    link::signal(internal::AGENT_PATH, internal::AGENT, member, body)
+}
+
+/// Reads a body; one of another type breaks the protocol.
+fn take<'m, T: DynamicDeserialize<'m>>(member: &str, body: &'m Body) -> Result<T, String> {
+    body.deserialize().map_err(|error| invalid(member, &error))
+}
+
+fn invalid(member: &str, error: &dyn std::error::Error) -> String {
+    format!("the controller sent a body of '{member}' that is not valid: {error}")
+}

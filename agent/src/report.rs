@@ -1,0 +1,68 @@
+//! The log: what the core says that has happened, as lines with fields.
+
+use node::Event;
+use proto::model::ClaimState;
+use tracing::{debug, info, warn};
+
+/// Writes an event.
+pub(crate) fn log(event: &Event) {
+    match event {
+        Event::Registered { address, version } => {
+            info!(address, version, "registered with the controller");
+        }
+        Event::LinkLost { why } => warn!(why, "lost the controller, units stay as they are"),
+        Event::Unreachable { address, why } => {
+            warn!(address, why, "controller not reachable, trying again");
+        }
+        Event::Rejected { address, reason } => {
+            warn!(address, %reason, "controller refused this node, trying again");
+        }
+        Event::Breach { why } => {
+            warn!(
+                why,
+                "controller does not follow the protocol, connecting again"
+            );
+        }
+        Event::ManagerReached { units } => info!(units, "systemd is reached"),
+        Event::ManagerLost => warn!("lost systemd, connecting again"),
+        Event::Hold {
+            unit,
+            source,
+            state,
+        } => hold(unit.as_str(), source.as_str(), state),
+        Event::Releasing { unit } => info!(%unit, "released, no node needs it any more"),
+        Event::ClaimLost { proxy, reason } => {
+            warn!(%proxy, %reason, "unit of another node is out of sight, proxy stays active");
+        }
+        Event::ProxyStopping { proxy, reason } => {
+            warn!(%proxy, %reason, "unit of another node is down, stopping its proxy");
+        }
+        Event::ProxyRestarting { proxy } => {
+            info!(%proxy, "unit of another node has restarted, restarting its proxy");
+        }
+        Event::StartFailed { proxy, reason } => {
+            warn!(proxy, %reason, cause = %reason.cause, "proxy does not start");
+        }
+        Event::Retrying { unit, why } => warn!(%unit, why, "systemd refused, trying again"),
+        Event::RecordDamaged { line, why } => {
+            warn!(line, why, "a record of a hold is damaged, ignoring it");
+        }
+        Event::JobRefused { job, error } => {
+            debug!(%job, name = error.name, text = error.text, "systemd refused a job");
+        }
+        Event::Limit { what } => warn!(what, "a bound is reached"),
+    }
+}
+
+fn hold(unit: &str, source: &str, state: &ClaimState) {
+    match state {
+        ClaimState::Up => info!(unit, source, "held for another node"),
+        ClaimState::Down(reason) | ClaimState::Refused(reason) => {
+            warn!(unit, source, %reason, "not up for the node that needs it");
+        }
+        ClaimState::Restarted => info!(unit, source, "has restarted under a hold"),
+        ClaimState::Starting | ClaimState::Waiting(_) | ClaimState::Lost(_) => {
+            debug!(unit, source, state = state.as_str(), "hold");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What the files say, proved. The keys are documented in `units/config/agent.toml`.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use host::{
+    address::Address,
+    clock,
+    config::{ConfigErrors, Loaded, Located, Section, Sources, load},
+    log,
+    stream::TcpOptions,
+};
+use node::Live;
+use proto::name::NodeName;
+use tracing::Level;
+
+/// What the agent is told to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The name of this node; `None` where the host name is none and nothing else was said.
+    pub(crate) node: Option<NodeName>,
+    /// Where the controller may be, in this order.
+    pub(crate) controllers: Vec<Address>,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) tcp: TcpOptions,
+    pub(crate) log: Log,
+}
+
+/// Signs of life, both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heartbeat {
+    pub(crate) interval: Duration,
+    pub(crate) threshold: Duration,
+}
+
+/// Where log lines go, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Log {
+    pub(crate) level: Level,
+    pub(crate) target: log::Target,
+}
+
+/// Where the controller is when nothing is said about it.
+const CONTROLLER_DEFAULT: &str = "unix:path=/run/unitlink/controller.sock";
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Times that something is waited for. Nothing sensible is shorter, or longer than a day.
+const WAITS: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
+
+/// Reads the files and proves what is in them. `host_name` is the name where no other is given.
+///
+/// # Errors
+///
+/// Fails with everything that is wrong.
+pub(crate) fn read(sources: &Sources) -> Result<Loaded<Settings>, ConfigErrors> {
+    load(sources, |root| prove(root, &clock::host_name()))
+}
+
+fn prove(root: &Section<'_>, host_name: &str) -> Settings {
+    let node = root
+        .text("node_name", str::parse::<NodeName>)
+        .map(|it| it.value);
+    let controllers = root.list("controller", str::parse::<Address>);
+    if let Some(list) = &controllers
+        && list.value.is_empty()
+    {
+        root.refuse(list, "expected at least one address of the controller");
+    }
+    let controllers = match controllers {
+        Some(list) => list.value.into_iter().map(|it| it.value).collect(),
+        None => CONTROLLER_DEFAULT.parse().into_iter().collect(),
+    };
+    let tcp = TcpOptions::default();
+    Settings {
+        node: node.or_else(|| host_name.parse().ok()),
+        controllers,
+        heartbeat: root.section("heartbeat", prove_heartbeat),
+        tcp: root.section("tcp", |section| TcpOptions {
+            keepalive_idle: wait(section, "keepalive", tcp.keepalive_idle),
+            user_timeout: wait(section, "user_timeout", tcp.user_timeout),
+            ..tcp
+        }),
+        log: root.section("log", |section| Log {
+            level: section
+                .word("level", &log::LEVELS)
+                .map_or(Level::INFO, |it| it.value),
+            target: section
+                .word("target", &log::TARGETS)
+                .map_or(log::Target::Auto, |it| it.value),
+        }),
+    }
+}
+
+fn prove_heartbeat(section: &Section<'_>) -> Heartbeat {
+    let interval = section.duration("interval", WAITS);
+    let threshold = section.duration("threshold", WAITS);
+    let interval = interval.map_or(Duration::from_secs(2), |it| it.value);
+    // One heartbeat that is late by as much as the interval must not end a connection.
+    let least = interval.saturating_mul(2);
+    if let Some(threshold) = &threshold
+        && threshold.value < least
+    {
+        section.refuse(
+            threshold,
+            "expected at least twice heartbeat.interval, so that one late heartbeat does no harm",
+        );
+    }
+    let threshold = threshold.map_or(Duration::from_secs(6), |it: Located<Duration>| it.value);
+    Heartbeat {
+        interval,
+        threshold: threshold.max(least),
+    }
+}
+
+fn wait(section: &Section<'_>, key: &str, default: Duration) -> Duration {
+    section
+        .duration(key, SECOND..=DAY)
+        .map_or(default, |it| it.value)
+}
+
+impl Settings {
+    /// What may change while the agent runs.
+    pub(crate) fn live(&self) -> Live {
+        Live {
+            controllers: self.controllers.iter().map(Address::to_string).collect(),
+            heartbeat_interval: self.heartbeat.interval,
+            heartbeat_threshold: self.heartbeat.threshold,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use test_case::test_case;
+
+    fn from(text: &str) -> Result<Settings, String> {
+        let folder = Folder::new(text);
+        load(&Sources::file(folder.0.join("agent.toml")), |root| {
+            prove(root, "worker1")
+        })
+        .map(|loaded| loaded.settings)
+        .map_err(|errors| errors.to_string())
+    }
+
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn new(text: &str) -> Self {
+            let name = format!("unitlink-settings-{}", clock::random_u64().expect("random"));
+            let folder = std::env::temp_dir().join(name);
+            std::fs::create_dir(&folder).expect("folder");
+            std::fs::write(folder.join("agent.toml"), text).expect("file");
+            Self(folder)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn nothing_needs_to_be_said() {
+        let settings = from("").expect("valid");
+        assert_eq!(settings.node, Some("worker1".parse().expect("name")));
+        assert_eq!(settings.live().controllers, [CONTROLLER_DEFAULT]);
+        assert_eq!(settings.heartbeat.threshold, Duration::from_secs(6));
+    }
+
+    #[test]
+    fn the_committed_file_is_valid() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../units/config/agent.toml");
+        read(&Sources::file(file)).expect("valid");
+    }
+
+    #[test_case("node_name = \"a b\"", "only letters"; "name")]
+    #[test_case("controller = []", "at least one address"; "no address")]
+    #[test_case("controller = [\"10.0.0.1\"]", "no transport"; "bare address")]
+    #[test_case("[heartbeat]\ninterval = \"5s\"\nthreshold = \"6s\"", "at least twice"; "threshold")]
+    #[test_case("[heartbeats]", "did you mean 'heartbeat'?"; "unknown table")]
+    #[test_case("[log]\nlevel = \"loud\"", "expected"; "level")]
+    fn what_is_wrong_says_what_would_be_right(text: &str, why: &str) {
+        let error = from(text).expect_err("invalid");
+        assert!(error.contains(why), "{error}");
+    }
+}

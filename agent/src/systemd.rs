@@ -1,0 +1,232 @@
+//! The edge to the service manager. One task keeps a connection to systemd: as root to its private
+//! socket, which needs no bus, is there before the bus and stays when the bus restarts; otherwise
+//! through the system bus. A session begins with a snapshot of all units of ours, and from then
+//! on tells what changes, in the order in which systemd says it.
+//!
+//! When the connection ends (`daemon-reexec`, a restart of the bus), the next one is made at once and
+//! begins with a snapshot again.
+
+mod cache;
+mod pending;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::{path::Path, time::Duration};
+
+use host::{
+    address::Address,
+    link::{CallSerial, Limits, Link},
+    stream::{TcpOptions, connect},
+};
+use node::{CallId, FromManager, ManagerError, Request};
+use proto::dbus::{error, systemd};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, warn};
+use zbus::Message;
+
+use crate::limits::{MANAGER_BACKOFF, MANAGER_CONNECT};
+use session::Session;
+pub(crate) use session::error_of;
+
+/// systemd's own socket, which only root may use.
+const PRIVATE: &str = "/run/systemd/private";
+/// The system bus, where nothing else is said (the D-Bus specification names `/var/run`).
+const BUS: &str = "/run/dbus/system_bus_socket";
+
+/// Something that systemd has said.
+#[derive(Debug)]
+pub(crate) struct ManagerEvent {
+    /// In which session. What the core asks belongs to one, and is dropped in another.
+    pub(crate) session: u64,
+    pub(crate) said: FromManager,
+}
+
+/// Asks systemd.
+#[derive(Clone, Debug)]
+pub(crate) struct Manager {
+    /// What is in it is bounded by those who ask: the core by its own bounds, calls that pass
+    /// through by [`crate::limits::PASSING_MAX`].
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// Something to ask.
+#[derive(Debug)]
+enum Command {
+    /// The core asks; the answer is an event.
+    Core {
+        session: u64,
+        call: CallId,
+        request: Request,
+    },
+    /// Somebody else asks.
+    Raw {
+        method: RawMethod,
+        answer: oneshot::Sender<Answer>,
+    },
+}
+
+/// The answer to a call that is not the core's.
+pub(crate) type Answer = Result<Message, ManagerError>;
+
+/// Writes a call with the serial and the destination that the session gives it.
+type WriteCall = Box<dyn FnOnce(CallSerial, Option<&'static str>) -> zbus::Result<Message> + Send>;
+
+/// A call that is not the core's.
+struct RawMethod(WriteCall);
+
+impl std::fmt::Debug for RawMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawMethod")
+    }
+}
+
+/// A way to systemd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Its own socket: no bus, no names.
+    Private,
+    /// The system bus.
+    Bus,
+}
+
+impl Way {
+    fn destination(self) -> Option<&'static str> {
+        match self {
+            Self::Private => None,
+            Self::Bus => Some(systemd::BUS_NAME),
+        }
+    }
+}
+
+impl Manager {
+    /// Begins to connect. `is_root` is whether systemd's own socket may be used.
+    pub(crate) fn start(is_root: bool, events: mpsc::Sender<ManagerEvent>) -> Self {
+        let (sender, commands) = mpsc::unbounded_channel();
+        tokio::spawn(async move { keep(is_root, commands, events).await });
+        Self { commands: sender }
+    }
+
+    /// The core asks.
+    pub(crate) fn ask(&self, session: u64, call: CallId, request: Request) {
+        // It fails when the task is gone, and then so is the loop.
+        let _ = self.commands.send(Command::Core {
+            session,
+            call,
+            request,
+        });
+    }
+
+    /// Calls systemd with whatever `write` writes.
+    ///
+    /// # Errors
+    ///
+    /// Fails with systemd's own error, or when it is out of reach or does not answer in time.
+    pub(crate) async fn call<W>(&self, write: W) -> Answer
+    where
+        W: FnOnce(CallSerial, Option<&'static str>) -> zbus::Result<Message> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let method = RawMethod(Box::new(write));
+        let _ = self.commands.send(Command::Raw { method, answer });
+        answered.await.unwrap_or_else(|_| Err(unreachable()))
+    }
+}
+
+/// Keeps a session with systemd, for ever.
+async fn keep(
+    is_root: bool,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    events: mpsc::Sender<ManagerEvent>,
+) {
+    let ways: &[Way] = if is_root {
+        &[Way::Private, Way::Bus]
+    } else {
+        &[Way::Bus]
+    };
+    let mut attempt = 0_u32;
+    let mut session = 0_u64;
+    let mut complaint = String::new();
+    loop {
+        for way in ways {
+            let why = match open(*way).await {
+                Ok(link) => {
+                    session = session.saturating_add(1);
+                    let mut open = Session::new(session, link, *way);
+                    let ended = open.run(&mut commands, &events).await;
+                    if open.is_reached() {
+                        attempt = 0;
+                        complaint.clear();
+                        let said = FromManager::Disconnected;
+                        if events.send(ManagerEvent { session, said }).await.is_err() {
+                            return;
+                        }
+                    }
+                    ended
+                }
+                Err(why) => why,
+            };
+            if why != complaint {
+                warn!(?way, why, "no connection to systemd, trying again");
+                complaint = why;
+            }
+        }
+        attempt = attempt.saturating_add(1);
+        // One agent asks one systemd: there is nobody to come back in step with.
+        if pause(MANAGER_BACKOFF.wait(attempt, 0), &mut commands)
+            .await
+            .is_none()
+        {
+            return;
+        }
+    }
+}
+
+/// Waits, and answers what is asked meanwhile. `None` when nobody asks any more.
+async fn pause(wait: Duration, commands: &mut mpsc::UnboundedReceiver<Command>) -> Option<()> {
+    let sleep = tokio::time::sleep(wait);
+    tokio::pin!(sleep);
+    loop {
+        let command = tokio::select! {
+            () = &mut sleep => return Some(()),
+            command = commands.recv() => command?,
+        };
+        match command {
+            Command::Core { call, .. } => debug!(?call, "dropped a call of an earlier session"),
+            // Where nobody waits any more, nobody needs an answer.
+            Command::Raw { answer, .. } => drop(answer.send(Err(unreachable()))),
+        }
+    }
+}
+
+async fn open(way: Way) -> Result<Link, String> {
+    let path = match way {
+        Way::Private => PRIVATE,
+        Way::Bus => BUS,
+    };
+    let address = Address::Unix(Path::new(path).to_owned());
+    let connected = connect(&address, MANAGER_CONNECT, &TcpOptions::default()).await;
+    let (stream, identity) = connected.map_err(|error| chain(&error))?;
+    Link::connect(stream, identity, Limits::TRUSTED)
+        .await
+        .map_err(|error| chain(&error))
+}
+
+fn unreachable() -> ManagerError {
+    ManagerError {
+        name: error::NO_REPLY.to_owned(),
+        text: "systemd of this node is not reachable".to_owned(),
+    }
+}
+
+/// The text of an error with those of its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,90 @@
+//! Calls that systemd has not answered, each with its deadline. All have the same time, so the one
+//! that was made first is the first to be late.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use host::link::CallSerial;
+use node::CallId;
+use proto::name::UnitName;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::Answer;
+use crate::limits::CALL_TIMEOUT;
+
+/// What an answer is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// The session begins; an error ends it.
+    Setup(Setup),
+    /// The properties of a unit of ours, because it is there or was looked at.
+    Unit {
+        name: UnitName,
+        look: Option<CallId>,
+    },
+    /// The core wants a job.
+    Job(CallId),
+    /// The core only wants to know that it is done.
+    Done(CallId),
+    /// The core looks at a unit: where it is.
+    Look(CallId),
+    /// The core asks why: where the unit is.
+    Find(CallId),
+    /// The core asks why: the properties.
+    Describe(CallId),
+    /// Somebody else asks.
+    Raw(oneshot::Sender<Answer>),
+}
+
+/// A step of the beginning of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setup {
+    /// `Hello`, `AddMatch`, `Subscribe`: nothing is to be read from the answer.
+    Plain,
+    Units,
+    Jobs,
+}
+
+/// Calls that are not answered.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    calls: BTreeMap<CallSerial, Purpose>,
+    late: VecDeque<(Instant, CallSerial)>,
+}
+
+impl Pending {
+    pub(super) fn add(&mut self, serial: CallSerial, purpose: Purpose) {
+        self.calls.insert(serial, purpose);
+        self.late.push_back((Instant::now() + CALL_TIMEOUT, serial));
+    }
+
+    /// Whom an answer is for; nobody, if it is late.
+    pub(super) fn answered(&mut self, serial: CallSerial) -> Option<Purpose> {
+        let purpose = self.calls.remove(&serial);
+        while let Some((_, first)) = self.late.front()
+            && !self.calls.contains_key(first)
+        {
+            self.late.pop_front();
+        }
+        purpose
+    }
+
+    /// When the next one is late.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.late.front().map(|(at, _)| *at)
+    }
+
+    /// One that is late now.
+    pub(super) fn expired(&mut self) -> Option<Purpose> {
+        let (at, serial) = *self.late.front()?;
+        if at > Instant::now() {
+            return None;
+        }
+        self.answered(serial)
+    }
+
+    /// Everything, at the end.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Purpose> + use<> {
+        self.late.clear();
+        std::mem::take(&mut self.calls).into_values()
+    }
+}

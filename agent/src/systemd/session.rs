@@ -1,0 +1,552 @@
+//! One connection to systemd, from its first call to its end.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use host::link::{self, Link, LinkReceiver, LinkSender, Method};
+use node::{Answer, CallId, FromManager, ManagerError, ManagerJob, Request, Snapshot, UnitState};
+use proto::{
+    dbus::{error, systemd},
+    model::JobResult,
+    name::UnitName,
+};
+use serde::Serialize;
+use tokio::{sync::mpsc, time::sleep_until};
+use zbus::{
+    Message,
+    message::{Body, Type},
+    wire::{DynamicDeserialize, DynamicType, ObjectPath},
+};
+
+use super::{
+    Command, ManagerEvent, RawMethod, Way,
+    cache::{self, Cache, PATTERNS, Properties},
+    chain,
+    pending::{Pending, Purpose, Setup},
+    unreachable,
+};
+use crate::limits::{CALL_TIMEOUT, ENDS_MAX};
+
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+const BUS: &str = "org.freedesktop.DBus";
+const JOB: &str = "org.freedesktop.systemd1.Job";
+/// What systemd sends, and the word that it has left the bus, when the bus is in between.
+const MATCHES: [&str; 2] = [
+    "type='signal',sender='org.freedesktop.systemd1'",
+    "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',\
+     arg0='org.freedesktop.systemd1'",
+];
+
+/// A unit as `ListUnitsByPatterns` lists it.
+type ListedUnit<'a> = (
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    ObjectPath<'a>,
+    u32,
+    &'a str,
+    ObjectPath<'a>,
+);
+/// A job as `ListJobs` lists it.
+type ListedJob<'a> = (
+    u32,
+    &'a str,
+    &'a str,
+    &'a str,
+    ObjectPath<'a>,
+    ObjectPath<'a>,
+);
+
+/// A connection to systemd.
+#[derive(Debug)]
+pub(super) struct Session {
+    number: u64,
+    way: Way,
+    sender: LinkSender,
+    receiver: LinkReceiver,
+    pending: Pending,
+    cache: Cache,
+    beginning: Option<Beginning>,
+    /// What is to be told, in order.
+    said: VecDeque<FromManager>,
+}
+
+/// What is collected until all units are known.
+#[derive(Debug, Default)]
+struct Beginning {
+    /// Answers that are missing.
+    missing: usize,
+    jobs: BTreeSet<ManagerJob>,
+    /// Jobs that have ended since they were listed, and how.
+    ends: Vec<FromManager>,
+}
+
+/// Why a session ends.
+type Ended = String;
+
+impl Session {
+    pub(super) fn new(number: u64, link: Link, way: Way) -> Self {
+        Self {
+            number,
+            way,
+            sender: link.sender,
+            receiver: link.receiver,
+            pending: Pending::default(),
+            cache: Cache::default(),
+            beginning: Some(Beginning::default()),
+            said: VecDeque::new(),
+        }
+    }
+
+    /// Whether the snapshot was told.
+    pub(super) fn is_reached(&self) -> bool {
+        self.beginning.is_none()
+    }
+
+    /// Carries calls and events until the end, and says why it came.
+    pub(super) async fn run(
+        &mut self,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        events: &mpsc::Sender<ManagerEvent>,
+    ) -> Ended {
+        let ended = match self.begin() {
+            Err(ended) => ended,
+            Ok(()) => loop {
+                while let Some(said) = self.said.pop_front() {
+                    let event = ManagerEvent {
+                        session: self.number,
+                        said,
+                    };
+                    if events.send(event).await.is_err() {
+                        return "nobody listens any more".to_owned();
+                    }
+                }
+                let deadline = self.pending.deadline();
+                let stepped = tokio::select! {
+                    message = self.receiver.recv() => match message {
+                        Some(Ok(message)) => self.heard(&message),
+                        Some(Err(error)) => Err(chain(&error)),
+                        None => Err("systemd closed the connection".to_owned()),
+                    },
+                    command = commands.recv() => match command {
+                        Some(command) => self.command(command),
+                        None => Err("nobody asks any more".to_owned()),
+                    },
+                    () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)),
+                        if deadline.is_some() => self.expire(),
+                };
+                if let Err(ended) = stepped {
+                    break ended;
+                }
+            },
+        };
+        self.sender.abort();
+        for purpose in self.pending.take_all() {
+            if let Purpose::Raw(answer) = purpose {
+                // Where nobody waits any more, nobody needs an answer.
+                let _ = answer.send(Err(unreachable()));
+            }
+        }
+        ended
+    }
+
+    /// Asks for everything; signals are asked for first, so nothing is missed in between.
+    fn begin(&mut self) -> Result<(), Ended> {
+        let plain = || Purpose::Setup(Setup::Plain);
+        if self.way == Way::Bus {
+            let bus = |member| Method {
+                destination: Some(BUS),
+                path: "/org/freedesktop/DBus",
+                interface: BUS,
+                member,
+            };
+            self.call(bus("Hello"), &(), plain())?;
+            for rule in MATCHES {
+                self.call(bus("AddMatch"), &rule, plain())?;
+            }
+        }
+        self.call(self.manager("Subscribe"), &(), plain())?;
+        let patterns = PATTERNS.to_vec();
+        let units = self.manager("ListUnitsByPatterns");
+        self.call(
+            units,
+            &(Vec::<&str>::new(), patterns),
+            Purpose::Setup(Setup::Units),
+        )?;
+        self.call(self.manager("ListJobs"), &(), Purpose::Setup(Setup::Jobs))
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), Ended> {
+        match command {
+            Command::Core {
+                session,
+                call,
+                request,
+            } if session == self.number => self.request(call, request),
+            // The core has given it up with the session that it belongs to.
+            Command::Core { .. } => Ok(()),
+            Command::Raw {
+                method: RawMethod(write),
+                answer,
+            } => {
+                let serial = self.sender.next_serial();
+                match write(serial, self.way.destination()) {
+                    Ok(message) => {
+                        self.pending.add(serial, Purpose::Raw(answer));
+                        self.send(message)
+                    }
+                    Err(error) => {
+                        let (name, text) = (error::INVALID_ARGS.to_owned(), error.to_string());
+                        let _ = answer.send(Err(ManagerError { name, text }));
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, call: CallId, request: Request) -> Result<(), Ended> {
+        match request {
+            Request::Queue { verb, unit, mode } => {
+                let body = (unit.as_str(), mode.as_str());
+                self.call(self.manager(verb.method()), &body, Purpose::Job(call))
+            }
+            Request::Cancel(job) => {
+                self.call(self.manager("CancelJob"), &job.0, Purpose::Done(call))
+            }
+            Request::Look(unit) => {
+                self.call(self.manager("GetUnit"), &unit.as_str(), Purpose::Look(call))
+            }
+            Request::Describe(unit) => self.call(
+                self.manager("LoadUnit"),
+                &unit.as_str(),
+                Purpose::Find(call),
+            ),
+        }
+    }
+
+    /// Takes in a message of systemd's, or of the bus.
+    fn heard(&mut self, message: &Message) -> Result<(), Ended> {
+        match message.message_type() {
+            Type::MethodReturn | Type::Error => {
+                let Some(purpose) =
+                    link::answers(message).and_then(|serial| self.pending.answered(serial))
+                else {
+                    return Ok(());
+                };
+                let answer = match message.message_type() {
+                    Type::Error => Err(error_of(message)),
+                    Type::MethodReturn | Type::MethodCall | Type::Signal => Ok(message),
+                };
+                self.answered(purpose, answer)
+            }
+            Type::Signal => self.signal(message),
+            Type::MethodCall => Ok(()),
+        }
+    }
+
+    fn expire(&mut self) -> Result<(), Ended> {
+        while let Some(purpose) = self.pending.expired() {
+            let text = format!("systemd did not answer within {CALL_TIMEOUT:?}");
+            let name = error::TIMEOUT.to_owned();
+            self.answered(purpose, Err(ManagerError { name, text }))?;
+        }
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        purpose: Purpose,
+        answer: Result<&Message, ManagerError>,
+    ) -> Result<(), Ended> {
+        match (purpose, answer) {
+            (Purpose::Raw(waiting), answer) => {
+                let _ = waiting.send(answer.cloned());
+            }
+            (Purpose::Setup(step), Ok(message)) => self.set_up(step, message)?,
+            (Purpose::Setup(_), Err(error)) => return Err(error.text),
+            (Purpose::Unit { name, look }, Ok(message)) => {
+                let state = self
+                    .cache
+                    .put(name, &read::<Everything<'_>>(&message.body())?);
+                self.unit(state, look);
+                self.arrived();
+            }
+            // It was gone before it could be asked.
+            (Purpose::Unit { name, look }, Err(_)) => {
+                self.gone(&name);
+                if let Some(call) = look {
+                    self.tell_answer(call, Ok(Answer::Unit(None)));
+                }
+                self.arrived();
+            }
+            (Purpose::Job(call), Ok(message)) => {
+                let body = message.body();
+                let path: ObjectPath<'_> = read(&body)?;
+                let job = cache::job_at(path.as_str());
+                let job = job.ok_or_else(|| format!("'{path}' is no job of systemd's"))?;
+                self.tell_answer(call, Ok(Answer::Job(job)));
+            }
+            (Purpose::Done(call), Ok(_)) => self.tell_answer(call, Ok(Answer::Done)),
+            (Purpose::Look(call), Ok(message)) => {
+                let body = message.body();
+                let path: ObjectPath<'_> = read(&body)?;
+                match cache::unit_at(path.as_str()) {
+                    Some(name) => self.ask_unit(name, path.as_str(), Some(call))?,
+                    None => self.tell_answer(call, Ok(Answer::Unit(None))),
+                }
+            }
+            (Purpose::Look(call), Err(error)) if error.name == systemd::NO_SUCH_UNIT => {
+                self.tell_answer(call, Ok(Answer::Unit(None)));
+            }
+            (Purpose::Find(call), Ok(message)) => {
+                let body = message.body();
+                let path: ObjectPath<'_> = read(&body)?;
+                let method = self.properties(path.as_str());
+                // No interface is all of them: the unit's own and those of its type.
+                self.call(method, &"", Purpose::Describe(call))?;
+            }
+            (Purpose::Describe(call), Ok(message)) => {
+                let description = cache::description(&read(&message.body())?);
+                self.tell_answer(call, Ok(Answer::Description(description)));
+            }
+            (
+                Purpose::Job(call)
+                | Purpose::Done(call)
+                | Purpose::Look(call)
+                | Purpose::Find(call)
+                | Purpose::Describe(call),
+                Err(error),
+            ) => self.tell_answer(call, Err(error)),
+        }
+        Ok(())
+    }
+
+    fn set_up(&mut self, step: Setup, message: &Message) -> Result<(), Ended> {
+        match step {
+            Setup::Plain => {}
+            Setup::Units => {
+                let body = message.body();
+                for (name, .., path, _, _, _) in read::<Vec<ListedUnit<'_>>>(&body)? {
+                    if let Ok(name) = name.parse() {
+                        self.ask_unit(name, path.as_str(), None)?;
+                    }
+                }
+            }
+            Setup::Jobs => {
+                let body = message.body();
+                let jobs = read::<Vec<ListedJob<'_>>>(&body)?;
+                if let Some(beginning) = &mut self.beginning {
+                    beginning
+                        .jobs
+                        .extend(jobs.into_iter().map(|(id, ..)| ManagerJob(id)));
+                }
+            }
+        }
+        self.arrived();
+        Ok(())
+    }
+
+    fn signal(&mut self, message: &Message) -> Result<(), Ended> {
+        let header = message.header();
+        let interface = header.interface().map_or("", |it| it.as_str());
+        let member = header.member().map_or("", |it| it.as_str());
+        let path = header.path().map_or("", |it| it.as_str());
+        let body = message.body();
+        match (interface, member) {
+            (PROPERTIES, "PropertiesChanged") => self.properties_changed(path, &body),
+            (systemd::MANAGER, "UnitNew") => {
+                let (name, path): (&str, ObjectPath<'_>) = read(&body)?;
+                match name.parse() {
+                    Ok(unit) if cache::matters(name) => self.ask_unit(unit, path.as_str(), None),
+                    Ok(_) | Err(_) => Ok(()),
+                }
+            }
+            (systemd::MANAGER, "UnitRemoved") => {
+                let (name, _): (&str, ObjectPath<'_>) = read(&body)?;
+                if let Ok(unit) = name.parse() {
+                    self.gone(&unit);
+                }
+                Ok(())
+            }
+            (systemd::MANAGER, "JobNew") => {
+                let (id, _, unit): (u32, ObjectPath<'_>, &str) = read(&body)?;
+                if cache::matters(unit)
+                    && let Ok(unit) = unit.parse()
+                {
+                    let job = ManagerJob(id);
+                    self.cache.job(&unit, job, true);
+                    self.tell(FromManager::JobNew { job, unit });
+                }
+                Ok(())
+            }
+            (systemd::MANAGER, "JobRemoved") => {
+                let (id, _, unit, result): (u32, ObjectPath<'_>, &str, &str) = read(&body)?;
+                if let Ok(unit) = unit.parse() {
+                    self.job_removed(ManagerJob(id), unit, result);
+                }
+                Ok(())
+            }
+            (BUS, "NameOwnerChanged") => Err("systemd left the bus".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn properties_changed(&mut self, path: &str, body: &Body) -> Result<(), Ended> {
+        if let Some(job) = cache::job_at(path) {
+            let (interface, changed, _): Changed<'_> = read(body)?;
+            let state = changed
+                .get("State")
+                .and_then(|state| state.downcast_ref::<&str>().ok());
+            if interface == JOB && state == Some("running") {
+                self.tell(FromManager::JobRunning(job));
+            }
+            return Ok(());
+        }
+        let Some(name) = cache::unit_at(path) else {
+            return Ok(());
+        };
+        let (interface, changed, _): Changed<'_> = read(body)?;
+        if interface != systemd::UNIT {
+            return Ok(());
+        }
+        match self.cache.change(&name, &changed) {
+            Some(state) => {
+                self.unit(state, None);
+                Ok(())
+            }
+            None => self.ask_unit(name, path, None),
+        }
+    }
+
+    fn job_removed(&mut self, job: ManagerJob, unit: UnitName, result: &str) {
+        self.cache.job(&unit, job, false);
+        let result = result.parse().unwrap_or(JobResult::Failed);
+        let end = FromManager::JobRemoved { job, unit, result };
+        match &mut self.beginning {
+            // The core takes a job that is not in the snapshot for lost, so it is told the end
+            // after it.
+            Some(beginning) if beginning.ends.len() < ENDS_MAX => {
+                beginning.jobs.insert(job);
+                beginning.ends.push(end);
+            }
+            Some(_) => {}
+            None => self.said.push_back(end),
+        }
+    }
+
+    fn gone(&mut self, unit: &UnitName) {
+        if self.cache.remove(unit) {
+            self.tell(FromManager::Gone(unit.clone()));
+        }
+    }
+
+    fn unit(&mut self, state: UnitState, look: Option<CallId>) {
+        match look {
+            Some(call) => self.tell_answer(call, Ok(Answer::Unit(Some(state)))),
+            None => self.tell(FromManager::Changed(state)),
+        }
+    }
+
+    fn tell_answer(&mut self, call: CallId, answer: Result<Answer, ManagerError>) {
+        self.tell(FromManager::Answered(call, answer));
+    }
+
+    /// Tells the core, unless it is told all at once at the end of the beginning.
+    fn tell(&mut self, said: FromManager) {
+        if self.beginning.is_none() {
+            self.said.push_back(said);
+        }
+    }
+
+    fn ask_unit(&mut self, name: UnitName, path: &str, look: Option<CallId>) -> Result<(), Ended> {
+        let method = self.properties(path);
+        self.call(method, &systemd::UNIT, Purpose::Unit { name, look })
+    }
+
+    /// An answer has come. With the last one that was missing, the snapshot is whole.
+    fn arrived(&mut self) {
+        let Some(beginning) = &mut self.beginning else {
+            return;
+        };
+        beginning.missing = beginning.missing.saturating_sub(1);
+        if beginning.missing > 0 {
+            return;
+        }
+        let Some(Beginning { jobs, ends, .. }) = self.beginning.take() else {
+            return;
+        };
+        let (units, jobs) = (self.cache.states(), jobs.into_iter().collect());
+        self.said
+            .push_back(FromManager::Connected(Snapshot { units, jobs }));
+        self.said.extend(ends);
+    }
+
+    fn call<B>(&mut self, method: Method<'_>, body: &B, purpose: Purpose) -> Result<(), Ended>
+    where
+        B: Serialize + DynamicType,
+    {
+        if let (Some(beginning), Purpose::Setup(_) | Purpose::Unit { .. }) =
+            (&mut self.beginning, &purpose)
+        {
+            beginning.missing = beginning.missing.saturating_add(1);
+        }
+        let serial = self.sender.next_serial();
+        let message = link::call(serial, method, body).map_err(|error| error.to_string())?;
+        self.pending.add(serial, purpose);
+        self.send(message)
+    }
+
+    fn send(&self, message: Message) -> Result<(), Ended> {
+        // Why it has ended comes out of the receiver, unless it reads too slowly.
+        self.sender
+            .try_send(message)
+            .map_err(|error| error.to_string())
+    }
+
+    fn manager<'a>(&self, member: &'a str) -> Method<'a> {
+        Method {
+            destination: self.way.destination(),
+            path: systemd::MANAGER_PATH,
+            interface: systemd::MANAGER,
+            member,
+        }
+    }
+
+    fn properties<'a>(&self, path: &'a str) -> Method<'a> {
+        Method {
+            destination: self.way.destination(),
+            path,
+            interface: PROPERTIES,
+            member: "GetAll",
+        }
+    }
+}
+
+/// All properties of an object.
+type Everything<'a> = Properties<'a>;
+/// The body of `PropertiesChanged`.
+type Changed<'a> = (&'a str, Properties<'a>, Vec<&'a str>);
+
+/// Reads a body of systemd's. One that cannot be read ends the session: whatever follows would
+/// be a guess.
+fn read<'a, T: DynamicDeserialize<'a>>(body: &'a Body) -> Result<T, Ended> {
+    body.deserialize()
+        .map_err(|error| format!("a message of systemd's cannot be read: {error}"))
+}
+
+/// The error that a message is.
+pub(crate) fn error_of(message: &Message) -> ManagerError {
+    let header = message.header();
+    let name = header
+        .error_name()
+        .map_or(error::FAILED, |name| name.as_str());
+    let body = message.body();
+    let text = body.deserialize::<&str>().unwrap_or_default();
+    ManagerError {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    }
+}
