@@ -117,7 +117,7 @@ fn shell(name: &str) -> Result<()> {
          \n    ctl status\n    ctl start worker1 source.service\n    ctl status worker2 target.service\n"
     ));
     // How the shell ended is between the user and the shell.
-    node.command(&["sh", "-c", "cd /root && exec bash -l"])?
+    node.command(&["env", "--chdir=/root", "bash", "-l"])?
         .status()?;
     Ok(())
 }

@@ -168,7 +168,10 @@ fn node_gone(fleet: &Fleet) -> Result<()> {
 /// Runs a command on a node, and shows it with what it says.
 fn show(fleet: &Fleet, node: &str, line: &str, code: Option<i32>) -> Result<()> {
     screen::command(node, line);
-    let said = fleet.node(node).run(&["sh", "-c", line])?;
+    // The node does not have the directory that we are in.
+    let said = fleet
+        .node(node)
+        .run(&["env", "--chdir=/", "sh", "-c", line])?;
     screen::output(&said.stdout);
     screen::output(&said.stderr);
     ensure!(
