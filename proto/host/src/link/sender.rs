@@ -3,13 +3,14 @@
 //! On its private socket systemd fills the header field SENDER with `org.freedesktop.systemd1`. The
 //! D-Bus specification ("Message Format", "Header Fields") has the bus fill it with a unique name, and
 //! zbus refuses a message with anything else in it. Between two peers the field says nothing that
-//! the link does not say, so a sender that no bus would have written is made a field of an unknown
-//! code, which the specification tells everybody to ignore.
+//! the link does not say, so a sender that no bus would have written is made a unique name: `:` takes
+//! the place of its first character. (A field of a code that nobody knows would be ignored by the
+//! specification, and is refused by zbus.)
 
 /// Codes of header fields, of the same table of the specification.
 const SENDER: u8 = 7;
-/// A code that the specification does not give to any field.
-const UNKNOWN: u8 = 255;
+/// What a unique name begins with.
+const UNIQUE: u8 = b':';
 
 /// The one name that a bus itself uses as a sender and that is not unique.
 const BUS: &[u8] = b"org.freedesktop.DBus";
@@ -18,13 +19,13 @@ const BUS: &[u8] = b"org.freedesktop.DBus";
 /// of one that is not well-formed, the part before the fault is looked at.
 pub(super) fn hide_foreign_sender(message: &mut [u8]) {
     if let Some(at) = foreign_sender(message)
-        && let Some(code) = message.get_mut(at)
+        && let Some(first) = message.get_mut(at)
     {
-        *code = UNKNOWN;
+        *first = UNIQUE;
     }
 }
 
-/// Where the code of such a field is.
+/// Where the first character of such a sender is.
 fn foreign_sender(message: &[u8]) -> Option<usize> {
     let big_endian = *message.first()? == b'B';
     let number = |at: usize| -> Option<usize> {
@@ -49,7 +50,8 @@ fn foreign_sender(message: &[u8]) -> Option<usize> {
         };
         if code == SENDER && value_type == b's' {
             let name = message.get(value + 4..after - 1)?;
-            return (!name.starts_with(b":") && name != BUS).then_some(at);
+            let foreign = !name.is_empty() && !name.starts_with(b":") && name != BUS;
+            return foreign.then_some(value + 4);
         }
         at = after.checked_next_multiple_of(8)?;
     }
@@ -92,8 +94,17 @@ mod tests {
         assert!(
             changed
                 .iter()
-                .all(|at| before[*at] == SENDER && bytes[*at] == UNKNOWN)
+                .all(|at| before[*at] == b'o' && bytes[*at] == UNIQUE)
         );
+    }
+
+    #[tokio::test]
+    async fn a_message_of_systemds_private_socket_is_read() {
+        let bytes_max = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(4096));
+        let bytes = signal_from(b"org.freedesktop.systemd1");
+        let mut frames = super::super::frame::Frames::new(&bytes[..], Vec::new(), bytes_max);
+        let message = frames.next().await.expect("valid").expect("whole");
+        assert_eq!(message.header().member().expect("a member"), "D");
     }
 
     #[test]
