@@ -210,11 +210,19 @@ impl Fleet {
         result: JobResult,
         reason: Option<Reason>,
     ) {
-        if self.job_of(node, id).is_none() {
+        let Some(job) = self.job_of(node, id) else {
             return self.job_unknown(node, id);
+        };
+        match (job.phase, result, reason) {
+            // An agent says first that a job is queued. One that fails before was refused.
+            (Phase::Asked(_), JobResult::Failed, Some(reason)) => {
+                self.job_never_was(id, RequestError::Refused(reason));
+            }
+            (Phase::Asked(_) | Phase::Queued | Phase::Canceling, result, reason) => {
+                self.job_queued(now, id);
+                self.remove_job(id, result, reason);
+            }
         }
-        self.job_queued(now, id);
-        self.remove_job(id, result, reason);
     }
 
     /// Has an agent take a job back. Saying it twice is no error and tells the agent once.

@@ -165,6 +165,9 @@ pub enum RequestError {
     /// The node went away before it answered.
     #[error("node {0} went away before it answered")]
     NodeGone(NodeName),
+    /// The agent did not get the job queued, and said why in its own words.
+    #[error("{0}")]
+    Refused(Reason),
     /// The agent answered with an error.
     #[error("{}", .0.text)]
     Agent(AgentError),

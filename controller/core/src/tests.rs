@@ -3,4 +3,5 @@
 mod claims;
 mod jobs;
 mod nodes;
+mod random;
 mod world;

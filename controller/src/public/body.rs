@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use fleet::{ClaimView, NodeView, RequestError, Transport};
 use host::link;
-use proto::{dbus::error, model::NodeStatus, time::Moment};
+use proto::{
+    dbus::{error, systemd::NO_SUCH_UNIT},
+    model::{Cause, NodeStatus},
+    time::Moment,
+};
 use rustix::time::{ClockId, clock_gettime};
 use zbus::{
     Message, OwnedVariant, Variant,
@@ -126,6 +130,9 @@ pub(crate) fn error_name_of(failure: &RequestError) -> &str {
         RequestError::Limit { .. } => error::LIMITS_EXCEEDED,
         RequestError::Timeout { .. } => error::TIMEOUT,
         RequestError::NodeGone(_) => error::NO_REPLY,
+        RequestError::Refused(reason) if reason.cause == Cause::UnitNotFound => NO_SUCH_UNIT,
+        RequestError::Refused(reason) if reason.cause == Cause::Limit => error::LIMITS_EXCEEDED,
+        RequestError::Refused(_) => error::FAILED,
         RequestError::Agent(error) => &error.name,
     }
 }

@@ -68,6 +68,21 @@ fn an_error_of_systemd_is_the_answer_and_there_was_no_job() {
 }
 
 #[test]
+fn a_job_that_fails_before_it_is_queued_was_refused() {
+    let mut world = World::online("a");
+    world.start(7, "a");
+    world.take();
+    let refused = ToController::JobDone {
+        job: JobId(1),
+        result: JobResult::Failed,
+        reason: Some(Reason::new(Cause::UnitNotFound, "no such unit")),
+    };
+    world.say(world.peer("a"), refused);
+    world.answered("a", 1, Err("org.freedesktop.systemd1.NoSuchUnit"));
+    assert_eq!(world.take(), ["answer 7: error: no such unit"]);
+}
+
+#[test]
 fn a_node_that_is_not_there_is_said_to_be_so() {
     let mut world = World::new("a");
     world.start(1, "a");

@@ -12,7 +12,7 @@ use proto::{
     },
     model::{Cause, ClaimState, JobId, JobKind, JobMode, Reason, Token},
     name::{NodeName, UnitName},
-    sync::{Delta, Generation},
+    sync::{Delta, Generation, Listener},
     time::Moment,
 };
 
@@ -30,6 +30,8 @@ pub(super) struct World {
     /// The generations of what each agent tells.
     told: BTreeMap<(PeerId, bool), u64>,
     lines: Vec<String>,
+    /// What each agent was told to hold.
+    holds: BTreeMap<PeerId, Listener<HoldKey, Hold>>,
 }
 
 pub(super) fn name(text: &str) -> NodeName {
@@ -79,6 +81,7 @@ impl World {
             next_peer: 1,
             told: BTreeMap::new(),
             lines: Vec::new(),
+            holds: BTreeMap::new(),
         }
     }
 
@@ -138,6 +141,16 @@ impl World {
             .find(|(_, name)| *name == node)
             .expect("connected")
             .0
+    }
+
+    /// Whether a connection is there and registered, and its agent answers.
+    pub(super) fn is_registered(&self, peer: PeerId) -> bool {
+        self.peers.contains_key(&peer)
+    }
+
+    /// What the agent was told to hold on this connection, once it was told.
+    pub(super) fn told_holds(&self, peer: PeerId) -> Option<&BTreeMap<HoldKey, Hold>> {
+        self.holds.get(&peer).map(Listener::entries)
     }
 
     /// The agent is silent from now on; its connection stays.
@@ -283,7 +296,11 @@ impl World {
         while let Some(output) = self.fleet.poll_output() {
             if let Output::Send { peer, message } = &output {
                 match message {
-                    ToAgent::Holds(delta) => acks.push((*peer, Stream::Holds, delta.generation)),
+                    ToAgent::Holds(delta) => {
+                        acks.push((*peer, Stream::Holds, delta.generation));
+                        let told = self.holds.entry(*peer).or_default();
+                        told.hear(delta.clone(), usize::MAX).expect("in order");
+                    }
                     ToAgent::ClaimStates(delta) => {
                         acks.push((*peer, Stream::ClaimStates, delta.generation));
                     }
