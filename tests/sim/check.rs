@@ -1,0 +1,302 @@
+//! What must hold, told from outside: these rules look at service managers and at what the daemons
+//! ask of them, and know nothing of how the cores come to it.
+
+mod quiet;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use node::{Request, Verb};
+use proto::{
+    model::{Cause, ClaimState, NodeStatus, Token},
+    name::{HoldName, NodeName, ProxyName, UnitName},
+    time::Moment,
+};
+
+use crate::{
+    systemd::State,
+    world::{Machine, World},
+};
+
+pub(crate) use quiet::check_quiet;
+
+/// What is known of one attempt from outside.
+#[derive(Clone, Debug)]
+struct Attempt {
+    /// How often the hold unit had become active when the attempt began, and whether it was then.
+    activations: u64,
+    was_active: bool,
+}
+
+/// How often a hold unit has become active on its node, and in which run it is.
+#[derive(Clone, Debug, Default)]
+struct Runs {
+    count: u64,
+    now: Option<Token>,
+}
+
+/// How the controller has a source.
+#[derive(Clone, Debug, Default)]
+struct Coverage {
+    online: bool,
+    /// Since when it is not online, in the eyes of the controller that runs now.
+    away: Option<Moment>,
+}
+
+pub(crate) struct Oracle {
+    attempts: BTreeMap<Token, Attempt>,
+    holds: BTreeMap<(usize, UnitName), Runs>,
+    coverage: Vec<Coverage>,
+    controller_run: u64,
+    /// Attempts that may rightly end although their unit did not: their source was away for longer
+    /// than its grace, their target for longer than the loss grace, or a rule forbids them.
+    excused: BTreeSet<Token>,
+    /// Names that two machines have used: what one is told of the other's units is no fault.
+    twins: BTreeSet<NodeName>,
+}
+
+/// The proxies of a machine that systemd has loaded.
+pub(crate) fn proxies(
+    machine: &Machine,
+) -> impl Iterator<Item = (ProxyName, &crate::systemd::Unit)> {
+    let units = machine.systemd.units.iter().filter(|_| machine.up);
+    units.filter_map(|(name, unit)| {
+        let proxy = ProxyName::parse(name.as_str()).ok()?;
+        Some((proxy, unit))
+    })
+}
+
+impl Oracle {
+    pub(crate) fn new(machines: usize) -> Self {
+        Self {
+            attempts: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            coverage: vec![Coverage::default(); machines],
+            controller_run: 0,
+            excused: BTreeSet::new(),
+            twins: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn twin(&mut self, name: &NodeName) {
+        self.twins.insert(name.clone());
+    }
+
+    /// Something has changed at a service manager.
+    pub(crate) fn units(world: &mut World, at: usize) {
+        let Some(machine) = world.machines.get(at) else {
+            return;
+        };
+        for (name, unit) in &machine.systemd.units {
+            if let Some(hold) = HoldName::parse(name) {
+                let active = (machine.up && unit.state == State::Active)
+                    .then_some(unit.invocation)
+                    .flatten();
+                let runs = world
+                    .oracle
+                    .holds
+                    .entry((at, hold.unit().clone()))
+                    .or_default();
+                if active.is_some() && runs.now != active {
+                    runs.count += 1;
+                }
+                runs.now = active;
+            }
+        }
+        let begun: Vec<(Token, usize, UnitName)> = proxies(machine)
+            .filter_map(|(proxy, unit)| {
+                let target = world.index(proxy.node())?;
+                Some((unit.invocation?, target, proxy.unit().clone()))
+            })
+            .filter(|(token, ..)| !world.oracle.attempts.contains_key(token))
+            .collect();
+        for (token, target, unit) in begun {
+            let runs = world.oracle.runs(world, target, &unit);
+            world.oracle.attempts.insert(
+                token,
+                Attempt {
+                    activations: runs.count,
+                    was_active: runs.now.is_some(),
+                },
+            );
+        }
+    }
+
+    /// A hold unit that is not loaded any more is not active.
+    fn runs(&self, world: &World, at: usize, unit: &UnitName) -> Runs {
+        let mut runs = self
+            .holds
+            .get(&(at, unit.clone()))
+            .cloned()
+            .unwrap_or_default();
+        let name = HoldName::of(unit).map(|hold| hold.name().clone());
+        if name.is_ok_and(|name| world.state(at, &name) != State::Active) {
+            runs.now = None;
+        }
+        runs
+    }
+
+    /// The controller has done something.
+    pub(crate) fn controller(world: &mut World) {
+        let (now, run) = (world.now, world.controller.run);
+        let Some(core) = &world.controller.core else {
+            return;
+        };
+        let restarted = world.oracle.controller_run != run;
+        world.oracle.controller_run = run;
+        let mut back = Vec::new();
+        for (at, coverage) in world.oracle.coverage.iter_mut().enumerate() {
+            let real = world.plan.machines.get(at).is_some_and(|plan| !plan.twin);
+            let Some(machine) = world.machines.get(at).filter(|_| real) else {
+                continue;
+            };
+            if restarted {
+                *coverage = Coverage {
+                    online: false,
+                    away: Some(now),
+                };
+            }
+            let online = core
+                .node(&machine.name)
+                .is_some_and(|node| node.status == NodeStatus::Online);
+            match (coverage.online, online) {
+                (true, false) => coverage.away = Some(now),
+                (false, true) => {
+                    back.push((at, coverage.away.take()));
+                }
+                (true, true) | (false, false) => {}
+            }
+            coverage.online = online;
+        }
+        let decided: Vec<Token> = core
+            .claims()
+            .filter(|claim| match claim.state {
+                ClaimState::Refused(_) => true,
+                ClaimState::Down(reason) => reason.cause == Cause::NodeLost,
+                ClaimState::Waiting(_)
+                | ClaimState::Starting
+                | ClaimState::Up
+                | ClaimState::Restarted
+                | ClaimState::Lost(_) => false,
+            })
+            .map(|claim| claim.token)
+            .collect();
+        world.oracle.excused.extend(decided);
+        for (at, away) in back {
+            Self::excuse_expired(world, at, away);
+        }
+    }
+
+    /// The controller is about to die: whose grace is over has lost its holds already, whatever the
+    /// next controller is told.
+    pub(crate) fn controller_dies(world: &mut World) {
+        for at in 0..world.machines.len() {
+            let away = world.oracle.coverage.get(at).and_then(|c| c.away);
+            Self::excuse_expired(world, at, away);
+        }
+    }
+
+    fn excuse_expired(world: &mut World, at: usize, away: Option<Moment>) {
+        if Self::is_over(world, at, away)
+            && let Some(machine) = world.machines.get(at)
+        {
+            let tokens = proxies(machine).filter_map(|(_, unit)| unit.invocation);
+            world.oracle.excused.extend(tokens);
+        }
+    }
+
+    /// Whether a source that is away since then has had its grace.
+    fn is_over(world: &World, at: usize, away: Option<Moment>) -> bool {
+        let name = world.machines.get(at).map(|m| &m.name);
+        let policy = name.and_then(|name| world.plan.settings.policy(name));
+        let grace = policy.unwrap_or_default().source_grace;
+        away.is_some_and(|since| world.now.since(since) >= grace)
+    }
+
+    fn is_excused(world: &World, at: usize, token: Token) -> bool {
+        let away = world.oracle.coverage.get(at).and_then(|c| c.away);
+        world.oracle.excused.contains(&token) || Self::is_over(world, at, away)
+    }
+
+    /// An agent asks its service manager for something.
+    pub(crate) fn call(world: &mut World, at: usize, request: &Request) {
+        let Request::Queue { verb, unit, .. } = request else {
+            return;
+        };
+        let wrong = if let Some(hold) = HoldName::parse(unit) {
+            match verb {
+                Verb::Stop | Verb::Restart | Verb::TryRestart => Self::hold_stops(world, at, &hold),
+                Verb::Start | Verb::Reload => None,
+            }
+        } else if let Ok(proxy) = ProxyName::parse(unit.as_str()) {
+            match verb {
+                Verb::Stop | Verb::Restart | Verb::TryRestart => {
+                    Self::proxy_stops(world, at, &proxy)
+                }
+                Verb::Start | Verb::Reload => None,
+            }
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            world.violated(wrong);
+        }
+    }
+
+    /// A hold is to be released: nobody who was not out of sight for too long may need it.
+    fn hold_stops(world: &World, at: usize, hold: &HoldName) -> Option<String> {
+        let target = world.machines.get(at)?;
+        if world.state(at, hold.name()) != State::Active
+            || world.oracle.twins.contains(&target.name)
+        {
+            return None;
+        }
+        for (source, machine) in world.machines.iter().enumerate() {
+            for (proxy, unit) in proxies(machine) {
+                let needs = *proxy.node() == target.name && proxy.unit() == hold.unit();
+                let Some(token) = unit.invocation.filter(|_| needs) else {
+                    continue;
+                };
+                let up = unit.state == State::Active && unit.job.is_none();
+                if up
+                    && !Self::is_excused(world, source, token)
+                    && !world.oracle.twins.contains(&machine.name)
+                {
+                    return Some(format!(
+                        "{} stops {hold}, which {proxy} of {} needs ({token})",
+                        target.name, machine.name
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    /// A proxy that is up is to be stopped or restarted: its unit must have been.
+    fn proxy_stops(world: &World, at: usize, proxy: &ProxyName) -> Option<String> {
+        let machine = world.machines.get(at)?;
+        let unit = machine.systemd.units.get(proxy.name())?;
+        let token = unit.invocation?;
+        let target = world.index(proxy.node())?;
+        if unit.state != State::Active
+            || Self::is_excused(world, at, token)
+            || world.oracle.twins.contains(proxy.node())
+            || world.oracle.twins.contains(&machine.name)
+        {
+            return None;
+        }
+        let attempt = world.oracle.attempts.get(&token)?;
+        let runs = world.oracle.runs(world, target, proxy.unit());
+        let same = runs.now.is_some()
+            && if attempt.was_active {
+                runs.count == attempt.activations
+            } else {
+                runs.count == attempt.activations + 1
+            };
+        same.then(|| {
+            format!(
+                "{} stops or restarts {proxy} ({token}), although its unit was up all the time",
+                machine.name
+            )
+        })
+    }
+}

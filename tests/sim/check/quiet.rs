@@ -1,0 +1,197 @@
+//! What must hold when everything works again and nobody does anything any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use node::RecordState;
+use proto::{
+    model::{ClaimState, NodeStatus, Token},
+    name::{HoldName, NodeName, UnitName},
+};
+
+use super::proxies;
+use crate::{
+    systemd::{State, Systemd},
+    world::World,
+};
+
+/// Claims by source, target and unit.
+type Needs = BTreeMap<(NodeName, NodeName, UnitName), Token>;
+
+/// Says what is not as it should be in a world that was healed and left alone; empty when all is
+/// well.
+pub(crate) fn check_quiet(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let needs = needed(world, &mut wrong);
+    online(world, &mut wrong);
+    controller_agrees(world, &needs, &mut wrong);
+    sources_agree(world, &needs, &mut wrong);
+    targets_agree(world, &needs, &mut wrong);
+    for machine in world.machines.iter().filter(|m| m.up) {
+        units_agree(&machine.name, &machine.systemd, &mut wrong);
+        if !machine.helpers.is_empty() {
+            wrong.push(format!("{} has helpers that wait", machine.name));
+        }
+    }
+    if !world.controller.open.is_empty() {
+        wrong.push(format!("calls are open: {:?}", world.controller.open));
+    }
+    for (job, _) in world.controller.jobs.iter().filter(|(_, ended)| !**ended) {
+        wrong.push(format!("job {job} has not ended"));
+    }
+    wrong
+}
+
+fn online(world: &World, wrong: &mut Vec<String>) {
+    let Some(core) = &world.controller.core else {
+        return wrong.push("there is no controller".to_owned());
+    };
+    for machine in world.machines.iter().filter(|m| m.up) {
+        let status = core.node(&machine.name).map(|node| node.status);
+        if status != Some(NodeStatus::Online) {
+            wrong.push(format!("{} is {status:?}", machine.name));
+        }
+    }
+}
+
+/// What the service managers say is needed.
+fn needed(world: &World, wrong: &mut Vec<String>) -> Needs {
+    let mut needs = Needs::new();
+    for machine in &world.machines {
+        for (proxy, unit) in proxies(machine) {
+            let key = (
+                machine.name.clone(),
+                proxy.node().clone(),
+                proxy.unit().clone(),
+            );
+            match (unit.state, unit.invocation) {
+                (State::Active, Some(token)) if unit.job.is_none() => {
+                    needs.insert(key, token);
+                }
+                (State::Inactive | State::Failed, _) if unit.job.is_none() => {}
+                (state, _) => wrong.push(format!(
+                    "{proxy} of {} is {state:?}, job {:?}",
+                    machine.name, unit.job
+                )),
+            }
+        }
+    }
+    needs
+}
+
+fn controller_agrees(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
+    let Some(core) = &world.controller.core else {
+        return;
+    };
+    let mut known = Needs::new();
+    for claim in core.claims() {
+        let key = (
+            claim.source.clone(),
+            claim.claim.node.clone(),
+            claim.claim.unit.clone(),
+        );
+        if *claim.state != ClaimState::Up {
+            wrong.push(format!("controller: {key:?} is {:?}", claim.state));
+        }
+        known.insert(key, claim.token);
+    }
+    if known != *needs {
+        wrong.push(format!(
+            "the controller knows {known:?}, needed is {needs:?}"
+        ));
+    }
+}
+
+fn sources_agree(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
+    for machine in world.machines.iter().filter(|m| m.up) {
+        let Some(agent) = &machine.agent else {
+            wrong.push(format!("{} has no agent", machine.name));
+            continue;
+        };
+        let told: Needs = agent
+            .core
+            .claims()
+            .iter()
+            .map(|(key, claim)| {
+                let key = (machine.name.clone(), key.node.clone(), key.unit.clone());
+                (key, claim.token)
+            })
+            .collect();
+        let own: Needs = needs
+            .iter()
+            .filter(|((source, ..), _)| *source == machine.name)
+            .map(|(key, token)| (key.clone(), *token))
+            .collect();
+        if told != own {
+            wrong.push(format!(
+                "{} claims {told:?}, needed is {own:?}",
+                machine.name
+            ));
+        }
+    }
+}
+
+fn targets_agree(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
+    for (at, machine) in world.machines.iter().enumerate().filter(|(_, m)| m.up) {
+        let Some(agent) = &machine.agent else {
+            continue;
+        };
+        let wanted: BTreeMap<(UnitName, NodeName), Token> = needs
+            .iter()
+            .filter(|((_, target, _), _)| *target == machine.name)
+            .map(|((source, _, unit), token)| ((unit.clone(), source.clone()), *token))
+            .collect();
+        let mut held = BTreeMap::new();
+        for (key, record) in agent.core.records() {
+            if !matches!(record.state, RecordState::Up { .. }) {
+                wrong.push(format!("{}: {key:?} is {:?}", machine.name, record.state));
+            }
+            held.insert((key.unit.clone(), key.source.clone()), record.token);
+        }
+        if held != wanted {
+            wrong.push(format!(
+                "{} holds {held:?}, needed is {wanted:?}",
+                machine.name
+            ));
+        }
+        let units: BTreeSet<&UnitName> = wanted.keys().map(|(unit, _)| unit).collect();
+        let active: BTreeSet<UnitName> = machine
+            .systemd
+            .units
+            .keys()
+            .filter_map(HoldName::parse)
+            .filter(|hold| !world.state(at, hold.name()).is_down())
+            .map(|hold| hold.unit().clone())
+            .collect();
+        if !active.iter().eq(units.iter().copied()) {
+            wrong.push(format!(
+                "{} has holds on {active:?}, needed are {units:?}",
+                machine.name
+            ));
+        }
+    }
+}
+
+/// What the unit files of one machine promise.
+fn units_agree(machine: &NodeName, systemd: &Systemd, wrong: &mut Vec<String>) {
+    for (name, unit) in &systemd.units {
+        if unit.job.is_some() {
+            wrong.push(format!("{name} of {machine} has a job: {:?}", unit.job));
+        }
+        if systemd.is_unneeded(name) && !systemd.unstopped.contains(name) {
+            wrong.push(format!("{name} of {machine} is not needed and active"));
+        }
+        if unit.state != State::Active {
+            continue;
+        }
+        let strict = unit.spec.requires.iter().chain(&unit.spec.binds_to);
+        let upheld = unit.spec.upholds.iter();
+        for other in strict.chain(upheld.filter(|other| !systemd.unstarted.contains(*other))) {
+            if systemd.state(other) != State::Active {
+                wrong.push(format!(
+                    "{name} of {machine} is active, and {other} is {:?}",
+                    systemd.state(other)
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Jobs: how they come into the queue, in which order they run, and how they end.
+
+use proto::{
+    model::{JobMode, JobResult},
+    name::UnitName,
+    time::Moment,
+};
+use std::collections::BTreeMap;
+
+use super::{CallError, Effect, Signal, State, Systemd};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobType {
+    Start,
+    Stop,
+    Restart,
+}
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Start,
+    Stop,
+    Restart,
+    TryRestart,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) id: u32,
+    pub(crate) kind: JobType,
+    pub(crate) running: bool,
+}
+
+/// What is to be done to one unit by a transaction.
+type Transaction = BTreeMap<UnitName, JobType>;
+
+fn conflict(one: JobType, other: JobType) -> bool {
+    (one == JobType::Stop) != (other == JobType::Stop)
+}
+
+fn merged(one: JobType, other: JobType) -> JobType {
+    if one == other { one } else { JobType::Restart }
+}
+
+impl Systemd {
+    /// Queues a job with all that follows from it, and gives its number.
+    pub(crate) fn queue(
+        &mut self,
+        now: Moment,
+        verb: Verb,
+        unit: &UnitName,
+        mode: JobMode,
+    ) -> Result<u32, CallError> {
+        let result = self.submit(verb, unit, mode);
+        self.settle(now);
+        result
+    }
+
+    /// The same from inside, where the caller goes on until all is settled.
+    pub(super) fn submit(
+        &mut self,
+        verb: Verb,
+        unit: &UnitName,
+        mode: JobMode,
+    ) -> Result<u32, CallError> {
+        if !self.load(unit) {
+            return Err(CallError::NoSuchUnit(unit.clone()));
+        }
+        let kind = match verb {
+            Verb::Start => JobType::Start,
+            Verb::Stop => JobType::Stop,
+            Verb::Restart => JobType::Restart,
+            Verb::TryRestart if self.state(unit) == State::Active => JobType::Restart,
+            Verb::TryRestart => {
+                // systemd queues a job that does nothing, and ends it at once.
+                let id = self.next_job();
+                self.signal(Signal::JobNew(id, unit.clone()));
+                self.signal(Signal::JobRemoved(id, unit.clone(), JobResult::Done));
+                return Ok(id);
+            }
+        };
+        let mut transaction = Transaction::new();
+        let added = self.add(&mut transaction, unit, kind);
+        let destructive = transaction.iter().any(|(other, kind)| {
+            let job = self.units.get(other).and_then(|u| u.job.as_ref());
+            job.is_some_and(|job| conflict(job.kind, *kind))
+        });
+        match (added, mode) {
+            (Err(error), _) => return Err(error),
+            (Ok(()), JobMode::Fail) if destructive => return Err(CallError::Destructive),
+            (Ok(()), _) => {}
+        }
+        // What is as it should be needs no job, except the one that was asked for.
+        transaction.retain(|other, kind| {
+            let down = self.state(other).is_down();
+            let idle = !self.has_job(other);
+            let redundant = idle
+                && match kind {
+                    JobType::Start => self.state(other) == State::Active,
+                    JobType::Stop => down,
+                    JobType::Restart => false,
+                };
+            other == unit || !redundant
+        });
+        for (other, kind) in transaction {
+            self.install(&other, kind);
+        }
+        let id = self.units.get(unit).and_then(|u| u.job.as_ref());
+        Ok(id.map_or(0, |job| job.id))
+    }
+
+    /// Takes a job back.
+    pub(crate) fn cancel(&mut self, now: Moment, id: u32) -> Result<(), CallError> {
+        let has = |unit: &super::Unit| unit.job.as_ref().is_some_and(|job| job.id == id);
+        let found = self.units.iter().find(|(_, unit)| has(unit));
+        let unit = found.map(|(name, _)| name.clone());
+        let unit = unit.ok_or(CallError::NoSuchJob)?;
+        self.finish(&unit, JobResult::Canceled, true);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// A unit and what follows from a job on it.
+    fn add(
+        &mut self,
+        transaction: &mut Transaction,
+        unit: &UnitName,
+        kind: JobType,
+    ) -> Result<(), CallError> {
+        let kind = match transaction.get(unit) {
+            Some(there) if *there == kind => return Ok(()),
+            Some(there) => merged(*there, kind),
+            None => kind,
+        };
+        if !self.load(unit) {
+            return Err(CallError::NoSuchUnit(unit.clone()));
+        }
+        transaction.insert(unit.clone(), kind);
+        if kind != JobType::Stop {
+            let pulled: Vec<(UnitName, bool)> = self.units.get(unit).map_or_else(Vec::new, |u| {
+                let pulled = u.spec.pulled();
+                pulled.map(|(other, hard)| (other.clone(), hard)).collect()
+            });
+            for (other, hard) in pulled {
+                match self.add(transaction, &other, JobType::Start) {
+                    Err(error) if hard => return Err(error),
+                    Err(_) | Ok(()) => {}
+                }
+            }
+        }
+        if kind != JobType::Start {
+            for other in self.find(|spec| spec.requires(unit)) {
+                if kind == JobType::Stop || self.state(&other) == State::Active {
+                    self.add(transaction, &other, kind)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn install(&mut self, unit: &UnitName, kind: JobType) {
+        let there = self.units.get(unit).and_then(|u| u.job.clone());
+        match there {
+            Some(job) if conflict(job.kind, kind) => {
+                self.finish(unit, JobResult::Canceled, false);
+            }
+            Some(job) => {
+                let both = merged(job.kind, kind);
+                if both != job.kind
+                    && let Some(u) = self.units.get_mut(unit)
+                {
+                    u.job = Some(Job {
+                        kind: both,
+                        running: false,
+                        ..job
+                    });
+                }
+                self.enqueue(unit);
+                return;
+            }
+            None => {}
+        }
+        let id = self.next_job();
+        if let Some(u) = self.units.get_mut(unit) {
+            u.job = Some(Job {
+                id,
+                kind,
+                running: false,
+            });
+        }
+        self.signal(Signal::JobNew(id, unit.clone()));
+        self.touch(unit);
+        self.enqueue(unit);
+    }
+
+    pub(super) fn enqueue(&mut self, unit: &UnitName) {
+        if !self.run_queue.contains(unit) {
+            self.run_queue.push_back(unit.clone());
+        }
+    }
+
+    /// Whether no other job has to go first.
+    fn is_runnable(&self, unit: &UnitName) -> bool {
+        let Some((u, job)) = self
+            .units
+            .get(unit)
+            .and_then(|u| Some((u, u.job.as_ref()?)))
+        else {
+            return false;
+        };
+        let stops = |kind: JobType| kind != JobType::Start;
+        self.units.iter().all(|(name, other)| {
+            let Some(its) = &other.job else {
+                return true;
+            };
+            let we_follow = u.spec.needs(name) && !stops(job.kind);
+            let it_goes_down_first = other.spec.needs(unit) && stops(its.kind);
+            name == unit || !(we_follow || it_goes_down_first)
+        })
+    }
+
+    /// Runs what can run.
+    pub(super) fn run_jobs(&mut self) {
+        while let Some(unit) = self.run_queue.pop_front() {
+            if !self.is_runnable(&unit) {
+                continue;
+            }
+            let Some(job) = self.units.get_mut(&unit).and_then(|u| u.job.as_mut()) else {
+                continue;
+            };
+            if job.running {
+                continue;
+            }
+            job.running = true;
+            let (id, kind) = (job.id, job.kind);
+            self.signal(Signal::JobRunning(id));
+            match kind {
+                JobType::Start => self.start(&unit),
+                JobType::Stop | JobType::Restart => self.stop(&unit),
+            }
+        }
+    }
+
+    /// A job has waited for something that cannot be hurried: it is tried again at the next change.
+    pub(super) fn wait_again(&mut self, unit: &UnitName) {
+        if let Some(job) = self.units.get_mut(unit).and_then(|u| u.job.as_mut()) {
+            job.running = false;
+        }
+    }
+
+    /// The job of a unit ends.
+    pub(super) fn finish(&mut self, unit: &UnitName, result: JobResult, recursive: bool) {
+        let Some(u) = self.units.get_mut(unit) else {
+            return;
+        };
+        let Some(job) = u.job.take() else {
+            return;
+        };
+        if result == JobResult::Done && job.kind == JobType::Restart {
+            u.job = Some(Job {
+                kind: JobType::Start,
+                running: false,
+                ..job
+            });
+            self.enqueue(unit);
+        } else {
+            u.job = Some(job.clone());
+            self.tell_change(unit);
+            if let Some(u) = self.units.get_mut(unit) {
+                u.job = None;
+            }
+            self.signal(Signal::JobRemoved(job.id, unit.clone(), result));
+            if let Some(u) = self.units.get(unit).filter(|u| u.state.is_down()) {
+                let pulled = u.spec.pulled().map(|(other, _)| other.clone());
+                self.unstopped.extend(pulled.collect::<Vec<_>>());
+            }
+            if recursive && result != JobResult::Done && job.kind == JobType::Start {
+                for other in self.find(|spec| spec.requires(unit)) {
+                    let its = self.units.get(&other).and_then(|u| u.job.as_ref());
+                    if its.is_some_and(|job| job.kind == JobType::Start) {
+                        self.finish(&other, JobResult::Dependency, true);
+                    }
+                }
+            }
+        }
+        self.touch(unit);
+        let ordered: Vec<UnitName> = {
+            let spec = self.units.get(unit).map(|u| &u.spec);
+            let names = self.units.iter().filter(|(name, other)| {
+                other.job.is_some()
+                    && (other.spec.needs(unit) || spec.is_some_and(|spec| spec.needs(name)))
+            });
+            names.map(|(name, _)| name.clone()).collect()
+        };
+        for other in ordered {
+            self.enqueue(&other);
+        }
+        self.check_upheld.insert(unit.clone());
+        self.check_bound.insert(unit.clone());
+        self.check_unneeded.insert(unit.clone());
+    }
+
+    pub(super) fn signal(&mut self, signal: Signal) {
+        self.effects.push_back(Effect::Tell(signal));
+    }
+
+    fn next_job(&mut self) -> u32 {
+        self.jobs += 1;
+        self.jobs
+    }
+}

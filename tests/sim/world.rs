@@ -1,0 +1,527 @@
+//! A whole fleet in one thread: the real cores of controller and agents, simulated service managers,
+//! helpers and links, one clock and one queue of events. The same seed gives the same run.
+
+mod agent;
+mod controller;
+mod helper;
+mod net;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use fleet::{PeerId, Settings};
+use node::{CallId, FromHelper, FromManager, LinkId, Request, Waiter};
+use proto::{
+    model::{JobKind, JobMode, Token},
+    name::{NodeName, UnitName},
+    time::Moment,
+};
+
+use crate::{
+    check::Oracle,
+    rng::Rng,
+    systemd::{Spec, State, Systemd, Verb, Wake},
+};
+
+pub(crate) use agent::Agent;
+pub(crate) use controller::Controller;
+pub(crate) use helper::Helper;
+pub(crate) use net::{Conn, End, Net};
+
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) settings: Settings,
+    pub(crate) machines: Vec<MachinePlan>,
+    /// Whether the controller's socket is there while it is not (unitlink-controller.socket).
+    pub(crate) controller_socket: bool,
+    /// Milliseconds that a message takes.
+    pub(crate) latency: (u64, u64),
+    /// Milliseconds that a service manager gathers changes.
+    pub(crate) flush: (u64, u64),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct MachinePlan {
+    pub(crate) name: NodeName,
+    pub(crate) files: BTreeMap<UnitName, Spec>,
+    pub(crate) pinned: bool,
+    /// Another machine that thinks it has this name; it comes only when it is told to.
+    pub(crate) twin: bool,
+}
+
+/// One machine.
+pub(crate) struct Machine {
+    pub(crate) name: NodeName,
+    pub(crate) up: bool,
+    /// Counts its boots.
+    pub(crate) boot: u64,
+    pub(crate) systemd: Systemd,
+    /// The file of records in `/run`.
+    pub(crate) records: Option<String>,
+    /// The agent's process.
+    pub(crate) agent: Option<Agent>,
+    /// Whether systemd starts the agent again by itself.
+    pub(crate) agent_wanted: bool,
+    pub(crate) helpers: BTreeMap<u64, Helper>,
+    pub(crate) net: Net,
+}
+
+/// Something that an operator or fate does.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// `systemctl VERB UNIT` on the machine itself.
+    Unit(usize, Verb, UnitName),
+    /// `ctl KIND NODE UNIT`.
+    Ctl(usize, JobKind, UnitName),
+    /// The main process of a service dies.
+    KillUnit(usize, UnitName),
+    /// SIGKILL to the agent; it is back after a while.
+    KillAgent(usize, Duration),
+    /// The agent is stopped as systemd does it, and started after a while.
+    StopAgent(usize, Duration),
+    /// The agent dies in the middle of what it is about to do next.
+    KillAgentAmid(usize, usize),
+    /// SIGSTOP to the agent, SIGCONT after a while.
+    FreezeAgent(usize, Duration),
+    KillController(Duration),
+    FreezeController(Duration),
+    /// The link of a machine breaks or is silent.
+    Net(usize, Net),
+    /// Its present connection is reset; a new one can be made.
+    Reset(usize),
+    /// Power off, and on after a while.
+    Crash(usize, Duration),
+    /// `systemctl daemon-reexec`.
+    Reexec(usize),
+    /// A machine with the name of another one is plugged in, or out.
+    TwinComes(usize),
+    TwinGoes(usize),
+}
+
+#[derive(Debug)]
+pub(crate) enum Event {
+    Systemd {
+        at: usize,
+        boot: u64,
+        wake: Wake,
+    },
+    /// The agent has reached its service manager.
+    Session {
+        at: usize,
+        run: u64,
+    },
+    Manager {
+        at: usize,
+        run: u64,
+        session: u64,
+        input: FromManager,
+    },
+    Call {
+        at: usize,
+        run: u64,
+        session: u64,
+        call: CallId,
+        request: Request,
+    },
+    AgentStarts {
+        at: usize,
+        boot: u64,
+    },
+    AgentDeadline {
+        at: usize,
+        run: u64,
+        stamp: u64,
+    },
+    HelperAsks {
+        at: usize,
+        boot: u64,
+        helper: u64,
+    },
+    HelperGone {
+        at: usize,
+        run: u64,
+        waiter: Waiter,
+    },
+    HelperGivesUp {
+        at: usize,
+        boot: u64,
+        helper: u64,
+        stamp: u64,
+    },
+    HelperEnds {
+        at: usize,
+        boot: u64,
+        proxy: UnitName,
+        token: Token,
+        up: bool,
+    },
+    ControllerStarts,
+    ControllerDeadline {
+        run: u64,
+        stamp: u64,
+    },
+    Connect {
+        at: usize,
+        run: u64,
+        link: LinkId,
+    },
+    Deliver {
+        conn: u64,
+        to: End,
+    },
+    /// One side notices that a connection is broken.
+    Broken {
+        conn: u64,
+        to: End,
+    },
+    /// Whoever has not said hello in time is dropped.
+    HelloDue {
+        peer: PeerId,
+        run: u64,
+    },
+    Boots {
+        at: usize,
+        boot: u64,
+    },
+    Do(Action),
+}
+
+pub(crate) struct World {
+    pub(crate) now: Moment,
+    queue: BTreeMap<(Moment, u64), Event>,
+    seq: u64,
+    pub(crate) rng: Rng,
+    pub(crate) plan: Plan,
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) controller: Controller,
+    conns: BTreeMap<u64, Conn>,
+    runs: u64,
+    pub(crate) oracle: Oracle,
+    /// What has happened, if somebody wants to read it.
+    pub(crate) trace: Option<Vec<String>>,
+    /// What must never have been, with its moment.
+    pub(crate) violation: Option<String>,
+    pub(crate) events: u64,
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan, traced: bool) -> Self {
+        let mut rng = Rng::new(plan.seed ^ 0x77_6f72_6c64);
+        let machines = plan.machines.iter().map(|machine| {
+            let mut systemd = Systemd::new(machine.files.clone(), machine.pinned, rng.fork());
+            systemd.flush = plan.flush;
+            Machine {
+                name: machine.name.clone(),
+                up: false,
+                boot: 0,
+                systemd,
+                records: None,
+                agent: None,
+                agent_wanted: true,
+                helpers: BTreeMap::new(),
+                net: Net::Open,
+            }
+        });
+        let machines: Vec<Machine> = machines.collect();
+        let mut world = Self {
+            now: Moment::default(),
+            queue: BTreeMap::new(),
+            seq: 0,
+            oracle: Oracle::new(machines.len()),
+            machines,
+            controller: Controller::default(),
+            conns: BTreeMap::new(),
+            runs: 0,
+            rng,
+            plan,
+            trace: traced.then(Vec::new),
+            violation: None,
+            events: 0,
+        };
+        world.after(Duration::from_millis(10), Event::ControllerStarts);
+        for (at, machine) in world.plan.machines.clone().iter().enumerate() {
+            if !machine.twin {
+                world.after(Duration::from_millis(5), Event::Boots { at, boot: 0 });
+            }
+        }
+        world
+    }
+
+    pub(crate) fn at(&mut self, when: Moment, event: Event) {
+        self.seq += 1;
+        self.queue.insert((when.max(self.now), self.seq), event);
+    }
+
+    pub(crate) fn after(&mut self, wait: Duration, event: Event) {
+        self.at(self.now.plus(wait), event);
+    }
+
+    pub(crate) fn new_run(&mut self) -> u64 {
+        self.runs += 1;
+        self.runs
+    }
+
+    pub(crate) fn log(&mut self, line: impl FnOnce() -> String) {
+        let now = self.now.since_beginning();
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>11.6} {}", now.as_secs_f64(), line()));
+        }
+    }
+
+    pub(crate) fn violated(&mut self, what: String) {
+        self.log(|| format!("VIOLATION {what}"));
+        if self.violation.is_none() {
+            let now = self.now.since_beginning().as_secs_f64();
+            self.violation = Some(format!("at {now:.6} s: {what}"));
+        }
+    }
+
+    /// Something is done at this time after the beginning.
+    pub(crate) fn plan_action(&mut self, when: Duration, action: Action) {
+        self.at(Moment::at(when), Event::Do(action));
+    }
+
+    /// Lets the world go on until this moment, or until something is wrong.
+    pub(crate) fn run_until(&mut self, end: Moment) {
+        while self.violation.is_none() {
+            match self.queue.first_key_value() {
+                Some(((when, _), _)) if *when <= end => {}
+                Some(_) | None => break,
+            }
+            if let Some(((when, seq), event)) = self.queue.pop_first() {
+                self.now = self.now.max(when);
+                self.events += 1;
+                self.dispatch(seq, event);
+            }
+        }
+        self.now = self.now.max(end);
+    }
+
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now.plus(time));
+    }
+
+    fn dispatch(&mut self, seq: u64, event: Event) {
+        if let Some(until) = self.frozen(&event) {
+            self.queue.insert((until, seq), event);
+            return;
+        }
+        match event {
+            Event::Systemd { at, boot, wake } => self.systemd_wakes(at, boot, wake),
+            Event::Session { at, run } => self.session(at, run),
+            Event::Manager {
+                at,
+                run,
+                session,
+                input,
+            } => self.manager_says(at, run, session, input),
+            Event::Call {
+                at,
+                run,
+                session,
+                call,
+                request,
+            } => {
+                self.call(at, run, session, call, request);
+            }
+            Event::AgentStarts { at, boot } => self.agent_starts(at, boot),
+            Event::AgentDeadline { at, run, stamp } => self.agent_deadline(at, run, stamp),
+            Event::HelperAsks { at, boot, helper } => self.helper_asks(at, boot, helper),
+            Event::HelperGone { at, run, waiter } => {
+                if self.agent_run(at, run).is_some() {
+                    self.helper_says(at, waiter, FromHelper::Gone);
+                }
+            }
+            Event::HelperGivesUp {
+                at,
+                boot,
+                helper,
+                stamp,
+            } => {
+                self.helper_gives_up(at, boot, helper, stamp);
+            }
+            Event::HelperEnds {
+                at,
+                boot,
+                proxy,
+                token,
+                up,
+            } => {
+                let now = self.now;
+                if let Some(machine) = self.machine(at, boot) {
+                    machine.systemd.helper_ended(now, &proxy, token, up);
+                    self.drain(at);
+                }
+            }
+            Event::ControllerStarts => self.controller_starts(),
+            Event::ControllerDeadline { run, stamp } => self.controller_deadline(run, stamp),
+            Event::Connect { at, run, link } => self.connect(at, run, link),
+            Event::Deliver { conn, to } => self.deliver(conn, to),
+            Event::Broken { conn, to } => self.broken(conn, to),
+            Event::HelloDue { peer, run } => self.hello_due(peer, run),
+            Event::Boots { at, boot } => self.boots(at, boot),
+            Event::Do(action) => self.act(action),
+        }
+    }
+
+    /// Until when the process that this event is for does not run.
+    fn frozen(&self, event: &Event) -> Option<Moment> {
+        let agent = |at: usize| self.machines.get(at)?.agent.as_ref()?.frozen;
+        let until = match event {
+            Event::Session { at, .. }
+            | Event::Manager { at, .. }
+            | Event::AgentDeadline { at, .. }
+            | Event::HelperAsks { at, .. }
+            | Event::HelperGone { at, .. }
+            | Event::Connect { at, .. } => agent(*at),
+            Event::Deliver { conn, to } | Event::Broken { conn, to } => match to {
+                End::Agent => agent(self.conns.get(conn)?.at),
+                End::Controller => self.controller.frozen,
+            },
+            Event::ControllerDeadline { .. } | Event::HelloDue { .. } => self.controller.frozen,
+            Event::Systemd { .. }
+            | Event::Call { .. }
+            | Event::AgentStarts { .. }
+            | Event::HelperGivesUp { .. }
+            | Event::HelperEnds { .. }
+            | Event::ControllerStarts
+            | Event::Boots { .. }
+            | Event::Do(_) => None,
+        };
+        until.filter(|until| *until > self.now)
+    }
+
+    /// A machine that still is in this boot.
+    pub(crate) fn machine(&mut self, at: usize, boot: u64) -> Option<&mut Machine> {
+        self.machines.get_mut(at).filter(|m| m.up && m.boot == boot)
+    }
+
+    fn boots(&mut self, at: usize, boot: u64) {
+        let Some(machine) = self
+            .machines
+            .get_mut(at)
+            .filter(|m| m.boot == boot && !m.up)
+        else {
+            return;
+        };
+        machine.up = true;
+        machine.boot += 1;
+        machine.systemd.boot();
+        machine.records = None;
+        machine.agent_wanted = true;
+        let boot = machine.boot;
+        let name = machine.name.clone();
+        self.log(|| format!("{name}: boots"));
+        let wait = self.rng.millis(20, 300);
+        self.after(wait, Event::AgentStarts { at, boot });
+        self.drain(at);
+    }
+
+    fn crashes(&mut self, at: usize, off: Duration) {
+        let Some(boot) = self.machines.get(at).filter(|m| m.up).map(|m| m.boot) else {
+            return;
+        };
+        self.power_off(at);
+        self.after(off, Event::Boots { at, boot });
+    }
+
+    fn power_off(&mut self, at: usize) {
+        let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) else {
+            return;
+        };
+        machine.up = false;
+        machine.agent = None;
+        machine.helpers.clear();
+        machine.records = None;
+        machine.systemd.boot();
+        machine.systemd.effects.clear();
+        self.conns_die(at);
+    }
+
+    /// Does something to the world.
+    pub(crate) fn act(&mut self, action: Action) {
+        self.log(|| format!("--- {action:?}"));
+        match action {
+            Action::Unit(at, verb, unit) => {
+                let now = self.now;
+                if let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) {
+                    // An operator gets the error; the world goes on.
+                    let _ = machine.systemd.queue(now, verb, &unit, JobMode::Replace);
+                    self.drain(at);
+                }
+            }
+            Action::Ctl(at, kind, unit) => self.ctl(at, kind, unit),
+            Action::KillUnit(at, unit) => {
+                let now = self.now;
+                if let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) {
+                    machine.systemd.kill(now, &unit);
+                    self.drain(at);
+                }
+            }
+            Action::KillAgent(at, away) => self.agent_dies(at, away),
+            Action::StopAgent(at, away) => {
+                let agent = self.machines.get(at).and_then(|m| m.agent.as_ref());
+                if agent.is_some_and(|agent| agent.frozen.is_none_or(|t| t <= self.now)) {
+                    self.agent_input(at, node::Input::Stop);
+                }
+                self.agent_dies(at, away);
+            }
+            Action::KillAgentAmid(at, outputs) => {
+                if let Some(agent) = self.machines.get_mut(at).and_then(|m| m.agent.as_mut()) {
+                    agent.dies_after = Some(outputs);
+                }
+            }
+            Action::FreezeAgent(at, time) => {
+                let until = self.now.plus(time);
+                if let Some(agent) = self.machines.get_mut(at).and_then(|m| m.agent.as_mut()) {
+                    // Never shorter than before: what waits for the thaw keeps its order.
+                    agent.frozen = agent.frozen.max(Some(until));
+                }
+            }
+            Action::KillController(away) => self.controller_dies(away),
+            Action::FreezeController(time) => {
+                self.controller.frozen = self.controller.frozen.max(Some(self.now.plus(time)));
+            }
+            Action::Net(at, net) => self.set_net(at, net),
+            Action::Reset(at) => self.reset(at),
+            Action::Crash(at, off) => self.crashes(at, off),
+            Action::Reexec(at) => self.reexec(at),
+            Action::TwinComes(at) => {
+                let machine = self.machines.get(at);
+                if let Some((boot, name)) = machine.map(|m| (m.boot, m.name.clone())) {
+                    self.oracle.twin(&name);
+                    self.after(Duration::ZERO, Event::Boots { at, boot });
+                }
+            }
+            Action::TwinGoes(at) => self.power_off(at),
+        }
+    }
+
+    /// Everything works again: links, machines, daemons, units that are to start.
+    pub(crate) fn heal(&mut self) {
+        self.log(|| "=== healed".to_owned());
+        for at in 0..self.machines.len() {
+            self.set_net(at, Net::Open);
+            if self.plan.machines.get(at).is_some_and(|plan| plan.twin) {
+                self.power_off(at);
+            }
+            if let Some(machine) = self.machines.get_mut(at) {
+                machine.agent_wanted = true;
+                machine.systemd.heal();
+                if let Some(agent) = &mut machine.agent {
+                    agent.dies_after = None;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn index(&self, name: &NodeName) -> Option<usize> {
+        self.machines.iter().position(|m| m.name == *name)
+    }
+
+    pub(crate) fn state(&self, at: usize, unit: &UnitName) -> State {
+        let machine = self.machines.get(at).filter(|m| m.up);
+        machine.map_or(State::Inactive, |m| m.systemd.state(unit))
+    }
+}
