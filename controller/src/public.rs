@@ -9,16 +9,17 @@ mod authorize;
 mod body;
 pub(crate) mod bus;
 mod call;
+mod emit;
 mod gather;
 mod object;
+mod properties;
 
 use std::collections::BTreeMap;
 
-use fleet::{Answer, ClientId, Fleet, FleetStatus, Input, Job, Request, RequestError, RequestId};
+use fleet::{Answer, ClientId, Fleet, Input, Request, RequestError, RequestId};
 use host::link::{self, CallSerial, LinkSender, Method};
 use proto::{
-    dbus::{error, internal, public},
-    model::{JobId, JobResult, JobState, NodeStatus, Reason},
+    dbus::{error, internal},
     name::NodeName,
     time::Moment,
 };
@@ -30,10 +31,10 @@ use crate::{
 };
 use authorize::{Caller, authorize};
 pub(crate) use body::error_of;
-use body::{Facts, facts, variant};
 use call::{Failure, Verb};
 use gather::{Gather, Kind};
 use object::{Object, job_path, node_path};
+use properties::no_property;
 
 /// The public side of the controller.
 #[derive(Debug)]
@@ -230,56 +231,6 @@ impl Public {
         Todo::Done
     }
 
-    /// The properties of an object; `None` for an interface that has none here. Without an
-    /// interface those of all are meant.
-    fn properties(
-        &self,
-        now: Moment,
-        fleet: &Fleet,
-        object: &Object,
-        interface: &str,
-    ) -> Option<Facts> {
-        match (object, interface) {
-            (Object::Controller, public::CONTROLLER) => Some(facts([
-                ("Status", variant(fleet.status().as_str())),
-                ("LogLevel", variant(self.log.level.as_str())),
-                ("LogTarget", variant(target_word(self.log))),
-            ])),
-            (Object::Controller, public::FLEET) => Some(facts([
-                ("Version", variant(fleet.settings().version.as_str())),
-                ("Warnings", variant(self.warnings.clone())),
-            ])),
-            (Object::Node(name), public::NODE) => fleet
-                .node(name)
-                .map(|node| body::node_properties(&node, now)),
-            (Object::Job(id), public::JOB) => fleet.job(*id).map(|job| {
-                facts([
-                    ("Id", variant(job.id.0)),
-                    ("Node", variant(job.node.as_str())),
-                    ("Unit", variant(job.unit.as_str())),
-                    ("JobType", variant(job.kind.as_str())),
-                    ("State", variant(job.state.as_str())),
-                ])
-            }),
-            (Object::Controller, "") => {
-                let mut all = self.properties(now, fleet, object, public::CONTROLLER)?;
-                all.extend(self.properties(now, fleet, object, public::FLEET)?);
-                Some(all)
-            }
-            (Object::Node(_), "") => self.properties(now, fleet, object, public::NODE),
-            (Object::Job(_), "") => self.properties(now, fleet, object, public::JOB),
-            (
-                Object::Above(_)
-                | Object::Controller
-                | Object::Nodes
-                | Object::Node(_)
-                | Object::Jobs
-                | Object::Job(_),
-                _,
-            ) => None,
-        }
-    }
-
     fn change_level(&mut self, call: &Message, level: &str) -> Todo {
         let word = level.to_ascii_lowercase();
         match host::log::LEVELS.iter().find(|(name, _)| *name == word) {
@@ -461,120 +412,10 @@ impl Public {
             self.send(gather.finish(), &call);
         }
     }
-
-    /// There is a new job.
-    pub(crate) fn job_new(&self, id: JobId) {
-        let path = ObjectPath::from_string_unchecked(job_path(id));
-        self.emit(public::CONTROLLER, "JobNew", &(id.0, path));
-    }
-
-    /// A job is at work, or not.
-    pub(crate) fn job_state(&self, id: JobId, state: JobState) {
-        self.changed(&job_path(id), public::JOB, "State", state.as_str());
-    }
-
-    /// A job has ended.
-    pub(crate) fn job_removed(&self, job: &Job, result: JobResult, reason: Option<&Reason>) {
-        let (node, unit, result) = (job.node.as_str(), job.unit.as_str(), result.as_str());
-        let cause = reason.map_or("", |reason| reason.cause.as_str());
-        let text = reason.map_or("", |reason| reason.text.as_str());
-        let finished = (job.id.0, node, unit, result, cause, text);
-        self.emit(public::FLEET, "JobFinished", &finished);
-        let path = ObjectPath::from_string_unchecked(job_path(job.id));
-        let removed = (job.id.0, path, node, unit, result);
-        self.emit(public::CONTROLLER, "JobRemoved", &removed);
-    }
-
-    /// A node is online or offline now.
-    pub(crate) fn node_status(&self, node: &NodeName, status: NodeStatus) {
-        self.changed(&node_path(node), public::NODE, "Status", status.as_str());
-    }
-
-    /// The fleet stands otherwise now.
-    pub(crate) fn fleet_status(&self, status: FleetStatus) {
-        let word = status.as_str();
-        self.changed(public::CONTROLLER_PATH, public::CONTROLLER, "Status", word);
-    }
-
-    fn changed(
-        &self,
-        path: &str,
-        interface: &'static str,
-        property: &'static str,
-        value: &'static str,
-    ) {
-        let body = body::changed(interface, property, value);
-        let properties = "org.freedesktop.DBus.Properties";
-        self.push(link::signal(path, properties, "PropertiesChanged", &body));
-    }
-
-    fn emit<B>(&self, interface: &str, member: &str, body: &B)
-    where
-        B: serde::Serialize + zbus::wire::DynamicType,
-    {
-        if self.bus.is_some() {
-            self.push(link::signal(
-                public::CONTROLLER_PATH,
-                interface,
-                member,
-                body,
-            ));
-        }
-    }
-
-    fn reply<B>(&self, call: &Message, body: &B)
-    where
-        B: serde::Serialize + zbus::wire::DynamicType,
-    {
-        if link::expects_reply(call) {
-            self.send(link::reply(call, body), call);
-        }
-    }
-
-    fn refuse(&self, call: &Message, failure: &Failure) {
-        self.send(link::error(call, failure.name, &failure.text), call);
-    }
-
-    /// Sends the answer to a call, or says that it could not be made.
-    fn send(&self, answer: zbus::Result<Message>, call: &Message) {
-        if !link::expects_reply(call) {
-            return;
-        }
-        match answer {
-            Ok(answer) => self.push(Ok(answer)),
-            Err(why) => {
-                let text = format!("the answer cannot be put into a message: {why}");
-                self.push(link::error(call, error::FAILED, &text));
-            }
-        }
-    }
-
-    fn push(&self, message: zbus::Result<Message>) {
-        match (&self.bus, message) {
-            (Some(bus), Ok(message)) => {
-                // It fails when the connection has ended, which its reader will say.
-                let _ = bus.try_send(message);
-            }
-            (None, Ok(_)) => {}
-            (_, Err(why)) => tracing::error!(error = %why, "message for the bus cannot be made"),
-        }
-    }
 }
 
 fn not_handed_on() -> Failure {
     Failure::new(error::FAILED, "the call could not be handed on to the node")
-}
-
-fn no_property(interface: &str, property: &str) -> Failure {
-    let text = format!("there is no property '{interface}.{property}' here");
-    Failure::new("org.freedesktop.DBus.Error.UnknownProperty", text)
-}
-
-fn target_word(log: Log) -> &'static str {
-    host::log::TARGETS
-        .iter()
-        .find(|(_, target)| *target == log.target)
-        .map_or("", |(word, _)| word)
 }
 
 /// The number of a client: the two numbers of its unique name, as every bus makes them. All whose

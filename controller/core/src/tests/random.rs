@@ -297,19 +297,23 @@ impl Walk {
             let (_, (token, _)) = need.expect("the source needs it");
             assert_eq!(claim.token.0[0], *token);
             let held = self.machines[node].holds.get(&hold);
-            match claim.state {
-                ClaimState::Refused(_) => assert_eq!(held, None),
-                ClaimState::Down(reason) if reason.cause == Cause::NodeLost => {
-                    assert_eq!(held, None);
-                }
-                state => {
-                    let (token, held) = held.expect("the target holds it");
-                    assert_eq!(*token, claim.token.0[0]);
-                    // What was final before the target lost its memory stays so.
-                    assert!(held == state || state.is_final(), "{held:?} {state:?}");
-                    claimed.insert((node.to_owned(), hold));
-                }
+            let reason = claim.state.reason().map(|reason| reason.cause);
+            let given_up = claim.state.is_final()
+                && (matches!(claim.state, ClaimState::Refused(_))
+                    || reason == Some(Cause::NodeLost));
+            if given_up {
+                assert_eq!(held, None);
+                continue;
             }
+            let (token, held) = held.expect("the target holds it");
+            assert_eq!(*token, claim.token.0[0]);
+            // What was final before the target lost its memory stays so.
+            assert!(
+                held == claim.state || claim.state.is_final(),
+                "{held:?} {:?}",
+                claim.state
+            );
+            claimed.insert((node.to_owned(), hold));
         }
         let needs: usize = self.machines.values().map(|m| m.claims.len()).sum();
         assert_eq!(

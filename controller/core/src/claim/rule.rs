@@ -1,0 +1,121 @@
+use proto::{
+    message::{Attempt, Claim, ClaimKey, Hold, TokenState},
+    model::{Cause, ClaimState, Reason, Token},
+};
+
+use crate::{
+    limits::HOLDS_PER_TARGET_MAX,
+    node::Sight,
+    settings::{ClaimPolicy, OnLoss},
+};
+
+/// How a claim stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) token: Token,
+    pub(crate) state: ClaimState,
+    /// Whether the controller itself decided that the claim is at its end. The target then need
+    /// not hold for it; where the target decided, it keeps the record of its token.
+    pub(crate) decided_here: bool,
+}
+
+/// What is known about the target of a claim.
+pub(crate) struct Target<'a> {
+    /// Whether the settings name it.
+    pub(crate) known: bool,
+    /// Whether the source may depend on it.
+    pub(crate) allowed: bool,
+    /// Whether it has no room for one more hold.
+    pub(crate) full: bool,
+    /// Whether it is seen.
+    pub(crate) sight: Sight,
+    /// What it last said of this hold.
+    pub(crate) report: Option<&'a TokenState>,
+}
+
+/// How a claim stands by the rules, and whether its end was decided here.
+pub(crate) fn assess(
+    key: &ClaimKey,
+    claim: Claim,
+    before: Option<&Record>,
+    target: &Target<'_>,
+) -> (ClaimState, bool) {
+    let refused = |cause, text| (ClaimState::Refused(Reason::new(cause, text)), true);
+    let node = &key.node;
+    if let Some(record) = before
+        && record.token == claim.token
+        && record.state.is_final()
+    {
+        return (record.state.clone(), record.decided_here);
+    }
+    if !target.known {
+        return refused(
+            Cause::NodeUnknown,
+            format!("node {node} is unknown; the controller's configuration does not name it"),
+        );
+    }
+    if !target.allowed {
+        return refused(
+            Cause::NotAllowed,
+            format!(
+                "units of this node may not depend on node {node}; allow_dependencies_on of the controller's configuration does not list it"
+            ),
+        );
+    }
+    if target.full {
+        return refused(
+            Cause::Limit,
+            format!("node {node} has {HOLDS_PER_TARGET_MAX} holds; no more are allowed"),
+        );
+    }
+    match target.sight {
+        Sight::Legacy => refused(
+            Cause::Manager,
+            format!("node {node} runs an agent without claims"),
+        ),
+        Sight::Out if claim.up => {
+            let text = format!("node {node} is out of sight");
+            (ClaimState::Lost(Reason::new(Cause::NodeLost, text)), false)
+        }
+        Sight::Out => {
+            let text = format!("node {node} is offline");
+            (
+                ClaimState::Waiting(Reason::new(Cause::NodeOffline, text)),
+                false,
+            )
+        }
+        Sight::Clear => match target.report {
+            Some(report) if report.token == claim.token => (report.state.clone(), false),
+            Some(_) | None if claim.up => (ClaimState::Up, false),
+            Some(_) | None => (ClaimState::Starting, false),
+        },
+    }
+}
+
+/// The hold that a claim makes.
+pub(crate) fn hold_for(claim: Claim, policy: &ClaimPolicy) -> Hold {
+    let attempt = match policy.on_loss {
+        OnLoss::Stop if claim.up => Attempt::Keep,
+        OnLoss::Stop | OnLoss::Keep => Attempt::Start,
+    };
+    Hold {
+        token: claim.token,
+        attempt,
+    }
+}
+
+/// The hold that stands for a source that has not been heard: what its target reports, told back.
+pub(crate) fn hold_adopted(report: &TokenState) -> Hold {
+    let attempt = match report.state {
+        ClaimState::Starting | ClaimState::Waiting(_) => Attempt::Start,
+        ClaimState::Up
+        | ClaimState::Restarted
+        | ClaimState::Down(_)
+        | ClaimState::Refused(_)
+        | ClaimState::Lost(_) => Attempt::Keep,
+    };
+    Hold {
+        token: report.token,
+        attempt,
+    }
+}

@@ -1,0 +1,74 @@
+use fleet::Fleet;
+use proto::{dbus::public, time::Moment};
+
+use super::{
+    Public,
+    body::{self, Facts, facts, variant},
+    call::Failure,
+    object::Object,
+};
+use crate::settings::Log;
+
+impl Public {
+    /// The properties of an object; `None` for an interface that has none here. Without an
+    /// interface those of all are meant.
+    pub(super) fn properties(
+        &self,
+        now: Moment,
+        fleet: &Fleet,
+        object: &Object,
+        interface: &str,
+    ) -> Option<Facts> {
+        match (object, interface) {
+            (Object::Controller, public::CONTROLLER) => Some(facts([
+                ("Status", variant(fleet.status().as_str())),
+                ("LogLevel", variant(self.log.level.as_str())),
+                ("LogTarget", variant(target_word(self.log))),
+            ])),
+            (Object::Controller, public::FLEET) => Some(facts([
+                ("Version", variant(fleet.settings().version.as_str())),
+                ("Warnings", variant(self.warnings.clone())),
+            ])),
+            (Object::Node(name), public::NODE) => fleet
+                .node(name)
+                .map(|node| body::node_properties(&node, now)),
+            (Object::Job(id), public::JOB) => fleet.job(*id).map(|job| {
+                facts([
+                    ("Id", variant(job.id.0)),
+                    ("Node", variant(job.node.as_str())),
+                    ("Unit", variant(job.unit.as_str())),
+                    ("JobType", variant(job.kind.as_str())),
+                    ("State", variant(job.state.as_str())),
+                ])
+            }),
+            (Object::Controller, "") => {
+                let mut all = self.properties(now, fleet, object, public::CONTROLLER)?;
+                all.extend(self.properties(now, fleet, object, public::FLEET)?);
+                Some(all)
+            }
+            (Object::Node(_), "") => self.properties(now, fleet, object, public::NODE),
+            (Object::Job(_), "") => self.properties(now, fleet, object, public::JOB),
+            (
+                Object::Above(_)
+                | Object::Controller
+                | Object::Nodes
+                | Object::Node(_)
+                | Object::Jobs
+                | Object::Job(_),
+                _,
+            ) => None,
+        }
+    }
+}
+
+pub(super) fn no_property(interface: &str, property: &str) -> Failure {
+    let text = format!("there is no property '{interface}.{property}' here");
+    Failure::new("org.freedesktop.DBus.Error.UnknownProperty", text)
+}
+
+fn target_word(log: Log) -> &'static str {
+    host::log::TARGETS
+        .iter()
+        .find(|(_, target)| *target == log.target)
+        .map_or("", |(word, _)| word)
+}
