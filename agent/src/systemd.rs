@@ -10,7 +10,7 @@ mod cache;
 mod pending;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{path::Path, time::Duration};
 

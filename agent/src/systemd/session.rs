@@ -1,12 +1,13 @@
 //! One connection to systemd, from its first call to its end.
 
+mod signal;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use host::link::{self, Link, LinkReceiver, LinkSender, Method};
 use node::{Answer, CallId, FromManager, ManagerError, ManagerJob, Request, Snapshot, UnitState};
 use proto::{
     dbus::{error, systemd},
-    model::JobResult,
     name::UnitName,
 };
 use serde::Serialize;
@@ -24,11 +25,10 @@ use super::{
     pending::{Pending, Purpose, Setup},
     unreachable,
 };
-use crate::limits::{CALL_TIMEOUT, ENDS_MAX};
+use crate::limits::CALL_TIMEOUT;
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const BUS: &str = "org.freedesktop.DBus";
-const JOB: &str = "org.freedesktop.systemd1.Job";
 /// What systemd sends, and the word that it has left the bus, when the bus is in between.
 const MATCHES: [&str; 2] = [
     "type='signal',sender='org.freedesktop.systemd1'",
@@ -349,94 +349,6 @@ impl Session {
         Ok(())
     }
 
-    fn signal(&mut self, message: &Message) -> Result<(), Ended> {
-        let header = message.header();
-        let interface = header.interface().map_or("", |it| it.as_str());
-        let member = header.member().map_or("", |it| it.as_str());
-        let path = header.path().map_or("", |it| it.as_str());
-        let body = message.body();
-        match (interface, member) {
-            (PROPERTIES, "PropertiesChanged") => self.properties_changed(path, &body),
-            (systemd::MANAGER, "UnitNew") => {
-                let (name, path): (&str, ObjectPath<'_>) = read(&body)?;
-                match name.parse() {
-                    Ok(unit) if cache::matters(name) => self.ask_unit(unit, path.as_str(), None),
-                    Ok(_) | Err(_) => Ok(()),
-                }
-            }
-            (systemd::MANAGER, "UnitRemoved") => {
-                let (name, _): (&str, ObjectPath<'_>) = read(&body)?;
-                if let Ok(unit) = name.parse() {
-                    self.gone(&unit);
-                }
-                Ok(())
-            }
-            (systemd::MANAGER, "JobNew") => {
-                let (id, _, unit): (u32, ObjectPath<'_>, &str) = read(&body)?;
-                if cache::matters(unit)
-                    && let Ok(unit) = unit.parse()
-                {
-                    let job = ManagerJob(id);
-                    self.cache.job(&unit, job, true);
-                    self.tell(FromManager::JobNew { job, unit });
-                }
-                Ok(())
-            }
-            (systemd::MANAGER, "JobRemoved") => {
-                let (id, _, unit, result): (u32, ObjectPath<'_>, &str, &str) = read(&body)?;
-                if let Ok(unit) = unit.parse() {
-                    self.job_removed(ManagerJob(id), unit, result);
-                }
-                Ok(())
-            }
-            (BUS, "NameOwnerChanged") => Err("systemd left the bus".to_owned()),
-            _ => Ok(()),
-        }
-    }
-
-    fn properties_changed(&mut self, path: &str, body: &Body) -> Result<(), Ended> {
-        if let Some(job) = cache::job_at(path) {
-            let (interface, changed, _): Changed<'_> = read(body)?;
-            let state = changed
-                .get("State")
-                .and_then(|state| state.downcast_ref::<&str>().ok());
-            if interface == JOB && state == Some("running") {
-                self.tell(FromManager::JobRunning(job));
-            }
-            return Ok(());
-        }
-        let Some(name) = cache::unit_at(path) else {
-            return Ok(());
-        };
-        let (interface, changed, _): Changed<'_> = read(body)?;
-        if interface != systemd::UNIT {
-            return Ok(());
-        }
-        match self.cache.change(&name, &changed) {
-            Some(state) => {
-                self.unit(state, None);
-                Ok(())
-            }
-            None => self.ask_unit(name, path, None),
-        }
-    }
-
-    fn job_removed(&mut self, job: ManagerJob, unit: UnitName, result: &str) {
-        self.cache.job(&unit, job, false);
-        let result = result.parse().unwrap_or(JobResult::Failed);
-        let end = FromManager::JobRemoved { job, unit, result };
-        match &mut self.beginning {
-            // The core takes a job that is not in the snapshot for lost, so it is told the end
-            // after it.
-            Some(beginning) if beginning.ends.len() < ENDS_MAX => {
-                beginning.jobs.insert(job);
-                beginning.ends.push(end);
-            }
-            Some(_) => {}
-            None => self.said.push_back(end),
-        }
-    }
-
     fn gone(&mut self, unit: &UnitName) {
         if self.cache.remove(unit) {
             self.tell(FromManager::Gone(unit.clone()));
@@ -527,8 +439,6 @@ impl Session {
 
 /// All properties of an object.
 type Everything<'a> = Properties<'a>;
-/// The body of `PropertiesChanged`.
-type Changed<'a> = (&'a str, Properties<'a>, Vec<&'a str>);
 
 /// Reads a body of systemd's. One that cannot be read ends the session: whatever follows would
 /// be a guess.

@@ -1,0 +1,113 @@
+//! Signals of systemd's.
+
+use node::{FromManager, ManagerJob};
+use proto::{dbus::systemd, model::JobResult, name::UnitName};
+use zbus::{Message, message::Body, wire::ObjectPath};
+
+use super::{
+    super::cache::{self, Properties},
+    BUS, Ended, PROPERTIES, Session, read,
+};
+use crate::limits::ENDS_MAX;
+
+const JOB: &str = "org.freedesktop.systemd1.Job";
+
+/// The body of `PropertiesChanged`.
+type Changed<'a> = (&'a str, Properties<'a>, Vec<&'a str>);
+
+impl Session {
+    pub(super) fn signal(&mut self, message: &Message) -> Result<(), Ended> {
+        let header = message.header();
+        let interface = header.interface().map_or("", |it| it.as_str());
+        let member = header.member().map_or("", |it| it.as_str());
+        let path = header.path().map_or("", |it| it.as_str());
+        let body = message.body();
+        match (interface, member) {
+            (PROPERTIES, "PropertiesChanged") => self.properties_changed(path, &body),
+            (systemd::MANAGER, "UnitNew") => {
+                let (name, path): (&str, ObjectPath<'_>) = read(&body)?;
+                match name.parse() {
+                    Ok(unit) if cache::matters(name) => self.ask_unit(unit, path.as_str(), None),
+                    Ok(_) | Err(_) => Ok(()),
+                }
+            }
+            (systemd::MANAGER, "UnitRemoved") => {
+                let (name, _): (&str, ObjectPath<'_>) = read(&body)?;
+                if let Ok(unit) = name.parse() {
+                    self.gone(&unit);
+                }
+                Ok(())
+            }
+            (systemd::MANAGER, "JobNew") => {
+                let (id, _, unit): (u32, ObjectPath<'_>, &str) = read(&body)?;
+                if cache::matters(unit)
+                    && let Ok(unit) = unit.parse()
+                {
+                    let job = ManagerJob(id);
+                    self.cache.job(&unit, job, true);
+                    self.tell(FromManager::JobNew { job, unit });
+                }
+                Ok(())
+            }
+            (systemd::MANAGER, "JobRemoved") => {
+                let (id, _, unit, result): (u32, ObjectPath<'_>, &str, &str) = read(&body)?;
+                if let Ok(unit) = unit.parse() {
+                    self.job_removed(ManagerJob(id), unit, result);
+                }
+                Ok(())
+            }
+            (BUS, "NameOwnerChanged") => {
+                let (_, before, _): (&str, &str, &str) = read(&body)?;
+                // It may also have come only now, and answer what it was asked before.
+                match before {
+                    "" => Ok(()),
+                    _ => Err("systemd left the bus".to_owned()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn properties_changed(&mut self, path: &str, body: &Body) -> Result<(), Ended> {
+        if let Some(job) = cache::job_at(path) {
+            let (interface, changed, _): Changed<'_> = read(body)?;
+            let state = changed
+                .get("State")
+                .and_then(|state| state.downcast_ref::<&str>().ok());
+            if interface == JOB && state == Some("running") {
+                self.tell(FromManager::JobRunning(job));
+            }
+            return Ok(());
+        }
+        let Some(name) = cache::unit_at(path) else {
+            return Ok(());
+        };
+        let (interface, changed, _): Changed<'_> = read(body)?;
+        if interface != systemd::UNIT {
+            return Ok(());
+        }
+        match self.cache.change(&name, &changed) {
+            Some(state) => {
+                self.unit(state, None);
+                Ok(())
+            }
+            None => self.ask_unit(name, path, None),
+        }
+    }
+
+    fn job_removed(&mut self, job: ManagerJob, unit: UnitName, result: &str) {
+        self.cache.job(&unit, job, false);
+        let result = result.parse().unwrap_or(JobResult::Failed);
+        let end = FromManager::JobRemoved { job, unit, result };
+        match &mut self.beginning {
+            // The core takes a job that is not in the snapshot for lost, so it is told the end
+            // after it.
+            Some(beginning) if beginning.ends.len() < ENDS_MAX => {
+                beginning.jobs.insert(job);
+                beginning.ends.push(end);
+            }
+            Some(_) => {}
+            None => self.said.push_back(end),
+        }
+    }
+}
