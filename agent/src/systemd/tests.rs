@@ -184,10 +184,10 @@ impl Scene {
     }
 
     async fn answered(&mut self) -> Result<CoreAnswer, ManagerError> {
-        match self.said().await {
-            FromManager::Answered(CallId(1), answer) => answer,
-            other => panic!("{other:?} is no answer"),
-        }
+        let FromManager::Answered(CallId(1), answer) = self.said().await else {
+            panic!("no answer");
+        };
+        answer
     }
 }
 
