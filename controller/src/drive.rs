@@ -22,7 +22,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    events,
+    events::Lines,
     limits::{BATCH_MAX, DROPPED_LINES_MAX, DROPPED_LINES_TIME, STATUS_INTERVAL, STOP_TIME},
     peers::PeerEvent,
     public::{Public, Todo, bus::BusEvent},
@@ -58,18 +58,38 @@ pub(crate) struct Drive {
     settings: Settings,
     files: Sources,
     log: LogControl,
+    log_lines: Lines,
     dropped: Quota,
     deaf: Repeats,
     bus_lost: Repeats,
     state: State,
 }
 
+/// What is said in the status line of the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Condition {
+    nodes_online: usize,
+    nodes: usize,
+    bus: bool,
+}
+
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} nodes online", self.nodes_online, self.nodes)?;
+        if self.bus {
+            return Ok(());
+        }
+        f.write_str(", no connection to the bus")
+    }
+}
+
 /// What the service manager was told.
 #[derive(Debug, Default)]
 struct State {
     ready: bool,
-    status: String,
-    status_at: Option<Moment>,
+    /// What was told last, and when.
+    told: Condition,
+    told_at: Option<Moment>,
     watchdog: Option<Duration>,
     watchdog_at: Moment,
 }
@@ -91,6 +111,7 @@ impl Drive {
             settings,
             files,
             log,
+            log_lines: Lines::default(),
             dropped: Quota::new(DROPPED_LINES_MAX, DROPPED_LINES_TIME),
             deaf: Repeats::default(),
             bus_lost: Repeats::default(),
@@ -139,8 +160,8 @@ impl Drive {
     fn wake(&self) -> Moment {
         let never = Moment::at(Duration::MAX);
         let fleet = self.fleet.deadline().map_or(never, |(at, _)| at);
-        let status = match self.state.status_at {
-            Some(at) if self.status_text() != self.state.status => at.plus(STATUS_INTERVAL),
+        let status = match self.state.told_at {
+            Some(at) if self.condition() != self.state.told => at.plus(STATUS_INTERVAL),
             Some(_) | None => never,
         };
         let watchdog = match self.state.watchdog {
@@ -262,7 +283,7 @@ impl Drive {
                     result,
                     reason,
                 } => self.public.job_removed(&job, result, reason.as_ref()),
-                Output::Log(event) => events::write(&event),
+                Output::Log(event) => self.log_lines.write(now, &event),
             }
         }
     }
@@ -273,34 +294,29 @@ impl Drive {
     fn ready(&mut self, now: Moment) {
         if !self.state.ready {
             self.state.ready = true;
-            self.state.status = self.status_text();
-            self.state.status_at = Some(now);
-            told(notify::ready(&self.state.status));
+            self.state.told = self.condition();
+            self.state.told_at = Some(now);
+            told(notify::ready(&self.state.told.to_string()));
         }
     }
 
-    fn status_text(&self) -> String {
-        let (online, all) = self.fleet.online();
-        let bus = if self.public.is_up() {
-            ""
-        } else {
-            ", no connection to the bus"
-        };
-        format!("{online} of {all} nodes online{bus}")
+    fn condition(&self) -> Condition {
+        let (nodes_online, nodes) = self.fleet.online();
+        Condition {
+            nodes_online,
+            nodes,
+            bus: self.public.is_up(),
+        }
     }
 
+    /// Says how we are, if that has changed, and not too often.
     fn tell_status(&mut self, now: Moment) {
-        let due = match self.state.status_at {
-            Some(at) => at.plus(STATUS_INTERVAL) <= now,
-            None => false,
-        };
-        if due {
-            let text = self.status_text();
-            if text != self.state.status {
-                self.state.status_at = Some(now);
-                told(notify::status(&text));
-                self.state.status = text;
-            }
+        let condition = self.condition();
+        let may = |at: Moment| at.plus(STATUS_INTERVAL) <= now;
+        if self.state.told_at.is_some_and(may) && condition != self.state.told {
+            self.state.told_at = Some(now);
+            self.state.told = condition;
+            told(notify::status(&condition.to_string()));
         }
     }
 
@@ -342,7 +358,7 @@ impl Drive {
                 );
             }
         }
-        told(notify::ready(&self.status_text()));
+        told(notify::ready(&self.condition().to_string()));
     }
 
     /// Writes the state into the log, for somebody who looks for a fault.

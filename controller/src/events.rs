@@ -1,10 +1,52 @@
 //! What the core finds worth a line, as lines.
 
+use std::collections::BTreeMap;
+
 use fleet::{Event, Level};
+use host::rate::{Line, Repeats};
+use proto::{name::NodeName, time::Moment};
 use tracing::{debug, info, warn};
 
-/// Writes an event into the log.
-pub(crate) fn write(event: &Event) {
+use crate::{
+    limits::{DROPPED_LINES_MAX, DROPPED_LINES_TIME, REJECTED_NAMES_MAX},
+    quota::Quota,
+};
+
+/// Writes events into the log. An agent that is rejected comes again every few seconds, so what is
+/// said of it is said once in a while.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    rejected: BTreeMap<NodeName, Repeats>,
+    quota: Quota,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            rejected: BTreeMap::new(),
+            quota: Quota::new(DROPPED_LINES_MAX, DROPPED_LINES_TIME),
+        }
+    }
+}
+
+impl Lines {
+    /// Writes an event, unless it repeats another one.
+    pub(crate) fn write(&mut self, now: Moment, event: &Event) {
+        if let Event::Rejected { node, reason, .. } = event {
+            if !self.rejected.contains_key(node) && self.rejected.len() >= REJECTED_NAMES_MAX {
+                // Names are the strangers' choice. To forget them all costs a few lines more.
+                self.rejected.clear();
+            }
+            let repeats = self.rejected.entry(node.clone()).or_default();
+            if repeats.line(now, &reason.text) == Line::KeepBack || self.quota.take(now).is_none() {
+                return;
+            }
+        }
+        write(event);
+    }
+}
+
+fn write(event: &Event) {
     match event {
         Event::NodeOnline {
             node,

@@ -55,3 +55,7 @@ pub(crate) const DROPPED_LINES_TIME: Duration = Duration::from_secs(10);
 
 /// How long a stop may wait for what is on its way to agents and clients.
 pub(crate) const STOP_TIME: Duration = Duration::from_millis(500);
+
+/// Names of rejected agents whose log lines are kept from repeating. More than this are not somebody
+/// who is wrong in the configuration, but somebody who tries.
+pub(crate) const REJECTED_NAMES_MAX: usize = 256;
