@@ -164,6 +164,26 @@ pub(crate) fn console_output(island: &Island, node: &str) -> String {
     fs::read_to_string(island.path(&console_path(node))).unwrap_or_default()
 }
 
+/// Where the nodes of a fleet find the stage.
+const STAGE_USR: &str = "/run/stage/usr";
+
+/// Shows the stage to the nodes, at a place of the fleet's own: nspawn leaves a directory beside the
+/// one that it lays over another.
+pub(crate) fn show_stage(island: &Island, stage: &Stage) -> Result<()> {
+    let usr = stage.path().join("usr");
+    let usr = usr.to_str().context("the path of the stage is not UTF-8")?;
+    for args in [
+        &["mkdir", "-p", STAGE_USR][..],
+        &["mount", "--bind", usr, STAGE_USR][..],
+    ] {
+        island.run(args, MOUNT_TIMEOUT)?.ok()?;
+    }
+    Ok(())
+}
+
+/// Nothing is waited for in it but the kernel.
+const MOUNT_TIMEOUT: Duration = Duration::from_secs(10);
+
 fn nspawn(island: &Island, node: &str, cgroup: &Cgroup, stage: Option<&Stage>) -> Command {
     let mut command = island.command(cgroup, "systemd-nspawn");
     command
@@ -182,10 +202,7 @@ fn nspawn(island: &Island, node: &str, cgroup: &Cgroup, stage: Option<&Stage>) -
         .arg(format!("--directory={}", root_path(node)))
         .arg(format!("--network-namespace-path=/run/netns/{node}"));
     match stage {
-        Some(stage) => command.arg(format!(
-            "--overlay-ro=/usr:{}/usr:/usr",
-            stage.path().display()
-        )),
+        Some(_) => command.arg(format!("--overlay-ro=/usr:{STAGE_USR}:/usr")),
         None => command.arg("--bind-ro=/usr"),
     };
     if fs::exists("/etc/alternatives").unwrap_or(false) {

@@ -8,6 +8,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::boot;
 use crate::fleet::Fleet;
 use crate::island::Island;
 use crate::network::Port;
@@ -209,6 +210,9 @@ impl FleetBuilder {
         };
         let hosts = hosts(&self.order)?;
         let island = Arc::new(Island::create()?);
+        if let Some(stage) = &stage {
+            boot::show_stage(&island, stage)?;
+        }
         let mut nodes = Vec::new();
         for (index, name) in self.order.iter().enumerate() {
             let port = Port::of(index).context("too many nodes")?;
