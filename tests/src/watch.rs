@@ -11,12 +11,13 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
 use rustix::process::Pid;
 use serde::Serialize;
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use zbus::connection::Builder;
@@ -28,6 +29,9 @@ use crate::process::is_alive;
 /// Between two attempts to connect: a socket that is not there yet, in a namespace of mounts that
 /// is being made, has no event to wait for.
 const RECONNECT: Duration = Duration::from_millis(10);
+
+/// How long a bus may take to answer while a condition is waited for.
+const CONNECT: Duration = Duration::from_secs(1);
 
 /// How often a condition outside systemd is looked at when systemd has nothing to report.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -76,7 +80,7 @@ impl Manager {
             last.replace(Some(state.clone()));
             Ok(accepted.then_some(state))
         };
-        self.observe(None, within, check)
+        self.observe(within, check)
             .with_context(|| match last.take() {
                 Some(state) => format!("{unit} is {state}"),
                 None => format!("{unit} was never seen"),
@@ -85,31 +89,56 @@ impl Manager {
 
     /// Waits until `condition` holds. It is looked at after every signal of systemd, and at worst
     /// every 50 ms, because what it looks at may be outside systemd and then has no event.
+    ///
+    /// It may itself ask systemd: no runtime is entered while it is looked at.
     pub(crate) fn wait_until(
         self,
         mut condition: impl FnMut() -> bool,
         within: Duration,
     ) -> Result<()> {
-        let check = async |_: &Connection| Ok(condition().then_some(()));
-        self.observe(Some(LOOK_AGAIN), within, check)
+        let runtime = runtime()?;
+        let until = Instant::now() + within;
+        let mut signals = None;
+        while !condition() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                bail!("not as expected after {within:?}");
+            }
+            if !is_alive(self.leader) {
+                bail!("the node is not running");
+            }
+            signals = runtime.block_on(self.next_signal(signals.take(), left));
+        }
+        Ok(())
     }
 
-    /// Calls `check` with a connection until it returns something, after every signal of systemd
-    /// and after each `tick`.
+    /// Waits for a signal, not for long; the connection is made first where there is none, and is
+    /// given back if there may be more.
+    async fn next_signal(self, signals: Option<Signals>, left: Duration) -> Option<Signals> {
+        match signals {
+            Some(signals) => signals.next(left.min(LOOK_AGAIN)).await.then_some(signals),
+            None => match timeout(left.min(CONNECT), Signals::connect(self.leader)).await {
+                Ok(Ok(signals)) => Some(signals),
+                Ok(Err(_)) | Err(_) => {
+                    sleep(RECONNECT).await;
+                    None
+                }
+            },
+        }
+    }
+
+    /// Calls `check` with a connection until it returns something, after every signal of systemd.
     fn observe<T>(
         self,
-        tick: Option<Duration>,
         within: Duration,
         mut check: impl AsyncFnMut(&Connection) -> zbus::Result<Option<T>>,
     ) -> Result<T> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = runtime()?;
         let trouble = RefCell::new(None);
         let observing = async {
             loop {
                 // An error means that systemd is not there yet, or executes itself again.
-                match self.observe_once(tick, &mut check).await {
+                match self.observe_once(&mut check).await {
                     Ok(found) => return Ok(found),
                     Err(error) => drop(trouble.replace(Some(error))),
                 }
@@ -129,7 +158,6 @@ impl Manager {
     /// Does so on one connection, until that ends.
     async fn observe_once<T>(
         self,
-        tick: Option<Duration>,
         check: &mut impl AsyncFnMut(&Connection) -> zbus::Result<Option<T>>,
     ) -> Result<T> {
         let signals = Signals::connect(self.leader).await?;
@@ -137,7 +165,7 @@ impl Manager {
             if let Some(found) = check(&signals.connection).await? {
                 return Ok(found);
             }
-            if !signals.next(tick).await {
+            if !signals.next_event().await {
                 bail!("systemd has left the bus");
             }
         }
@@ -186,14 +214,25 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal or the tick; false when there will be no more signals.
-    async fn next(&self, tick: Option<Duration>) -> bool {
-        match tick {
-            Some(tick) => drop(timeout(tick, self.arrived.notified()).await),
-            None => self.arrived.notified().await,
-        }
+    /// Waits for a signal; false when there will be no more.
+    async fn next_event(&self) -> bool {
+        self.arrived.notified().await;
         !self.ended.load(Ordering::Relaxed)
     }
+
+    /// As [`Signals::next_event`], at most for the time given.
+    async fn next(&self, tick: Duration) -> bool {
+        timeout(tick, self.next_event())
+            .await
+            .unwrap_or_else(|_| !self.ended.load(Ordering::Relaxed))
+    }
+}
+
+/// The runtime of one wait.
+fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
 }
 
 /// All that systemd says of units and jobs (org.freedesktop.systemd1(5)).
