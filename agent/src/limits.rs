@@ -15,6 +15,9 @@ pub(crate) const MANAGER_BACKOFF: Backoff = Backoff {
     max: Duration::from_secs(2),
 };
 
+/// Attempts on systemd's own socket before the bus is tried as well: about 600 milliseconds.
+pub(crate) const PRIVATE_ATTEMPTS: u32 = 7;
+
 /// How long connecting to systemd may take.
 pub(crate) const MANAGER_CONNECT: Duration = Duration::from_secs(10);
 

@@ -63,6 +63,8 @@ fn prove(root: &Section<'_>, host_name: &str) -> Settings {
     let controllers = root.list("controller", str::parse::<Address>);
     if let Some(list) = &controllers
         && list.value.is_empty()
+        // Wrong entries are left out, and have been refused already.
+        && list.found == "an empty array"
     {
         root.refuse(list, "expected at least one address of the controller");
     }
@@ -186,5 +188,6 @@ mod tests {
     fn what_is_wrong_says_what_would_be_right(text: &str, why: &str) {
         let error = from(text).expect_err("invalid");
         assert!(error.contains(why), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
     }
 }

@@ -12,7 +12,7 @@ mod session;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use host::{
     address::Address,
@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 use zbus::Message;
 
-use crate::limits::{MANAGER_BACKOFF, MANAGER_CONNECT};
+use crate::limits::{MANAGER_BACKOFF, MANAGER_CONNECT, PRIVATE_ATTEMPTS};
 use session::Session;
 pub(crate) use session::error_of;
 
@@ -82,7 +82,7 @@ impl std::fmt::Debug for RawMethod {
 }
 
 /// A way to systemd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Way {
     /// Its own socket: no bus, no names.
     Private,
@@ -139,46 +139,49 @@ async fn keep(
     mut commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<ManagerEvent>,
 ) {
-    let ways: &[Way] = if is_root {
-        &[Way::Private, Way::Bus]
-    } else {
-        &[Way::Bus]
-    };
     let mut attempt = 0_u32;
     let mut session = 0_u64;
-    let mut complaint = String::new();
+    // What was logged last about each way, in this outage.
+    let mut complaints: BTreeMap<Way, String> = BTreeMap::new();
     loop {
-        for way in ways {
-            let why = match open(*way).await {
-                Ok(link) => {
-                    session = session.saturating_add(1);
-                    let mut open = Session::new(session, link, *way);
-                    let ended = open.run(&mut commands, &events).await;
-                    if open.is_reached() {
-                        attempt = 0;
-                        complaint.clear();
-                        let said = FromManager::Disconnected;
-                        if events.send(ManagerEvent { session, said }).await.is_err() {
-                            return;
-                        }
+        let way = way(is_root, attempt);
+        let why = match open(way).await {
+            Ok(link) => {
+                session = session.saturating_add(1);
+                let mut open = Session::new(session, link, way);
+                let ended = open.run(&mut commands, &events).await;
+                if open.is_reached() {
+                    attempt = 0;
+                    complaints.clear();
+                    let said = FromManager::Disconnected;
+                    if events.send(ManagerEvent { session, said }).await.is_err() {
+                        return;
                     }
-                    ended
                 }
-                Err(why) => why,
-            };
-            if why != complaint {
-                warn!(?way, why, "no connection to systemd, trying again");
-                complaint = why;
+                ended
             }
+            Err(why) => why,
+        };
+        if complaints.get(&way) != Some(&why) {
+            warn!(?way, why, "no connection to systemd, trying again");
+            complaints.insert(way, why);
         }
         attempt = attempt.saturating_add(1);
         // One agent asks one systemd: there is nobody to come back in step with.
-        if pause(MANAGER_BACKOFF.wait(attempt, 0), &mut commands)
-            .await
-            .is_none()
-        {
+        let wait = MANAGER_BACKOFF.wait(attempt, 0);
+        if pause(wait, &mut commands).await.is_none() {
             return;
         }
+    }
+}
+
+/// The way that is tried next. Root takes the bus only where systemd's own socket has been refused for
+/// a while: after a `daemon-reexec` it is away for some milliseconds.
+fn way(is_root: bool, attempt: u32) -> Way {
+    if is_root && (attempt < PRIVATE_ATTEMPTS || attempt.is_multiple_of(2)) {
+        Way::Private
+    } else {
+        Way::Bus
     }
 }
 

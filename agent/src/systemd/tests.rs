@@ -191,6 +191,16 @@ impl Scene {
     }
 }
 
+#[test]
+fn root_takes_the_bus_only_after_a_while_and_others_always() {
+    let ways: Vec<_> = (5..10).map(|attempt| way(true, attempt)).collect();
+    assert_eq!(
+        ways,
+        [Way::Private, Way::Private, Way::Bus, Way::Private, Way::Bus]
+    );
+    assert_eq!(way(false, 0), Way::Bus);
+}
+
 fn start() -> Request {
     let unit = "t.service".parse().expect("name");
     Request::Queue {
