@@ -165,6 +165,8 @@ pub(crate) enum Event {
         at: usize,
         run: u64,
         link: LinkId,
+        /// How long until the next packet, if this one is lost.
+        again: Duration,
     },
     Deliver {
         conn: u64,
@@ -356,7 +358,12 @@ impl World {
             }
             Event::ControllerStarts => self.controller_starts(),
             Event::ControllerDeadline { run, stamp } => self.controller_deadline(run, stamp),
-            Event::Connect { at, run, link } => self.connect(at, run, link),
+            Event::Connect {
+                at,
+                run,
+                link,
+                again,
+            } => self.connect(at, run, link, again),
             Event::Deliver { conn, to } => self.deliver(conn, to),
             Event::Broken { conn, to } => self.broken(conn, to),
             Event::HelloDue { peer, run } => self.hello_due(peer, run),

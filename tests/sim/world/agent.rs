@@ -212,7 +212,16 @@ impl World {
                 agent.link = Some(link);
                 agent.conn = None;
                 let wait = self.latency();
-                self.after(wait, Event::Connect { at, run, link });
+                let again = Duration::from_secs(1);
+                self.after(
+                    wait,
+                    Event::Connect {
+                        at,
+                        run,
+                        link,
+                        again,
+                    },
+                );
             }
             Output::Send { link, message } => {
                 if let Some((here, conn)) = agent.conn

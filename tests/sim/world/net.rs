@@ -77,19 +77,33 @@ impl World {
         self.rng.millis(low, high)
     }
 
-    /// The connection that an agent has asked for is tried.
-    pub(super) fn connect(&mut self, at: usize, run: u64, link: LinkId) {
+    /// The connection that an agent has asked for is tried; where nothing answers, the kernel tries
+    /// again after 1, 2, 4 s … (tcp(7), `tcp_syn_retries`), until the agent gives up.
+    pub(super) fn connect(&mut self, at: usize, run: u64, link: LinkId, again: Duration) {
         let Some(machine) = self.machines.get(at) else {
             return;
         };
         let net = machine.net;
         let failed = |why: &str| FromLink::Failed(why.to_owned());
+        let wanted = self
+            .agent_run(at, run)
+            .is_some_and(|a| a.link == Some(link));
+        if !wanted {
+            return;
+        }
         match net {
             Net::Cut if self.rng.percent(50) => {
                 self.link_says(at, run, link, failed("no route to host"));
             }
-            // Nothing answers; the agent gives up by itself.
-            Net::Cut | Net::Silent { .. } => {}
+            Net::Cut | Net::Silent { .. } => self.after(
+                again,
+                Event::Connect {
+                    at,
+                    run,
+                    link,
+                    again: again * 2,
+                },
+            ),
             Net::Open if self.controller.core.is_none() && !self.plan.controller_socket => {
                 self.link_says(at, run, link, failed("connection refused"));
             }
