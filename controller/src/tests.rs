@@ -112,6 +112,44 @@ async fn what_an_agent_answers_is_handed_on_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn bodies_of_every_shape_are_handed_on_to_the_byte() {
+    let mut world = World::new(&["a"]);
+    let mut agent = world.agent("a").await;
+    let path = ObjectPath::from_static_str("/x").expect("path");
+    let row = (
+        "t.service",
+        "",
+        "loaded",
+        "active",
+        "running",
+        "",
+        path.clone(),
+        7u32,
+        "",
+        path,
+    );
+    let nested = Variant::new(vec![(1u8, Variant::from("x")), (2, Variant::from(3i64))]);
+    let shapes: [Box<dyn Fn(&Message) -> zbus::Result<Message>>; 7] = [
+        Box::new(|call| link::reply(call, &Variant::from(7u64))),
+        Box::new(move |call| link::reply(call, &nested)),
+        Box::new(|call| link::reply(call, &(true, vec![("symlink", "/a", "/b")]))),
+        Box::new(|call| link::reply(call, &Vec::<(&str, &str)>::new())),
+        Box::new(move |call| link::reply(call, &vec![row.clone()])),
+        Box::new(|call| link::reply(call, &"multi-user.target")),
+        Box::new(|call| link::reply(call, &())),
+    ];
+    for shape in shapes {
+        world.call(NODE_A, public::NODE, "GetDefaultTarget", &());
+        let call = agent.call("GetDefaultTarget").await;
+        let said = shape(&call).expect("built");
+        agent.send(Ok(said.clone()));
+        let answer = world.answer().await;
+        assert_eq!(answer.body().signature(), said.body().signature());
+        assert_eq!(answer.body().data().bytes(), said.body().data().bytes());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_of_a_client_reach_the_agent_in_their_order() {
     let mut world = World::new(&["a"]);
     let mut agent = world.agent("a").await;
