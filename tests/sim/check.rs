@@ -217,6 +217,25 @@ impl Oracle {
         world.oracle.excused.contains(&token) || Self::is_over(world, at, away)
     }
 
+    /// A helper is told that its unit is up: it must have been since the helper asked.
+    pub(crate) fn helper_up(world: &mut World, at: usize, proxy: &UnitName, token: Token) {
+        let proxy = ProxyName::parse(proxy.as_str());
+        let (Ok(proxy), Some(machine)) = (proxy, world.machines.get(at)) else {
+            return;
+        };
+        let (Some(target), Some(attempt)) =
+            (world.index(proxy.node()), world.oracle.attempts.get(&token))
+        else {
+            return;
+        };
+        let runs = world.oracle.runs(world, target, proxy.unit());
+        let was_up = attempt.was_active || runs.count > attempt.activations;
+        if !was_up && !world.oracle.twins.contains(proxy.node()) {
+            let name = machine.name.clone();
+            world.violated(format!("{proxy} of {name} is up, and its unit never was"));
+        }
+    }
+
     /// An agent asks its service manager for something.
     pub(crate) fn call(world: &mut World, at: usize, request: &Request) {
         let Request::Queue { verb, unit, .. } = request else {

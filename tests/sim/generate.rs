@@ -78,6 +78,8 @@ enum Kind {
     Reexec,
     TwinComes,
     TwinGoes,
+    Deny,
+    Allow,
 }
 
 impl Climate {
@@ -90,6 +92,7 @@ impl Climate {
             }
         };
         let twin = some(15, 3);
+        let deny = some(25, 3);
         let weights = vec![
             (8 + some(100, 8), Kind::StartSource),
             (4 + some(100, 6), Kind::StopSource),
@@ -113,6 +116,8 @@ impl Climate {
             (some(40, 4), Kind::Reexec),
             (twin, Kind::TwinComes),
             (twin, Kind::TwinGoes),
+            (deny, Kind::Deny),
+            (deny, Kind::Allow),
         ];
         Self {
             fails: some(30, 30),
@@ -436,5 +441,7 @@ fn action(rng: &mut Rng, kind: Kind, cast: &Cast, count: usize) -> Option<Action
         Kind::Reexec => Action::Reexec(at),
         Kind::TwinComes => Action::TwinComes(count),
         Kind::TwinGoes => Action::TwinGoes(count),
+        Kind::Deny => Action::Deny(at),
+        Kind::Allow => Action::Allow(at),
     })
 }

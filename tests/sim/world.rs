@@ -1,6 +1,7 @@
 //! A whole fleet in one thread: the real cores of controller and agents, simulated service managers,
 //! helpers and links, one clock and one queue of events. The same seed gives the same run.
 
+mod action;
 mod agent;
 mod controller;
 mod helper;
@@ -11,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 use fleet::{PeerId, Settings};
 use node::{CallId, FromHelper, FromManager, LinkId, Request, Waiter};
 use proto::{
-    model::{JobKind, JobMode, Token},
+    model::Token,
     name::{NodeName, UnitName},
     time::Moment,
 };
@@ -19,9 +20,10 @@ use proto::{
 use crate::{
     check::Oracle,
     rng::Rng,
-    systemd::{Spec, State, Systemd, Verb, Wake},
+    systemd::{Spec, State, Systemd, Wake},
 };
 
+pub(crate) use action::Action;
 pub(crate) use agent::Agent;
 pub(crate) use controller::Controller;
 pub(crate) use helper::Helper;
@@ -65,38 +67,6 @@ pub(crate) struct Machine {
     pub(crate) agent_wanted: bool,
     pub(crate) helpers: BTreeMap<u64, Helper>,
     pub(crate) net: Net,
-}
-
-/// Something that an operator or fate does.
-#[derive(Clone, Debug)]
-pub(crate) enum Action {
-    /// `systemctl VERB UNIT` on the machine itself.
-    Unit(usize, Verb, UnitName),
-    /// `ctl KIND NODE UNIT`.
-    Ctl(usize, JobKind, UnitName),
-    /// The main process of a service dies.
-    KillUnit(usize, UnitName),
-    /// SIGKILL to the agent; it is back after a while.
-    KillAgent(usize, Duration),
-    /// The agent is stopped as systemd does it, and started after a while.
-    StopAgent(usize, Duration),
-    /// The agent dies in the middle of what it is about to do next.
-    KillAgentAmid(usize, usize),
-    /// SIGSTOP to the agent, SIGCONT after a while.
-    FreezeAgent(usize, Duration),
-    KillController(Duration),
-    FreezeController(Duration),
-    /// The link of a machine breaks or is silent.
-    Net(usize, Net),
-    /// Its present connection is reset; a new one can be made.
-    Reset(usize),
-    /// Power off, and on after a while.
-    Crash(usize, Duration),
-    /// `systemctl daemon-reexec`.
-    Reexec(usize),
-    /// A machine with the name of another one is plugged in, or out.
-    TwinComes(usize),
-    TwinGoes(usize),
 }
 
 #[derive(Debug)]
@@ -157,6 +127,8 @@ pub(crate) enum Event {
         up: bool,
     },
     ControllerStarts,
+    /// The controller is told to read its configuration again.
+    Configured,
     ControllerDeadline {
         run: u64,
         stamp: u64,
@@ -195,6 +167,8 @@ pub(crate) struct World {
     seq: u64,
     pub(crate) rng: Rng,
     pub(crate) plan: Plan,
+    /// The configuration of the controller as it is now.
+    pub(crate) settings: Settings,
     pub(crate) machines: Vec<Machine>,
     pub(crate) controller: Controller,
     conns: BTreeMap<u64, Conn>,
@@ -236,6 +210,7 @@ impl World {
             conns: BTreeMap::new(),
             runs: 0,
             rng,
+            settings: plan.settings.clone(),
             plan,
             trace: traced.then(Vec::new),
             violation: None,
@@ -357,6 +332,7 @@ impl World {
                 }
             }
             Event::ControllerStarts => self.controller_starts(),
+            Event::Configured => self.controller_configured(),
             Event::ControllerDeadline { run, stamp } => self.controller_deadline(run, stamp),
             Event::Connect {
                 at,
@@ -386,7 +362,9 @@ impl World {
                 End::Agent => agent(self.conns.get(conn)?.at),
                 End::Controller => self.controller.frozen,
             },
-            Event::ControllerDeadline { .. } | Event::HelloDue { .. } => self.controller.frozen,
+            Event::Configured | Event::ControllerDeadline { .. } | Event::HelloDue { .. } => {
+                self.controller.frozen
+            }
             Event::Systemd { .. }
             | Event::Call { .. }
             | Event::AgentStarts { .. }
@@ -402,125 +380,6 @@ impl World {
     /// A machine that still is in this boot.
     pub(crate) fn machine(&mut self, at: usize, boot: u64) -> Option<&mut Machine> {
         self.machines.get_mut(at).filter(|m| m.up && m.boot == boot)
-    }
-
-    fn boots(&mut self, at: usize, boot: u64) {
-        let Some(machine) = self
-            .machines
-            .get_mut(at)
-            .filter(|m| m.boot == boot && !m.up)
-        else {
-            return;
-        };
-        machine.up = true;
-        machine.boot += 1;
-        machine.systemd.boot();
-        machine.records = None;
-        machine.agent_wanted = true;
-        let boot = machine.boot;
-        let name = machine.name.clone();
-        self.log(|| format!("{name}: boots"));
-        let wait = self.rng.millis(20, 300);
-        self.after(wait, Event::AgentStarts { at, boot });
-        self.drain(at);
-    }
-
-    fn crashes(&mut self, at: usize, off: Duration) {
-        let Some(boot) = self.machines.get(at).filter(|m| m.up).map(|m| m.boot) else {
-            return;
-        };
-        self.power_off(at);
-        self.after(off, Event::Boots { at, boot });
-    }
-
-    fn power_off(&mut self, at: usize) {
-        let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) else {
-            return;
-        };
-        machine.up = false;
-        machine.agent = None;
-        machine.helpers.clear();
-        machine.records = None;
-        machine.systemd.boot();
-        machine.systemd.effects.clear();
-        self.conns_die(at);
-    }
-
-    /// Does something to the world.
-    pub(crate) fn act(&mut self, action: Action) {
-        self.log(|| format!("--- {action:?}"));
-        match action {
-            Action::Unit(at, verb, unit) => {
-                let now = self.now;
-                if let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) {
-                    // An operator gets the error; the world goes on.
-                    let _ = machine.systemd.queue(now, verb, &unit, JobMode::Replace);
-                    self.drain(at);
-                }
-            }
-            Action::Ctl(at, kind, unit) => self.ctl(at, kind, unit),
-            Action::KillUnit(at, unit) => {
-                let now = self.now;
-                if let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) {
-                    machine.systemd.kill(now, &unit);
-                    self.drain(at);
-                }
-            }
-            Action::KillAgent(at, away) => self.agent_dies(at, away),
-            Action::StopAgent(at, away) => {
-                let agent = self.machines.get(at).and_then(|m| m.agent.as_ref());
-                if agent.is_some_and(|agent| agent.frozen.is_none_or(|t| t <= self.now)) {
-                    self.agent_input(at, node::Input::Stop);
-                }
-                self.agent_dies(at, away);
-            }
-            Action::KillAgentAmid(at, outputs) => {
-                if let Some(agent) = self.machines.get_mut(at).and_then(|m| m.agent.as_mut()) {
-                    agent.dies_after = Some(outputs);
-                }
-            }
-            Action::FreezeAgent(at, time) => {
-                let until = self.now.plus(time);
-                if let Some(agent) = self.machines.get_mut(at).and_then(|m| m.agent.as_mut()) {
-                    // Never shorter than before: what waits for the thaw keeps its order.
-                    agent.frozen = agent.frozen.max(Some(until));
-                }
-            }
-            Action::KillController(away) => self.controller_dies(away),
-            Action::FreezeController(time) => {
-                self.controller.frozen = self.controller.frozen.max(Some(self.now.plus(time)));
-            }
-            Action::Net(at, net) => self.set_net(at, net),
-            Action::Reset(at) => self.reset(at),
-            Action::Crash(at, off) => self.crashes(at, off),
-            Action::Reexec(at) => self.reexec(at),
-            Action::TwinComes(at) => {
-                let machine = self.machines.get(at);
-                if let Some((boot, name)) = machine.map(|m| (m.boot, m.name.clone())) {
-                    self.oracle.twin(&name);
-                    self.after(Duration::ZERO, Event::Boots { at, boot });
-                }
-            }
-            Action::TwinGoes(at) => self.power_off(at),
-        }
-    }
-
-    /// Everything works again: links, machines, daemons, units that are to start.
-    pub(crate) fn heal(&mut self) {
-        self.log(|| "=== healed".to_owned());
-        for at in 0..self.machines.len() {
-            self.set_net(at, Net::Open);
-            if self.plan.machines.get(at).is_some_and(|plan| plan.twin) {
-                self.power_off(at);
-            }
-            if let Some(machine) = self.machines.get_mut(at) {
-                machine.agent_wanted = true;
-                machine.systemd.heal();
-                if let Some(agent) = &mut machine.agent {
-                    agent.dies_after = None;
-                }
-            }
-        }
     }
 
     pub(crate) fn index(&self, name: &NodeName) -> Option<usize> {

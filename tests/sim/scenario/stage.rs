@@ -133,7 +133,8 @@ impl Stage {
             settings.claims.on_loss = on_loss;
         }
         let settings = self.plan.settings.clone();
-        self.world().plan.settings = settings;
+        self.world().plan.settings = settings.clone();
+        self.world().settings = settings;
         self.act(Action::KillController(ms(50)));
         self.run(secs(10));
         self

@@ -39,7 +39,7 @@ impl World {
         }
         let run = self.new_run();
         let first = JobId(u32::try_from(run).unwrap_or(1) * 1000);
-        let settings = self.plan.settings.clone();
+        let settings = self.settings.clone();
         self.controller = Controller {
             core: Some(Fleet::new(settings, self.now, first)),
             run,
@@ -52,6 +52,12 @@ impl World {
         }
         self.release();
         self.controller_works();
+    }
+
+    /// The configuration has changed (SIGHUP).
+    pub(super) fn controller_configured(&mut self) {
+        let settings = self.settings.clone();
+        self.controller_input(Input::Settings(settings));
     }
 
     pub(super) fn controller_dies(&mut self, away: Duration) {

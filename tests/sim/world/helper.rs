@@ -6,6 +6,7 @@ use node::{FromHelper, HelperAnswer, Waiter};
 use proto::{model::Token, name::UnitName};
 
 use super::{Event, World};
+use crate::check::Oracle;
 
 /// How long a helper waits for the first word of its agent, and how much longer than its agent says
 /// it waits later (`limits.rs` of the helper).
@@ -114,6 +115,9 @@ impl World {
         };
         agent.waiters.remove(&waiter);
         if let Some(helper) = machine.helpers.remove(&id) {
+            if up {
+                Oracle::helper_up(self, at, &helper.proxy, helper.token);
+            }
             let wait = self.rng.millis(0, 3);
             self.after(
                 wait,
