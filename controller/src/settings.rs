@@ -227,15 +227,12 @@ fn prove_dependencies(
     }
 }
 
-fn parse_label(text: &str) -> Result<String, Expected> {
+fn parse_label(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.len() > LABEL_BYTES_MAX || text.chars().any(char::is_control) {
         return Err("expected a label of 1 to 64 bytes without control characters");
     }
     Ok(text.to_owned())
 }
-
-/// What would be right.
-type Expected = &'static str;
 
 fn wait(
     section: &Section<'_>,

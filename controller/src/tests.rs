@@ -23,6 +23,9 @@ use world::{World, facts, member, text_of, within};
 /// The name and the text of an error.
 type ErrorBody = (String, String);
 
+/// Makes the answer to a call.
+type Answering = Box<dyn Fn(&Message) -> zbus::Result<Message>>;
+
 const NODE_A: &str = "/org/eclipse/bluechi/node/a";
 
 #[tokio::test(start_paused = true)]
@@ -129,7 +132,7 @@ async fn bodies_of_every_shape_are_handed_on_to_the_byte() {
         path,
     );
     let nested = Variant::new(vec![(1u8, Variant::from("x")), (2, Variant::from(3i64))]);
-    let shapes: [Box<dyn Fn(&Message) -> zbus::Result<Message>>; 7] = [
+    let shapes: [Answering; 7] = [
         Box::new(|call| link::reply(call, &Variant::from(7u64))),
         Box::new(move |call| link::reply(call, &nested)),
         Box::new(|call| link::reply(call, &(true, vec![("symlink", "/a", "/b")]))),
