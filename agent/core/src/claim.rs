@@ -119,7 +119,7 @@ impl Claims {
             self.remove(&name, cx.out);
         }
         for proxy in self.proxies.values_mut() {
-            if proxy.proof != Proof::Seen {
+            if proxy.proof == Proof::Unasked {
                 proxy.look(cx);
             }
         }

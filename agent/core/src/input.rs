@@ -55,6 +55,9 @@ pub enum FromManager {
     Connected(Snapshot),
     /// It is out of reach. Calls that were not answered never will be.
     Disconnected,
+    /// It has read its units again (`daemon-reload`), in the course of which it forgets all of them
+    /// and says so; none of this is told here, but how they are now. Calls go on, and so do jobs.
+    Reloaded(Snapshot),
     /// A unit is loaded or has changed. Only proxies and holds matter; others are ignored.
     Changed(UnitState),
     /// A unit is not loaded any more.

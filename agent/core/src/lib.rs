@@ -297,6 +297,11 @@ impl Node {
                 }
                 self.manager_reached(now, snapshot);
             }
+            FromManager::Reloaded(snapshot) => {
+                if self.units.connected {
+                    self.take_snapshot(now, snapshot.units);
+                }
+            }
             FromManager::Disconnected => {
                 if self.units.connected {
                     self.batch.push(Output::Event(Event::ManagerLost));
@@ -379,11 +384,7 @@ impl Node {
     }
 
     fn manager_reached(&mut self, now: Moment, snapshot: Snapshot) {
-        self.units.connected();
-        for state in snapshot.units {
-            self.take_unit(state);
-        }
-        let units = self.units.len();
+        let units = snapshot.units.len();
         self.batch
             .push(Output::Event(Event::ManagerReached { units }));
         for (job, purpose) in self.calls.connected(&snapshot.jobs) {
@@ -394,9 +395,18 @@ impl Node {
                 Purpose::Cancel => {}
             }
         }
+        self.take_snapshot(now, snapshot.units);
+        self.link.start(cx!(self, now));
+    }
+
+    /// These are all units of ours that there are.
+    fn take_snapshot(&mut self, now: Moment, units: Vec<UnitState>) {
+        self.units.connected();
+        for state in units {
+            self.take_unit(state);
+        }
         self.claims.manager_reached(cx!(self, now));
         self.holds.mark_all(&self.units);
-        self.link.start(cx!(self, now));
     }
 
     fn manager_lost(&mut self, now: Moment) {

@@ -137,20 +137,24 @@ impl Stage {
         let words: Vec<&str> = line.split(' ').collect();
         let manager = |input| vec![Input::Manager(input)];
         match words.as_slice() {
-            ["manager", units @ ..] => {
+            [verb @ ("manager" | "reloaded"), units @ ..] => {
                 let units = units.join(" ");
                 let parts = units
                     .split(',')
                     .map(str::trim)
                     .filter(|part| !part.is_empty());
                 let (jobs, units): (Vec<_>, Vec<_>) = parts.partition(|p| p.starts_with("job "));
-                manager(FromManager::Connected(Snapshot {
+                let snapshot = Snapshot {
                     units: units.into_iter().map(|u| unit(&words_of(u))).collect(),
                     jobs: jobs
                         .into_iter()
                         .map(|j| manager_job(words_of(j)[1]))
                         .collect(),
-                }))
+                };
+                manager(match *verb {
+                    "manager" => FromManager::Connected(snapshot),
+                    _ => FromManager::Reloaded(snapshot),
+                })
             }
             ["manager-lost"] => manager(FromManager::Disconnected),
             ["unit", rest @ ..] => manager(FromManager::Changed(unit(rest))),

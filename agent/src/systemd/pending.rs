@@ -20,6 +20,8 @@ pub(super) enum Purpose {
     Unit {
         name: UnitName,
         look: Option<CallId>,
+        /// Whether the snapshot waits for it.
+        counted: bool,
     },
     /// The core wants a job.
     Job(CallId),

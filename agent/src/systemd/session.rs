@@ -68,6 +68,11 @@ pub(super) struct Session {
     receiver: LinkReceiver,
     pending: Pending,
     cache: Cache,
+    /// Whether a snapshot was told.
+    reached: bool,
+    /// Whether systemd reads its units again. Until it has, what it says of them is of no meaning:
+    /// it forgets each, and says so, before it loads it again.
+    reloading: bool,
     beginning: Option<Beginning>,
     /// What is to be told, in order.
     said: VecDeque<FromManager>,
@@ -95,6 +100,8 @@ impl Session {
             receiver: link.receiver,
             pending: Pending::default(),
             cache: Cache::default(),
+            reached: false,
+            reloading: false,
             beginning: Some(Beginning::default()),
             said: VecDeque::new(),
         }
@@ -102,7 +109,7 @@ impl Session {
 
     /// Whether the snapshot was told.
     pub(super) fn is_reached(&self) -> bool {
-        self.beginning.is_none()
+        self.reached
     }
 
     /// Carries calls and events until the end, and says why it came.
@@ -168,14 +175,30 @@ impl Session {
             }
         }
         self.call(self.manager("Subscribe"), &(), plain())?;
-        let patterns = PATTERNS.to_vec();
+        self.list()
+    }
+
+    /// Asks for all units and jobs.
+    fn list(&mut self) -> Result<(), Ended> {
+        let patterns = (Vec::<&str>::new(), PATTERNS.to_vec());
         let units = self.manager("ListUnitsByPatterns");
-        self.call(
-            units,
-            &(Vec::<&str>::new(), patterns),
-            Purpose::Setup(Setup::Units),
-        )?;
+        self.call(units, &patterns, Purpose::Setup(Setup::Units))?;
         self.call(self.manager("ListJobs"), &(), Purpose::Setup(Setup::Jobs))
+    }
+
+    /// systemd begins to read its units again, or has.
+    fn reload(&mut self, active: bool) -> Result<(), Ended> {
+        self.reloading = active;
+        if active {
+            return Ok(());
+        }
+        self.cache = Cache::default();
+        match &mut self.beginning {
+            // The answers that are missing are still to come; what they say is of no harm.
+            Some(beginning) => beginning.jobs.clear(),
+            None => self.beginning = Some(Beginning::default()),
+        }
+        self.list()
     }
 
     fn command(&mut self, command: Command) -> Result<(), Ended> {
@@ -267,20 +290,34 @@ impl Session {
             }
             (Purpose::Setup(step), Ok(message)) => self.set_up(step, message)?,
             (Purpose::Setup(_), Err(error)) => return Err(error.text),
-            (Purpose::Unit { name, look }, Ok(message)) => {
+            (
+                Purpose::Unit {
+                    name,
+                    look,
+                    counted,
+                },
+                Ok(message),
+            ) => {
                 let state = self
                     .cache
                     .put(name, &read::<Everything<'_>>(&message.body())?);
                 self.unit(state, look);
-                self.arrived();
+                self.arrived(counted);
             }
             // It was gone before it could be asked.
-            (Purpose::Unit { name, look }, Err(_)) => {
+            (
+                Purpose::Unit {
+                    name,
+                    look,
+                    counted,
+                },
+                Err(_),
+            ) => {
                 self.gone(&name);
                 if let Some(call) = look {
                     self.tell_answer(call, Ok(Answer::Unit(None)));
                 }
-                self.arrived();
+                self.arrived(counted);
             }
             (Purpose::Job(call), Ok(message)) => {
                 let body = message.body();
@@ -345,7 +382,7 @@ impl Session {
                 }
             }
         }
-        self.arrived();
+        self.arrived(true);
         Ok(())
     }
 
@@ -363,24 +400,33 @@ impl Session {
     }
 
     fn tell_answer(&mut self, call: CallId, answer: Result<Answer, ManagerError>) {
-        self.tell(FromManager::Answered(call, answer));
+        self.said.push_back(FromManager::Answered(call, answer));
     }
 
-    /// Tells the core, unless it is told all at once at the end of the beginning.
+    /// Tells the core, unless it is told all at once when all is known.
     fn tell(&mut self, said: FromManager) {
-        if self.beginning.is_none() {
+        if self.beginning.is_none() && !self.reloading {
             self.said.push_back(said);
         }
     }
 
     fn ask_unit(&mut self, name: UnitName, path: &str, look: Option<CallId>) -> Result<(), Ended> {
         let method = self.properties(path);
-        self.call(method, &systemd::UNIT, Purpose::Unit { name, look })
+        let counted = self.beginning.is_some();
+        self.call(
+            method,
+            &systemd::UNIT,
+            Purpose::Unit {
+                name,
+                look,
+                counted,
+            },
+        )
     }
 
     /// An answer has come. With the last one that was missing, the snapshot is whole.
-    fn arrived(&mut self) {
-        let Some(beginning) = &mut self.beginning else {
+    fn arrived(&mut self, counted: bool) {
+        let Some(beginning) = self.beginning.as_mut().filter(|_| counted) else {
             return;
         };
         beginning.missing = beginning.missing.saturating_sub(1);
@@ -391,8 +437,13 @@ impl Session {
             return;
         };
         let (units, jobs) = (self.cache.states(), jobs.into_iter().collect());
-        self.said
-            .push_back(FromManager::Connected(Snapshot { units, jobs }));
+        let snapshot = Snapshot { units, jobs };
+        self.said.push_back(if self.reached {
+            FromManager::Reloaded(snapshot)
+        } else {
+            FromManager::Connected(snapshot)
+        });
+        self.reached = true;
         self.said.extend(ends);
     }
 

@@ -404,3 +404,28 @@ async fn a_session_over_the_bus_says_hello_and_ends_when_systemd_leaves_it() {
         .signal("/", bus, "NameOwnerChanged", &owner(":1.2", ""));
     assert_eq!(scene.session.await.expect("ended"), "systemd left the bus");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_systemd_says_while_it_reloads_is_not_told_but_how_units_are_afterwards() {
+    let mut scene = Scene::reached(Way::Private).await;
+    scene.ask(start());
+    let call = scene.systemd.call("StartUnit").await;
+    let systemd = &mut scene.systemd;
+    systemd.manager("Reloading", &true);
+    systemd.manager("UnitRemoved", &("dep@t.service", path(UNIT)));
+    systemd.manager("UnitNew", &("dep@t.service", path(UNIT)));
+    systemd.changed("inactive");
+    systemd.reply(&call, &path("/org/freedesktop/systemd1/job/17"));
+    systemd.manager("Reloading", &false);
+    let units = systemd.call("ListUnitsByPatterns").await;
+    systemd.reply(&units, &vec![listed("dep@t.service")]);
+    let jobs = systemd.call("ListJobs").await;
+    systemd.reply(&jobs, &Vec::<ListedJob>::new());
+    let all = systemd.call("GetAll").await;
+    systemd.reply(&all, &properties("active"));
+    assert_eq!(scene.answered().await, Ok(CoreAnswer::Job(ManagerJob(17))));
+    let FromManager::Reloaded(snapshot) = scene.said().await else {
+        panic!("no snapshot");
+    };
+    assert_eq!(snapshot.units[0].active, node::ActiveState::Active);
+}

@@ -368,3 +368,22 @@ fn a_proxy_that_systemd_knows_by_its_alias_is_the_same_proxy() {
          > claims change -b t.service",
     );
 }
+
+#[test]
+fn a_reload_of_the_manager_changes_nothing_and_loses_no_call() {
+    Stage::registered("proxy@b_t.service active 1").plays(
+        "job 5 start t.service
+         > 1: StartUnit t.service replace
+         asks 1 proxy@b_u.service 2
+         > 2: look proxy@b_u.service
+         > helper 1 wait 90s the controller is asked for unit u.service on node b
+         > claims change b u.service 2
+         reloaded proxy@b_t.service active 1
+         answer 1 job 30
+         > job 5 waiting
+         answer 2 unit proxy@b_u.service activating 2 31
+         reloaded proxy@b_t.service active 1,proxy@b_u.service activating 2 31
+         removed 30 t.service done
+         > job 5 done",
+    );
+}

@@ -24,6 +24,11 @@ impl Session {
         let body = message.body();
         match (interface, member) {
             (PROPERTIES, "PropertiesChanged") => self.properties_changed(path, &body),
+            (systemd::MANAGER, "Reloading") => {
+                let active: bool = read(&body)?;
+                self.reload(active)
+            }
+            (systemd::MANAGER, "UnitNew") if self.reloading => Ok(()),
             (systemd::MANAGER, "UnitNew") => {
                 let (name, path): (&str, ObjectPath<'_>) = read(&body)?;
                 match name.parse() {
@@ -69,6 +74,9 @@ impl Session {
     }
 
     fn properties_changed(&mut self, path: &str, body: &Body) -> Result<(), Ended> {
+        if self.reloading {
+            return Ok(());
+        }
         if let Some(job) = cache::job_at(path) {
             let (interface, changed, _): Changed<'_> = read(body)?;
             let state = changed
