@@ -21,7 +21,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    limits::GOODBYE,
+    limits::{GOODBYE, HEAR_OUT, QUIET},
     link::{Connection, Ending, LinkEvent, LinkNews, Surroundings},
     local::HelperEvent,
     records::RecordFile,
@@ -132,6 +132,7 @@ impl Agent {
                 Came::Watchdog => tell(notify::watchdog()),
                 Came::Signal(Signal::Quit) => return End::Quit,
                 Came::Signal(Signal::Stop) => {
+                    self.hear_out(&mut sources).await;
                     self.stop().await;
                     return End::Stopped;
                 }
@@ -333,6 +334,23 @@ impl Agent {
                 "connecting to the controller".to_owned()
             }
             LinkStatus::Unreachable => self.status.trouble.clone(),
+        }
+    }
+
+    /// Takes in what is on its way: at a shutdown, systemd has stopped hold units and proxies just
+    /// before it stops this agent, and other nodes are to hear of it.
+    async fn hear_out(&mut self, sources: &mut Sources) {
+        let until = tokio::time::Instant::now() + HEAR_OUT;
+        loop {
+            let quiet = (tokio::time::Instant::now() + QUIET).min(until);
+            tokio::select! {
+                biased;
+                () = sleep_until(until) => return,
+                Some(event) = sources.manager.recv() => self.manager(event),
+                Some(event) = sources.link.recv() => self.link(event),
+                () = sleep_until(quiet) => return,
+            }
+            self.carry_out();
         }
     }
 

@@ -53,3 +53,10 @@ pub(crate) const HELPER_ANSWERS_MAX: usize = 16;
 
 /// How long the goodbye may take to be written.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long what is on its way may take when the agent is told to stop.
+pub(crate) const HEAR_OUT: Duration = Duration::from_millis(500);
+
+/// Nothing more is on its way when nothing has come for so long. systemd sends within its loop, but
+/// the machine is busy when it shuts down.
+pub(crate) const QUIET: Duration = Duration::from_millis(30);

@@ -20,7 +20,7 @@ use proto::{
 
 use crate::{
     call::{Cx, Purpose, Retry, Step, job_of},
-    input::{Answer, CallId, ManagerError},
+    input::{Answer, CallId, Description, ManagerError},
     limits::HOLDS_MAX,
     output::{Event, Output, Request},
     reason::{self, Ending},
@@ -254,7 +254,11 @@ impl Holds {
                 }
             }
             Some(Work::Describe { call: open, .. }) if *open == call => {
-                self.described(unit, result, cx);
+                let description = match result {
+                    Ok(Answer::Description(description)) => Some(description),
+                    Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_)) | Err(_) => None,
+                };
+                self.described(unit, description, cx);
             }
             Some(Work::Start(_) | Work::Stop(_) | Work::Describe { .. }) | None => {}
         }
@@ -273,6 +277,15 @@ impl Holds {
                 self.work_ended(unit, Ending::Job(result), cx);
             }
             Some(Work::Start(_) | Work::Stop(_) | Work::Describe { .. }) | None => {}
+        }
+    }
+
+    /// There is no time left to ask units why they are not up.
+    pub(crate) fn conclude(&mut self, cx: &mut Cx<'_>) {
+        let asked = |held: &Held| matches!(held.work, Some(Work::Describe { .. }));
+        let units = self.units.iter().filter(|(_, held)| asked(held));
+        for unit in units.map(|(unit, _)| unit.clone()).collect::<Vec<_>>() {
+            self.described(&unit, None, cx);
         }
     }
 
@@ -374,13 +387,8 @@ impl Holds {
         }
     }
 
-    /// The unit has said why it is not up.
-    fn described(
-        &mut self,
-        unit: &UnitName,
-        result: Result<Answer, ManagerError>,
-        cx: &mut Cx<'_>,
-    ) {
+    /// The unit has said why it is not up, or nobody waits for that any more.
+    fn described(&mut self, unit: &UnitName, description: Option<Description>, cx: &mut Cx<'_>) {
         let (Some(mut held), Ok(hold)) = (self.units.remove(unit), HoldName::of(unit)) else {
             return;
         };
@@ -389,11 +397,8 @@ impl Holds {
             ending, concerned, ..
         }) = held.work.take()
         {
-            let description = match &result {
-                Ok(Answer::Description(description)) => Some(description),
-                Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_)) | Err(_) => None,
-            };
-            let why = reason::of_unit(&cx.settings.node, unit, &ending, description);
+            let node = &cx.settings.node;
+            let why = reason::of_unit(node, unit, &ending, description.as_ref());
             let view = View::of(cx.units, &hold);
             for (source, token) in concerned {
                 let ends = match held.records.get(&source) {

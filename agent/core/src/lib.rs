@@ -158,6 +158,10 @@ impl Node {
                 }
             }
             Input::Stop => {
+                // What is known is said before the goodbye: at a shutdown, units that others need
+                // have just been stopped, and those others are to hear of a stop, not of a loss.
+                self.holds.conclude(cx!(self, now));
+                self.finish(now);
                 self.link.stop(cx!(self, now));
                 self.disconnected();
             }

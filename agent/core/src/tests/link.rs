@@ -163,6 +163,24 @@ fn an_agent_that_stops_says_goodbye_and_touches_no_unit() {
 }
 
 #[test]
+fn an_agent_that_stops_says_first_which_units_have_stopped() {
+    let mut stage = Stage::registered("dep@u.service active 2");
+    stage.plays(
+        "holds whole u.service a 1 start
+         > persist 1
+         > acknowledge Holds
+         > hold-states change u.service a 1 up
+         unit dep@u.service inactive 2
+         > 1: describe u.service
+         stop
+         > persist 1
+         > hold-states change u.service a 1 down unit-stopped unit u.service on node b was stopped
+         > goodbye
+         > disconnect 1",
+    );
+}
+
+#[test]
 fn the_address_is_in_the_status() {
     let mut stage = Stage::registered("");
     let address = "tcp:host=c,port=842".to_owned();
