@@ -76,6 +76,7 @@ fn write(event: &Event) {
             source,
             claim,
             state,
+            was_lost: _,
             reason,
         } => {
             let (node, unit) = (&claim.node, &claim.unit);

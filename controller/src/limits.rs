@@ -48,7 +48,7 @@ pub(crate) const BUS_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Log lines about connections that came to nothing, in [`DROPPED_LINES_TIME`]. The rest is counted:
 /// a stranger must not be able to fill the journal.
-pub(crate) const DROPPED_LINES_MAX: u32 = 10;
+pub(crate) const DROPPED_LINES_MAX: u32 = 20;
 
 /// See [`DROPPED_LINES_MAX`].
 pub(crate) const DROPPED_LINES_TIME: Duration = Duration::from_secs(10);

@@ -218,7 +218,7 @@ impl Fleet {
         );
         record.state = ClaimState::Down(Reason::new(Cause::NodeLost, text));
         record.decided_here = true;
-        self.log_claim(source, &key);
+        self.log_claim(source, &key, true);
         self.unsettled.claims.insert((source.clone(), key));
     }
 
@@ -294,6 +294,7 @@ impl Fleet {
         let (state, decided_here) = assess(&key, claim, before, &sight);
         let changed = before.is_none_or(|b| b.state != state || b.token != claim.token);
         let same_attempt = before.is_some_and(|record| record.token == claim.token);
+        let was_lost = before.is_some_and(|b| matches!(b.state, ClaimState::Lost(_)));
 
         let held = !(state.is_final() && decided_here);
         if let Some(target) = self.nodes.get_mut(&key.node) {
@@ -342,7 +343,7 @@ impl Fleet {
             self.unsettled.tellers.insert(source.clone());
         }
         if changed {
-            self.log_claim(source, &key);
+            self.log_claim(source, &key, was_lost);
         }
     }
 
@@ -394,7 +395,7 @@ impl Fleet {
         }
     }
 
-    fn log_claim(&mut self, source: &NodeName, key: &ClaimKey) {
+    fn log_claim(&mut self, source: &NodeName, key: &ClaimKey, was_lost: bool) {
         let record = self
             .nodes
             .get(source)
@@ -404,6 +405,7 @@ impl Fleet {
                 source: source.clone(),
                 claim: key.clone(),
                 state: record.state.as_str(),
+                was_lost,
                 reason: record.state.reason().cloned(),
             };
             self.put(Output::Log(event));

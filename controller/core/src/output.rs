@@ -264,6 +264,8 @@ pub enum Event {
         claim: ClaimKey,
         /// The word for how it stands now.
         state: &'static str,
+        /// Whether its target was out of sight before.
+        was_lost: bool,
         /// Why.
         reason: Option<Reason>,
     },
@@ -300,9 +302,13 @@ impl Event {
             | Self::ClaimsExpired { .. }
             | Self::JobTimedOut { .. }
             | Self::Stalled { .. } => Level::Warn,
-            Self::Claim { state, .. } => match *state {
+            Self::Claim {
+                state, was_lost, ..
+            } => match *state {
                 "refused" => Level::Warn,
                 "down" | "lost" => Level::Info,
+                // Whoever reads that it was lost must read that it is back.
+                _ if *was_lost => Level::Info,
                 _ => Level::Debug,
             },
             Self::JobUnknown { .. } => Level::Debug,
