@@ -18,7 +18,7 @@ use clap::Parser;
 use host::{
     address::ListenAddress,
     clock::{self, Clock},
-    config,
+    config::{self, Loaded},
     log::LogControl,
     passed::{self, Passed},
     signal::Signals,
@@ -27,7 +27,7 @@ use host::{
 use node::{Live, Node};
 use proto::name::NodeName;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use cli::Cli;
 use drive::{Agent, Dial, End, Sources};
@@ -71,8 +71,8 @@ fn main() -> ExitCode {
         Some(file) => config::Sources::file(file),
         None => config::Sources::standard("agent"),
     };
-    let settings = match settings::read(&sources) {
-        Ok(loaded) => loaded.settings,
+    let (settings, files) = match settings::read(&sources) {
+        Ok(Loaded { settings, files }) => (settings, files),
         Err(errors) => {
             complain(&errors.to_string());
             return ExitCode::from(CONFIG);
@@ -92,6 +92,9 @@ fn main() -> ExitCode {
             return ExitCode::from(UNAVAILABLE);
         }
     };
+    for file in files {
+        debug!(file = %file.display(), "configuration is read");
+    }
     let passed = match passed {
         Ok(passed) => passed,
         Err(error) => {

@@ -1,0 +1,99 @@
+//! Outputs as lines of a script.
+
+use proto::{message::ToController, sync::Delta};
+
+use crate::{Event, HelperAnswer, Output, Request};
+
+/// Writes an output as a line of a script.
+pub(super) fn show(output: Output, log: bool) -> Option<String> {
+    Some(match output {
+        Output::Persist(text) => format!("persist {}", text.lines().count() - 1),
+        Output::Connect { link, address } => format!("connect {} to {address}", link.0),
+        Output::Send { message, .. } => show_message(message),
+        Output::Disconnect(link) => format!("disconnect {}", link.0),
+        Output::Call { call, request } => format!("{}: {}", call.0, show_request(request)),
+        Output::Helper { waiter, answer } => match answer {
+            HelperAnswer::Wait { left, what } => {
+                format!("helper {} wait {left:?} {what}", waiter.0)
+            }
+            HelperAnswer::Up => format!("helper {} up", waiter.0),
+            HelperAnswer::Failed(reason) => {
+                format!("helper {} failed {} {reason}", waiter.0, reason.cause)
+            }
+        },
+        Output::Event(event) if log => format!("log {}", show_event(&event)),
+        Output::Event(_) => return None,
+    })
+}
+
+fn show_event(event: &Event) -> String {
+    let text = format!("{event:?}");
+    text.split([' ', '{']).next().unwrap_or_default().to_owned()
+}
+
+fn show_request(request: Request) -> String {
+    match request {
+        Request::Queue { verb, unit, mode } => format!("{} {unit} {mode}", verb.method()),
+        Request::Cancel(job) => format!("cancel {job}"),
+        Request::Look(unit) => format!("look {unit}"),
+        Request::Describe(unit) => format!("describe {unit}"),
+    }
+}
+
+fn show_message(message: ToController) -> String {
+    match message {
+        ToController::Hello(hello) => format!("hello {}", hello.node),
+        ToController::Goodbye => "goodbye".into(),
+        ToController::Heartbeat => "heartbeat".into(),
+        ToController::Claims(delta) => show_delta(
+            "claims",
+            delta,
+            |key, claim| {
+                let up = if claim.up { " up" } else { "" };
+                format!("{} {} {}{up}", key.node, key.unit, claim.token.0[0])
+            },
+            |key| format!("{} {}", key.node, key.unit),
+        ),
+        ToController::HoldStates(delta) => show_delta(
+            "hold-states",
+            delta,
+            |key, state| {
+                let reason = state.state.reason().map(|r| format!(" {} {r}", r.cause));
+                let (word, reason) = (state.state.as_str(), reason.unwrap_or_default());
+                format!(
+                    "{} {} {} {word}{reason}",
+                    key.unit, key.source, state.token.0[0]
+                )
+            },
+            |key| format!("{} {}", key.unit, key.source),
+        ),
+        ToController::Acknowledged(stream, _) => format!("acknowledge {stream:?}"),
+        ToController::JobState { job, state } => format!("job {job} {state}"),
+        ToController::JobDone {
+            job,
+            result,
+            reason,
+        } => match reason {
+            Some(reason) => format!("job {job} {result}: {} {reason}", reason.cause),
+            None => format!("job {job} {result}"),
+        },
+    }
+}
+
+fn show_delta<K, V>(
+    what: &str,
+    delta: Delta<K, V>,
+    put: impl Fn(&K, &V) -> String,
+    drop: impl Fn(&K) -> String,
+) -> String {
+    let mut parts: Vec<_> = delta
+        .put
+        .iter()
+        .map(|(key, value)| put(key, value))
+        .collect();
+    parts.extend(delta.drop.iter().map(|key| format!("-{}", drop(key))));
+    let whole = if delta.full { "whole" } else { "change" };
+    format!("{what} {whole} {}", parts.join(", "))
+        .trim_end()
+        .to_owned()
+}
