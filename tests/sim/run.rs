@@ -1,12 +1,15 @@
 //! Many seeds, or one that is to be looked at.
 
-use std::{env, thread};
+use std::{env, thread, time::Duration};
 
 use crate::{check::check_quiet, generate::story, world::World};
 
 /// How many seeds are run where nothing else is asked for: what a minute has room for, with a lot
 /// of room left.
 const SEEDS: u64 = 400;
+
+/// For how long nothing may have changed at the end: longer than any wait between two attempts.
+const STILL: Duration = Duration::from_secs(60);
 
 /// Lines of the trace that are shown of a seed that failed.
 const TAIL: usize = 150;
@@ -24,7 +27,10 @@ pub(crate) fn run(seed: u64, traced: bool) -> (World, Result<(), String>) {
     let result = match world.violation.clone() {
         Some(violation) => Err(violation),
         None => {
-            let wrong = check_quiet(&world);
+            let mut wrong = check_quiet(&world);
+            if world.now.since(world.changed) < STILL {
+                wrong.push("something still changes".to_owned());
+            }
             if wrong.is_empty() {
                 Ok(())
             } else {

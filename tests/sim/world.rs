@@ -179,6 +179,8 @@ pub(crate) struct World {
     /// What must never have been, with its moment.
     pub(crate) violation: Option<String>,
     pub(crate) events: u64,
+    /// When a service manager last had something to tell.
+    pub(crate) changed: Moment,
 }
 
 impl World {
@@ -215,6 +217,7 @@ impl World {
             trace: traced.then(Vec::new),
             violation: None,
             events: 0,
+            changed: Moment::default(),
         };
         world.after(Duration::from_millis(10), Event::ControllerStarts);
         for (at, machine) in world.plan.machines.clone().iter().enumerate() {

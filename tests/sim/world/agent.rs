@@ -432,6 +432,7 @@ impl World {
             match effect {
                 Effect::After(wait, wake) => self.after(wait, Event::Systemd { at, boot, wake }),
                 Effect::Tell(signal) => {
+                    self.changed = self.now;
                     self.log(|| format!("{name} systemd: {signal:?}"));
                     self.tell(at, from_signal(signal));
                 }
