@@ -78,6 +78,23 @@ async fn an_error_of_systemd_keeps_its_name() {
         (name.into(), "unit t.service not loaded".into())
     );
 
+    // An agent that says the end first means the same.
+    let name = "org.freedesktop.systemd1.JobTypeNotApplicable";
+    world.call(NODE_A, public::NODE, "ReloadUnit", &("t.service", "fail"));
+    let reload = agent.call("ReloadUnit").await;
+    let (_, _, job): (String, String, u32) = reload.body().deserialize().expect("body");
+    agent.say(
+        "JobDone",
+        &(job, "failed", "manager", "reload is not applicable"),
+    );
+    agent.send(link::error(&reload, name, "reload is not applicable"));
+    let answer = world.answer().await;
+    assert_eq!(
+        text_of(&answer),
+        (name.into(), "reload is not applicable".into())
+    );
+
+    let name = "org.freedesktop.systemd1.NoSuchUnit";
     world.call(NODE_A, public::NODE, "GetUnitFileState", &"t.service");
     let call = agent.call("GetUnitFileState").await;
     assert_eq!(

@@ -1,13 +1,13 @@
 //! The connections of agents: what is sent, and what is waited for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::{AgentError, Gone, Input, PeerId, RequestId};
 use host::link::{self, CallSerial, Limits, LinkSender};
 use proto::{
     dbus::error,
-    message::{Stream, ToAgent},
-    model::{Cause, JobId},
+    message::{Stream, ToAgent, ToController},
+    model::{Cause, JobId, JobResult},
     sync::Generation,
 };
 use tracing::{debug, error};
@@ -40,6 +40,11 @@ struct Peer {
     legacy: bool,
     /// Our calls that it has not answered.
     waiting: BTreeMap<CallSerial, Waiting>,
+    /// Jobs among these.
+    asked: BTreeSet<JobId>,
+    /// Ends of jobs that came before the answer to their call, which has the error of systemd with
+    /// its name. They wait for it.
+    ends: BTreeMap<JobId, ToController>,
     /// Its calls that wait for an acknowledgement.
     claims: Option<Message>,
     hold_states: Option<Message>,
@@ -68,6 +73,8 @@ impl Agents {
             registration: call,
             legacy: hello.protocol == 0,
             waiting: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            ends: BTreeMap::new(),
             claims: None,
             hold_states: None,
         };
@@ -116,6 +123,7 @@ impl Agents {
         match codec::read(&message) {
             Ok(Heard::Say(said)) => {
                 peer.reply(&message, || link::reply(&message, &()));
+                let said = peer.keep_early_end(said)?;
                 Some(Input::Message {
                     peer: id,
                     message: said,
@@ -163,16 +171,22 @@ impl Agents {
         let failed = message.message_type() == Type::Error;
         match waiting {
             Waiting::Job(job) => {
-                let result = if failed {
-                    let (name, text) = error_of(&message);
-                    Err(AgentError { name, text })
-                } else {
-                    Ok(())
+                let end = self.peers.get_mut(&peer).and_then(|peer| {
+                    peer.asked.remove(&job);
+                    peer.ends.remove(&job)
+                });
+                let result = match (failed, end) {
+                    (false, Some(message)) => return Some(Input::Message { peer, message }),
+                    (false, None) => Ok(()),
+                    (true, _) => {
+                        let (name, text) = error_of(&message);
+                        Err(AgentError { name, text })
+                    }
                 };
                 Some(Input::JobAnswered { peer, job, result })
             }
             Waiting::Set(stream, generation) if !failed => {
-                let message = proto::message::ToController::Acknowledged(stream, generation);
+                let message = ToController::Acknowledged(stream, generation);
                 Some(Input::Message { peer, message })
             }
             Waiting::Set(stream, _) => {
@@ -298,11 +312,29 @@ impl Agents {
             return;
         }
         peer.waiting.insert(serial, waiting);
+        if let Waiting::Job(job) = waiting {
+            peer.asked.insert(job);
+        }
         peer.send_built(built);
     }
 }
 
 impl Peer {
+    /// Keeps the failure of a job whose call is still to be answered; hands on all else.
+    fn keep_early_end(&mut self, said: ToController) -> Option<ToController> {
+        if let ToController::JobDone {
+            job,
+            result: JobResult::Failed,
+            reason: Some(_),
+        } = said
+            && self.asked.contains(&job)
+        {
+            self.ends.insert(job, said);
+            return None;
+        }
+        Some(said)
+    }
+
     /// It fails when the link has ended, which its reader will say.
     fn send(&self, message: Message) {
         let _ = self.sender.try_send(message);
