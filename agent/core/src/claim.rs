@@ -444,8 +444,15 @@ impl Claims {
             return;
         };
         proxy.work = None;
-        proxy.wanted_again = result == Some(JobResult::Canceled);
+        let replaced = result == Some(JobResult::Canceled);
+        let at_once = replaced && !proxy.wanted_again;
+        proxy.wanted_again = replaced;
         self.dirty.insert(unit.clone());
+        if at_once {
+            // Before what was to be stopped has stopped and starts again without its unit.
+            proxy.retry = None;
+            return;
+        }
         if proxy.phase == Phase::Active {
             proxy.retry = Some(Retry::after(proxy.retry, cx.now));
             cx.event(Event::Retrying {

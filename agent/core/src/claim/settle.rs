@@ -139,11 +139,11 @@ impl Proxy {
         if self.retry.is_none() {
             let proxy = unit.clone();
             cx.event(match verdict {
-                Verdict::Stop(reason) => Event::ProxyStopping {
+                Verdict::Stop(reason) if !self.wanted_again => Event::ProxyStopping {
                     proxy,
                     reason: reason.clone(),
                 },
-                Verdict::Restart | Verdict::Wait(_) | Verdict::Up => {
+                Verdict::Stop(_) | Verdict::Restart | Verdict::Wait(_) | Verdict::Up => {
                     Event::ProxyRestarting { proxy }
                 }
             });

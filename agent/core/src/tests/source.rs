@@ -137,9 +137,10 @@ fn a_stop_that_a_start_has_replaced_becomes_a_restart() {
          answer 1 job 30
          unit proxy@b_t.service active 1 30
          removed 30 proxy@b_t.service canceled
-         unit proxy@b_t.service active 1
+         > 2: TryRestartUnit proxy@b_t.service fail
+         answer 2 error TransactionIsDestructive no
          at 200
-         > 2: TryRestartUnit proxy@b_t.service fail",
+         > 3: StopUnit proxy@b_t.service replace",
     );
 }
 
