@@ -152,11 +152,20 @@ pub(crate) fn node_row<'a>(
 /// The IP address of a node's agent: that of this machine for one on a Unix socket, nothing while
 /// it is offline.
 pub(crate) fn ip_of(node: &NodeView<'_>) -> String {
+    match node.agent.as_ref().map(|agent| agent.origin.transport) {
+        Some(Transport::Unix) => "127.0.0.1".to_owned(),
+        Some(Transport::Tcp) | None => peer_of(node),
+    }
+}
+
+/// The address of a node's agent as people write it: nothing for one on a Unix socket, which has
+/// none, and while it is offline. The port is left away; it says nothing to anybody.
+fn peer_of(node: &NodeView<'_>) -> String {
     let Some(agent) = &node.agent else {
         return String::new();
     };
     match agent.origin.transport {
-        Transport::Unix => "127.0.0.1".to_owned(),
+        Transport::Unix => String::new(),
         Transport::Tcp => {
             let address = &agent.origin.address;
             let ip = address
@@ -180,10 +189,7 @@ pub(crate) fn node_facts(node: &NodeView<'_>, now: Moment) -> Facts {
     let agent = node.agent.as_ref();
     let transport = agent.map_or("", |agent| agent.origin.transport.as_str());
     known.extend(facts([
-        (
-            "Peer",
-            variant(agent.map_or("", |agent| agent.origin.address.as_str())),
-        ),
+        ("Peer", variant(peer_of(node))),
         ("Transport", variant(transport)),
         (
             "Encrypted",
