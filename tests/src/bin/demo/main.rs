@@ -40,6 +40,25 @@ After=proxy@worker2_broken.service
 ExecStart=/bin/sleep infinity
 ";
 
+/// A service that ends by itself, and one that has it started again each time.
+const SHORT: &str = "\
+[Unit]
+Description=Ends after two seconds
+StopWhenUnneeded=yes
+
+[Service]
+ExecStart=/bin/sleep 2
+";
+const KEEPER: &str = "\
+[Unit]
+Description=Upholds short.service on worker2
+Upholds=proxy@worker2_short.service
+After=proxy@worker2_short.service
+
+[Service]
+ExecStart=/bin/sleep infinity
+";
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,10 +98,13 @@ fn fleet() -> Result<Fleet> {
 
 fn units(builder: FleetBuilder) -> FleetBuilder {
     builder
+        .unit("main", example("binds-to/source.service"))
         .unit("worker1", example("binds-to/source.service"))
         .unit("worker2", example("binds-to/target.service"))
         .unit_text("worker1", "needs-broken.service", NEEDS_BROKEN)
         .unit_text("worker2", "broken.service", BROKEN)
+        .unit_text("main", "keeper.service", KEEPER)
+        .unit_text("worker2", "short.service", SHORT)
 }
 
 fn example(path: &str) -> PathBuf {

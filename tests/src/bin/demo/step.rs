@@ -36,6 +36,14 @@ pub(crate) const STEPS: &[Step] = &[
         run: source_stops,
     },
     Step {
+        title: "Two nodes need it: it stops with the last of them.",
+        run: shared,
+    },
+    Step {
+        title: "It ends by itself, and is upheld: it is started again each time.",
+        run: upheld,
+    },
+    Step {
         title: "When it cannot start, systemctl on the other node says why.",
         run: target_fails,
     },
@@ -93,6 +101,37 @@ fn source_stops(fleet: &Fleet) -> Result<()> {
     reaches(fleet, "worker2", "target.service", "active")?;
     show(fleet, "main", "ctl stop worker1 source.service", Some(0))?;
     reaches(fleet, "worker2", "target.service", "inactive")
+}
+
+fn shared(fleet: &Fleet) -> Result<()> {
+    show(fleet, "main", "ctl start worker1 source.service", Some(0))?;
+    show(fleet, "main", "ctl start main source.service", Some(0))?;
+    reaches(fleet, "worker2", "target.service", "active")?;
+    let before = fleet.node("worker2").main_pid("target.service")?;
+    show(fleet, "main", "ctl stop worker1 source.service", Some(0))?;
+    reaches(fleet, "worker1", "proxy@worker2_target.service", "inactive")?;
+    show(fleet, "main", "ctl status worker2 target.service", Some(0))?;
+    ensure!(
+        fleet.node("worker2").main_pid("target.service")? == before,
+        "target.service was started again"
+    );
+    screen::holds("main still needs target.service: it is the same process as before");
+    show(fleet, "main", "ctl stop main source.service", Some(0))?;
+    reaches(fleet, "worker2", "target.service", "inactive")
+}
+
+fn upheld(fleet: &Fleet) -> Result<()> {
+    let worker2 = fleet.node("worker2");
+    let pid = || worker2.main_pid("short.service").unwrap_or(0);
+    show(fleet, "main", "ctl start main keeper.service", Some(0))?;
+    reaches(fleet, "worker2", "short.service", "active")?;
+    show(fleet, "main", "ctl status worker2 short.service", Some(0))?;
+    let first = pid();
+    worker2.wait_until(|| pid() > 0 && pid() != first, SOON)?;
+    show(fleet, "main", "ctl status main keeper.service", Some(0))?;
+    screen::holds("short.service on worker2 has ended and is another process now");
+    show(fleet, "main", "ctl stop main keeper.service", Some(0))?;
+    reaches(fleet, "worker2", "short.service", "inactive")
 }
 
 fn target_fails(fleet: &Fleet) -> Result<()> {
