@@ -5,6 +5,7 @@
 //! trip is spent on a subscription. Replies and signals are read in the order in which they came.
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroU32,
     time::{Duration, Instant},
 };
@@ -113,20 +114,42 @@ impl Bus {
 
     /// As [`Self::ask`], for any number of calls.
     pub(crate) async fn ask_all(&mut self, calls: &[Message]) -> Result<Vec<Answer>, Fault> {
-        self.send(calls).await?;
-        let serials: Vec<_> = calls.iter().map(serial).collect();
+        self.ask_each(calls).await.into_iter().collect()
+    }
+
+    /// As [`Self::ask_all`], and what came before the bus or the patience came to an end is kept.
+    /// Only so many calls are under way at once as the bus allows.
+    pub(crate) async fn ask_each(&mut self, calls: &[Message]) -> Vec<Result<Answer, Fault>> {
+        let (first, rest) = calls.split_at(calls.len().min(limits::CALLS_AT_ONCE));
+        let mut open: BTreeMap<NonZeroU32, usize> = calls.iter().map(serial).zip(0..).collect();
+        let mut rest = rest.iter();
         let mut answers: Vec<Option<Answer>> = calls.iter().map(|_| None).collect();
-        while answers.iter().any(Option::is_none) {
-            let message = self.next().await?;
-            let Some((to, answer)) = answer(message) else {
-                continue;
-            };
-            let at = serials.iter().position(|serial| *serial == to);
-            if let Some(slot) = at.and_then(|at| answers.get_mut(at)) {
-                *slot = Some(answer);
+        let mut sent = self.send(first).await;
+        let fault = loop {
+            if let Err(fault) = sent {
+                break fault;
             }
-        }
-        Ok(answers.into_iter().flatten().collect())
+            if open.is_empty() {
+                return answers.into_iter().flatten().map(Ok).collect();
+            }
+            match self.next().await {
+                Ok(message) => {
+                    let Some((to, answer)) = answer(message) else {
+                        continue;
+                    };
+                    let Some(slot) = open.remove(&to).and_then(|at| answers.get_mut(at)) else {
+                        continue;
+                    };
+                    *slot = Some(answer);
+                    if let Some(call) = rest.next() {
+                        sent = self.send(std::slice::from_ref(call)).await;
+                    }
+                }
+                Err(fault) => break fault,
+            }
+        };
+        let or_fault = |answer: Option<Answer>| answer.ok_or_else(|| fault.clone());
+        answers.into_iter().map(or_fault).collect()
     }
 
     fn left(&self) -> Duration {
@@ -165,6 +188,39 @@ where
     )
 }
 
+/// A call to a job's object.
+pub(crate) fn job_call<B>(
+    job: u32,
+    interface: &str,
+    method: &str,
+    body: &B,
+) -> Result<Message, Fault>
+where
+    B: Serialize + DynamicType,
+{
+    let path = format!("{}{job}", public::JOB_PATH_PREFIX);
+    call(public::BUS_NAME, &path, interface, method, body)
+}
+
+/// A call to any object of the controller.
+pub(crate) fn object_call<B>(
+    path: &str,
+    interface: &str,
+    method: &str,
+    body: &B,
+) -> Result<Message, Fault>
+where
+    B: Serialize + DynamicType,
+{
+    call(public::BUS_NAME, path, interface, method, body)
+}
+
+/// The path of a node's object.
+pub(crate) fn node_path(node: &NodeName) -> String {
+    let element = path_element(node.as_str());
+    format!("{}{element}", public::NODE_PATH_PREFIX)
+}
+
 /// A call to a node's object.
 pub(crate) fn node_call<B>(
     node: &NodeName,
@@ -175,12 +231,7 @@ pub(crate) fn node_call<B>(
 where
     B: Serialize + DynamicType,
 {
-    let path = format!(
-        "{}{}",
-        public::NODE_PATH_PREFIX,
-        path_element(node.as_str())
-    );
-    call(public::BUS_NAME, &path, interface, method, body)
+    call(public::BUS_NAME, &node_path(node), interface, method, body)
 }
 
 /// Asks the bus for signals. There is no reply: the bus takes this in before the calls after it.
@@ -217,6 +268,11 @@ fn unsendable(method: &str, error: &zbus::Error) -> Fault {
 /// The number of a message, which its reply names.
 pub(crate) fn serial(message: &Message) -> NonZeroU32 {
     message.primary_header().serial_num()
+}
+
+/// The number of the call that a message answers; `None` if it is no answer.
+pub(crate) fn replies_to(message: &Message) -> Option<NonZeroU32> {
+    message.header().reply_serial()
 }
 
 /// The call that a message answers, and the answer; `None` if it is no answer.

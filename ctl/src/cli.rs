@@ -1,5 +1,14 @@
 //! The command line, and nothing else.
 
+mod nodes;
+mod units;
+mod verbs;
+
+#[cfg(test)]
+mod manual;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,13 +18,19 @@ use proto::{
 };
 
 use crate::{limits, span};
+pub(crate) use nodes::Nodes;
+pub(crate) use units::{AnyUnits, JustNodes, SomeUnits, UnitArg, UnitFiles, Units};
+pub(crate) use verbs::{
+    Complete, Disable, Enable, IsOnline, Kill, Level, ListJobs, ListUnitFiles, ListUnits, Names,
+    Online, SetDefault, SetLogLevel, Shell, Show, Where,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done
-    1  a job failed, was canceled, or a dependency of it failed
+    1  a job failed, was canceled, or a dependency of it failed; is-failed, is-enabled: no
     2  the command line is not valid
-    3  status: a unit is not active
+    3  status, is-active: a unit is not active
     4  no such unit
     5  no such node
     6  the node is offline
@@ -25,6 +40,7 @@ Exit codes:
    10  anything else
   130  interrupted
 
+NODE is a node, a list 'a,b', a pattern 'cam*', or a label '@front'; --all is all nodes.
 Data goes to standard output, messages to standard error.";
 
 /// Starts, stops and shows any unit of any node.
@@ -39,6 +55,7 @@ pub(crate) struct Cli {
 
 /// What every verb understands.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of all verbs")]
 pub(crate) struct Options {
     /// How to print
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
@@ -52,9 +69,15 @@ pub(crate) struct Options {
     /// Ask the controller on the session bus
     #[arg(long, global = true)]
     pub(crate) user: bool,
+    /// Print nothing but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
     /// Leave out the header of a table
     #[arg(long, global = true)]
     pub(crate) no_legend: bool,
+    /// Do not pipe what is longer than the terminal into a pager
+    #[arg(long, global = true)]
+    pub(crate) no_pager: bool,
     /// When to use colour; NO_COLOR is respected
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
@@ -71,47 +94,76 @@ pub(crate) enum Verb {
     Restart(Units),
     /// Let units of a node reload their configuration
     Reload(Units),
+    /// Suspend the processes of units
+    Freeze(Units),
+    /// Let the processes of frozen units go on
+    Thaw(Units),
+    /// Send a signal to the processes of units
+    Kill(Kill),
+    /// Forget that units have failed: these, or all of a node
+    ResetFailed(SomeUnits),
     /// Show all nodes, one node, or units of a node
-    Status {
-        /// The node; all nodes if left out
-        #[arg(value_parser = node)]
-        node: Option<NodeName>,
-        /// Units of the node; '.service' may be left out
-        #[arg(value_name = "UNIT", value_parser = unit)]
-        units: Vec<UnitName>,
-    },
-    /// List the units of all nodes, or of one
+    Status(AnyUnits),
+    /// Print the properties of units
+    Show(Show),
+    /// Print whether units are active; ends with 0 if one is
+    IsActive(Units),
+    /// Print whether units have failed; ends with 0 if one has
+    IsFailed(Units),
+    /// Print whether units are enabled; ends with 0 if one is
+    IsEnabled(UnitFiles),
+    /// List the units of all nodes, or of some
     ListUnits(ListUnits),
+    /// List the unit files of all nodes, or of some
+    ListUnitFiles(ListUnitFiles),
+    /// Have units started at boot, as their [Install] sections say
+    Enable(Enable),
+    /// Have units not started at boot
+    Disable(Disable),
+    /// Let the service manager of a node read its unit files again
+    DaemonReload(JustNodes),
+    /// Print the target that a node boots into
+    GetDefault(JustNodes),
+    /// Choose the target that a node boots into
+    SetDefault(SetDefault),
+    /// List the jobs that the controller has under way
+    ListJobs(ListJobs),
+    /// Take jobs back
+    Cancel {
+        /// Their numbers, as list-jobs shows them
+        #[arg(value_name = "JOB", required = true)]
+        jobs: Vec<u32>,
+    },
+    /// Say whether a node or the whole fleet is online; ends with 0 if it is
+    IsOnline(IsOnline),
+    /// Choose which lines the controller or an agent writes into its log
+    SetLoglevel(SetLogLevel),
+    /// Print the name of the unit that stands for a unit of another node
+    Escape {
+        /// The node
+        #[arg(value_parser = node)]
+        node: NodeName,
+        /// Its unit; '.service' may be left out
+        #[arg(value_name = "UNIT", value_parser = unit)]
+        unit: UnitName,
+    },
+    /// Print the node and the unit that a unit stands for
+    Unescape {
+        /// As in 'proxy@worker2_target.service'
+        #[arg(value_name = "PROXY")]
+        proxy: String,
+    },
+    /// Print what a shell needs to complete command lines
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// Show the version
     Version,
-}
-
-/// Units of one node.
-#[derive(Debug, Args)]
-pub(crate) struct Units {
-    /// The node
-    #[arg(value_parser = node)]
-    pub(crate) node: NodeName,
-    /// Its units; '.service' may be left out
-    #[arg(required = true, value_name = "UNIT", value_parser = unit)]
-    pub(crate) units: Vec<UnitName>,
-}
-
-/// Which units to list.
-#[derive(Debug, Args)]
-pub(crate) struct ListUnits {
-    /// Only units of this node
-    #[arg(value_parser = node)]
-    pub(crate) node: Option<NodeName>,
-    /// Also units that are inactive
-    #[arg(short, long)]
-    pub(crate) all: bool,
-    /// Only units of these types, as in 'service,socket'
-    #[arg(short = 't', long = "type", value_name = "TYPE", value_delimiter = ',')]
-    pub(crate) types: Vec<String>,
-    /// Only units whose load, active or sub state is one of these
-    #[arg(long = "state", value_name = "STATE", value_delimiter = ',')]
-    pub(crate) states: Vec<String>,
+    /// Print names for a shell
+    #[command(name = "__complete", hide = true)]
+    Complete(Complete),
 }
 
 /// How to print.
@@ -151,21 +203,16 @@ impl Options {
 impl Verb {
     /// The job that the verb asks for, if it does.
     pub(crate) fn job(&self) -> Option<(JobKind, &Units)> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the verbs that are jobs are the few"
+        )]
         match self {
             Self::Start(units) => Some((JobKind::Start, units)),
             Self::Stop(units) => Some((JobKind::Stop, units)),
             Self::Restart(units) => Some((JobKind::Restart, units)),
             Self::Reload(units) => Some((JobKind::Reload, units)),
-            Self::Status { .. } | Self::ListUnits(_) | Self::Version => None,
-        }
-    }
-
-    /// The units that are named.
-    pub(crate) fn units(&self) -> &[UnitName] {
-        match self {
-            Self::Start(of) | Self::Stop(of) | Self::Restart(of) | Self::Reload(of) => &of.units,
-            Self::Status { units, .. } => units,
-            Self::ListUnits(_) | Self::Version => &[],
+            _ => None,
         }
     }
 }
@@ -185,49 +232,4 @@ fn timeout(text: &str) -> Result<Duration, String> {
         return Err("it is more than nothing and at most a day".into());
     }
     Ok(span)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-    use test_case::test_case;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_unit_without_a_type_is_a_service() {
-        let cli = Cli::try_parse_from(["ctl", "start", "worker1", "source"]).expect("valid");
-        let (kind, units) = cli.verb.job().expect("a job");
-        assert_eq!(kind, JobKind::Start);
-        assert_eq!(units.units, ["source.service".parse().expect("valid")]);
-    }
-
-    #[test_case("start worker1"; "no unit")]
-    #[test_case("start -x worker1 a"; "no such option")]
-    #[test_case("start work/er1 a"; "no name of a node")]
-    #[test_case("start worker1 a@.service"; "a template")]
-    #[test_case("--timeout infinity start worker1 a"; "forever")]
-    #[test_case("--timeout 0 start worker1 a"; "no time")]
-    fn what_is_not_valid_ends_with_code_2(line: &str) {
-        let line = ["ctl"].into_iter().chain(line.split(' '));
-        assert_eq!(
-            Cli::try_parse_from(line).expect_err("refused").exit_code(),
-            2
-        );
-    }
-
-    #[test]
-    fn help_has_the_exit_codes_of_the_reference() {
-        let reference = include_str!("../../docs/reference/exit-codes.md");
-        for line in EXIT_CODES.lines().filter(|line| line.starts_with("  ")) {
-            let (code, text) = line.trim().split_once("  ").expect("code and text");
-            let row = format!("| {code} | {} |", text.replace("status:", "`status`:"));
-            assert!(reference.contains(&row), "{row}");
-        }
-    }
 }

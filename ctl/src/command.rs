@@ -1,9 +1,18 @@
 //! The verbs: each asks the controller and gives what it heard to a view.
 
+mod act;
+mod choose;
+mod complete;
+mod each;
 mod job;
+mod list_files;
+mod list_jobs;
 mod list_units;
+mod online;
 mod progress;
+mod show;
 mod status;
+mod tell;
 
 use std::collections::BTreeMap;
 
@@ -13,41 +22,106 @@ use zbus::{
     wire::{OwnedObjectPath, OwnedVariant},
 };
 
+pub(crate) use each::Done;
+
 use crate::{
     bus::{self, Answer, Bus},
-    cli::{Cli, Verb},
+    cli::{Cli, Options, Verb},
     facts::Facts,
-    fault::{self, Fault, Refusal},
+    fault::{self, Fault},
     fleet::Node,
-    view::{self, Look, Page},
+    view::{self, Look, Page, tell::Question},
 };
 
 /// `aa{sv}`.
 type Dictionaries = Vec<BTreeMap<String, OwnedVariant>>;
 
-/// Carries out the verb.
+/// Carries out a verb that needs nobody else; `None` if it does need the controller.
+pub(crate) fn alone(verb: &Verb, look: &Look) -> Option<Result<Page, Fault>> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the verbs that need nobody are the few"
+    )]
+    match verb {
+        Verb::Version => Some(Ok(view::version(look))),
+        Verb::Escape { node, unit } => Some(view::names::escape(node, unit, look)),
+        Verb::Unescape { proxy } => Some(view::names::unescape(proxy, look)),
+        Verb::Completion { shell } => Some(Ok(view::completion::page(*shell))),
+        _ => None,
+    }
+}
+
+/// Carries out a verb with the controller.
 pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
     let options = &cli.options;
-    if let Some((kind, units)) = cli.verb.job() {
-        return job::run(options, kind, &units.node, &units.units, look).await;
+    if let Some((kind, of)) = cli.verb.job() {
+        return job::run(options, kind, of, look).await;
     }
     match &cli.verb {
-        Verb::Status { node, units } => {
-            let mut bus = Bus::connect(options.user, options.question_timeout()).await?;
-            match node {
+        Verb::Status(of) => {
+            let mut bus = connect(options).await?;
+            match &of.nodes {
                 None => status::fleet(&mut bus, look).await,
-                Some(node) if units.is_empty() => status::node(&mut bus, node, look).await,
-                Some(node) => status::units(&mut bus, node, units, look).await,
+                Some(nodes) if of.units.is_empty() => status::nodes(&mut bus, nodes, look).await,
+                Some(nodes) => status::units(&mut bus, nodes, &of.units, look).await,
             }
         }
-        Verb::ListUnits(which) => {
-            let mut bus = Bus::connect(options.user, options.question_timeout()).await?;
-            list_units::run(&mut bus, which, look).await
+        Verb::ListUnits(which) => list_units::run(&mut connect(options).await?, which, look).await,
+        Verb::ListUnitFiles(which) => {
+            list_files::run(&mut connect(options).await?, which, look).await
         }
-        Verb::Version | Verb::Start(_) | Verb::Stop(_) | Verb::Restart(_) | Verb::Reload(_) => {
-            Ok(Page::data(view::version(look), crate::exit::Exit::Done))
+        Verb::ListJobs(which) => list_jobs::run(&mut connect(options).await?, which, look).await,
+        Verb::Show(with) => show::run(options, with, look).await,
+        Verb::IsActive(of) => tell::state(options, Question::IsActive, of, look).await,
+        Verb::IsFailed(of) => tell::state(options, Question::IsFailed, of, look).await,
+        Verb::IsEnabled(of) => tell::enabled(options, of, look).await,
+        Verb::GetDefault(of) => tell::default_target(options, of, look).await,
+        Verb::IsOnline(asked) => online::run(options, asked, look).await,
+        Verb::Freeze(of) => {
+            act::on_units(options, "freeze", of, look, |node, unit| {
+                bus::node_call(node, public::NODE, "FreezeUnit", &unit.as_str())
+            })
+            .await
         }
+        Verb::Thaw(of) => {
+            act::on_units(options, "thaw", of, look, |node, unit| {
+                bus::node_call(node, public::NODE, "ThawUnit", &unit.as_str())
+            })
+            .await
+        }
+        Verb::Kill(with) => {
+            act::on_units(options, "kill", &with.of, look, |node, unit| {
+                let body = (unit.as_str(), with.kill_whom.as_str(), with.signal);
+                bus::node_call(node, public::NODE, "KillUnit", &body)
+            })
+            .await
+        }
+        Verb::DaemonReload(of) => {
+            act::on_nodes(options, "daemon-reload", &of.nodes, look, |node| {
+                bus::node_call(node, public::NODE, "Reload", &())
+            })
+            .await
+        }
+        Verb::ResetFailed(of) => act::reset_failed(options, of, look).await,
+        Verb::Enable(with) => act::enable(options, with, look).await,
+        Verb::Disable(with) => act::disable(options, with, look).await,
+        Verb::SetDefault(with) => act::set_default(options, with, look).await,
+        Verb::SetLoglevel(with) => act::set_log_level(options, &with.of, with.level, look).await,
+        Verb::Cancel { jobs } => act::cancel(options, jobs, look).await,
+        Verb::Complete(complete) => Ok(Page::text(complete::run(options, &complete.what).await)),
+        Verb::Start(_)
+        | Verb::Stop(_)
+        | Verb::Restart(_)
+        | Verb::Reload(_)
+        | Verb::Escape { .. }
+        | Verb::Unescape { .. }
+        | Verb::Completion { .. }
+        | Verb::Version => Ok(view::version(look)),
     }
+}
+
+async fn connect(options: &Options) -> Result<Bus, Fault> {
+    Bus::connect(options.user, options.question_timeout()).await
 }
 
 /// The call that asks for all nodes.
@@ -85,27 +159,6 @@ async fn nodes_from(bus: &mut Bus, answer: Answer) -> Result<Vec<Node>, Fault> {
 fn dictionaries(answer: &Message, asked: &'static str) -> Result<Vec<Facts>, Fault> {
     let read: Dictionaries = bus::read(answer, asked)?;
     Ok(read.into_iter().map(Facts).collect())
-}
-
-/// What an error means that was answered to a call to a node: whether the node is not known, or
-/// since when it is away, is asked for only now, so that what succeeds costs nothing.
-async fn explain(bus: &mut Bus, node: &NodeName, refusal: Refusal) -> Fault {
-    if fault::is_offline(&refusal) || fault::may_be_no_node(&refusal) {
-        let nodes = nodes(bus).await.ok();
-        let found = nodes.as_ref().and_then(|nodes| find(nodes, node));
-        match (nodes, found) {
-            (Some(nodes), None) => return no_node(node, &nodes),
-            (_, found) if fault::is_offline(&refusal) => {
-                return Fault::Offline {
-                    node: node.to_string(),
-                    last_seen_ago: found.as_ref().and_then(|node| node.last_seen_ago),
-                    address: found.map(|node| node.address).unwrap_or_default(),
-                };
-            }
-            (_, _) => {}
-        }
-    }
-    Fault::refused(refusal, bus.name())
 }
 
 fn find(nodes: &[Node], name: &NodeName) -> Option<Node> {

@@ -43,6 +43,15 @@ pub(crate) enum Fault {
     /// There is no such node.
     #[error("there is no node '{node}'")]
     NoNode { node: String, known: Vec<String> },
+    /// No node has such a label.
+    #[error("no node has the label '{label}'")]
+    NoLabel { label: String, known: Vec<String> },
+    /// There is no such job, or not any more.
+    #[error("there is no job {0}; it may have ended")]
+    NoJob(u32),
+    /// There is no unit whose name fits.
+    #[error("no unit on {node} fits '{pattern}'")]
+    NoFit { node: String, pattern: String },
     /// The node is not connected.
     #[error("node {node} is offline{}", offline_since(*.last_seen_ago, .address))]
     Offline {
@@ -109,12 +118,54 @@ impl Fault {
             | Self::NoController { .. }
             | Self::ControllerLost(_) => Exit::Unreachable,
             Self::Timeout { .. } => Exit::Timeout,
-            Self::NoNode { .. } => Exit::NoSuchNode,
+            Self::NoNode { .. } | Self::NoLabel { .. } => Exit::NoSuchNode,
             Self::Offline { .. } => Exit::NodeOffline,
-            Self::NoUnit { .. } => Exit::NoSuchUnit,
+            Self::NoUnit { .. } | Self::NoFit { .. } => Exit::NoSuchUnit,
             Self::AccessDenied(_) => Exit::AccessDenied,
             Self::Interrupted { .. } => Exit::Interrupted,
-            Self::Refused { .. } | Self::Answer { .. } => Exit::Other,
+            Self::Refused { .. } | Self::Answer { .. } | Self::NoJob(_) => Exit::Other,
+        }
+    }
+
+    /// The name of the D-Bus error that it was, or would have been.
+    pub(crate) fn error_name(&self) -> &str {
+        match self {
+            Self::Refused { name, .. } => name,
+            Self::Offline { .. } => error::OFFLINE,
+            Self::NoNode { .. } | Self::NoLabel { .. } => error::INVALID_ARGS,
+            Self::NoUnit { .. } | Self::NoFit { .. } => systemd::NO_SUCH_UNIT,
+            Self::NoJob(_) => error::UNKNOWN_OBJECT,
+            Self::AccessDenied(_) => error::ACCESS_DENIED,
+            Self::Timeout { .. } => error::TIMEOUT,
+            Self::ControllerLost(_) | Self::NoController { .. } | Self::BusLost { .. } => {
+                error::NO_REPLY
+            }
+            Self::Usage(_)
+            | Self::NoBus { .. }
+            | Self::Interrupted { .. }
+            | Self::Answer { .. } => error::FAILED,
+        }
+    }
+
+    /// Whether the text says what it is about; otherwise whoever shows it has to.
+    pub(crate) fn names_its_object(&self) -> bool {
+        match self {
+            Self::Usage(_)
+            | Self::NoBus { .. }
+            | Self::BusLost { .. }
+            | Self::NoController { .. }
+            | Self::ControllerLost(_)
+            | Self::NoNode { .. }
+            | Self::NoLabel { .. }
+            | Self::NoJob(_)
+            | Self::NoUnit { .. }
+            | Self::NoFit { .. }
+            | Self::Offline { .. }
+            | Self::Interrupted { .. } => true,
+            Self::Timeout { .. }
+            | Self::AccessDenied(_)
+            | Self::Refused { .. }
+            | Self::Answer { .. } => false,
         }
     }
 
@@ -138,17 +189,26 @@ impl Fault {
             ),
             Self::Timeout { hint, .. } | Self::Interrupted { hint } => Some(hint.clone()),
             Self::NoNode { node, known } => Some(known_nodes(node, known)),
+            Self::NoLabel { label, known } => Some(known_labels(label, known)),
+            Self::NoJob(_) => Some("see 'ctl list-jobs'".into()),
+            Self::NoFit { node, .. } => Some(format!(
+                "only units that are loaded are looked at: see 'ctl list-units --all {node}'"
+            )),
             Self::Offline { node, .. } => Some(format!(
                 "on {node}, see 'systemctl status unitlink-agent'; here, 'ctl status {node}'"
             )),
             Self::NoUnit { node, .. } => Some(format!(
-                "see 'ctl list-units --all {node}'; after a new unit file, \
-                 'systemctl daemon-reload' on {node}"
+                "see 'ctl list-unit-files {node}'; after a new unit file, \
+                 'ctl daemon-reload {node}'"
             )),
             Self::AccessDenied(_) => {
                 Some("try as root, or as a member of the group 'unitlink'".into())
             }
-            Self::Refused { name, .. } if name.starts_with(MANAGER_ERRORS) => None,
+            Self::Refused { name, .. }
+                if name.starts_with(MANAGER_ERRORS) || name == error::NOT_SUPPORTED =>
+            {
+                None
+            }
             Self::Refused { .. } => Some("see 'journalctl -u unitlink-controller'".into()),
             Self::Answer { .. } => Some(
                 "do 'ctl version' and the version of the controller in 'ctl status' fit?".into(),
@@ -164,6 +224,18 @@ fn known_nodes(node: &str, known: &[String]) -> String {
     let list = format!("known nodes: {}", known.join(", "));
     match suggest::nearest(node, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean {near}? {list}"),
+        None => list,
+    }
+}
+
+fn known_labels(label: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        return "no node has any; see labels of [node.NAME] in the controller's configuration"
+            .into();
+    }
+    let list = format!("known labels: {}", known.join(", "));
+    match suggest::nearest(label, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean @{near}? {list}"),
         None => list,
     }
 }
@@ -194,6 +266,15 @@ pub(crate) fn is_offline(refusal: &Refusal) -> bool {
 /// Whether an error of the service manager says that there is no such unit.
 pub(crate) fn is_no_unit(refusal: &Refusal) -> bool {
     refusal.name == systemd::NO_SUCH_UNIT
+}
+
+/// Whether an error of the service manager says that there is no such unit file: it hands on that of
+/// the system call, under one name or the other.
+pub(crate) fn is_no_file(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.name.as_str(),
+        "org.freedesktop.DBus.Error.FileNotFound" | "System.Error.ENOENT"
+    )
 }
 
 #[cfg(test)]

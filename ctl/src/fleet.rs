@@ -2,7 +2,9 @@
 
 use std::{cmp::Ordering, time::Duration};
 
-use crate::facts::Facts;
+use proto::name::{NodeName, UnitName};
+
+use crate::{exit::Exit, facts::Facts, fault::Fault, glob};
 
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,14 +122,14 @@ pub(crate) struct Filter {
     pub(crate) all: bool,
     pub(crate) types: Vec<String>,
     pub(crate) states: Vec<String>,
+    pub(crate) names: Names,
 }
 
 impl Filter {
     /// The rules of systemctl(1): a state asked for shows every unit that has it; otherwise units
     /// that are inactive without a job, and those that only follow another one, are hidden.
     pub(crate) fn shows(&self, unit: &Listed) -> bool {
-        let suffix = unit.unit.rsplit_once('.').map_or("", |(_, suffix)| suffix);
-        if !self.types.is_empty() && !self.types.iter().any(|t| t == suffix) {
+        if !has_type(&self.types, &unit.unit) || !self.names.fit(&unit.unit) {
             return false;
         }
         if !self.states.is_empty() {
@@ -138,6 +140,39 @@ impl Filter {
     }
 }
 
+/// Whether a unit is of one of these types; all are if there are none.
+pub(crate) fn has_type(types: &[String], unit: &str) -> bool {
+    let suffix = unit.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+    types.is_empty() || types.iter().any(|t| t == suffix)
+}
+
+/// Names that are asked for: patterns of which one has to fit, each list by itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names(Vec<Vec<String>>);
+
+impl Names {
+    /// Of lists as they were typed: what is no pattern and has no type is a service, as for
+    /// systemctl(1). A list that is empty asks for nothing.
+    pub(crate) fn of(lists: &[&[String]]) -> Self {
+        let pattern = |text: &String| match UnitName::from_operator(text) {
+            Ok(name) => name.to_string(),
+            Err(_) => text.clone(),
+        };
+        let asked = lists.iter().filter(|list| !list.is_empty());
+        Self(
+            asked
+                .map(|list| list.iter().map(pattern).collect())
+                .collect(),
+        )
+    }
+
+    /// Whether a name is asked for.
+    pub(crate) fn fit(&self, name: &str) -> bool {
+        let one = |patterns: &Vec<String>| patterns.iter().any(|p| glob::fits(p, name));
+        self.0.iter().all(one)
+    }
+}
+
 impl Listed {
     /// By node, then by name.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
@@ -145,13 +180,66 @@ impl Listed {
     }
 }
 
-/// A node whose units could not be listed.
+/// A node that did not say what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
     pub(crate) node: String,
     /// The name of a D-Bus error.
     pub(crate) error: String,
     pub(crate) text: String,
+    /// What it means for how the command ends.
+    pub(crate) exit: Exit,
+}
+
+impl Missing {
+    /// Of a node that was asked for by itself.
+    pub(crate) fn of(node: &NodeName, fault: &Fault) -> Self {
+        Self {
+            node: node.to_string(),
+            error: fault.error_name().to_owned(),
+            text: fault.to_string(),
+            exit: fault.exit(),
+        }
+    }
+}
+
+/// A unit of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) node: NodeName,
+    pub(crate) unit: UnitName,
+}
+
+/// `(sss)`: what was done to a link (`symlink`, `unlink`), where it is, and what it leads to.
+pub(crate) type Change = (String, String, String);
+
+/// What something did besides being done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Effect {
+    pub(crate) changes: Vec<Change>,
+    /// Whether it was to be enabled and does not say how.
+    pub(crate) lacks_install_info: bool,
+}
+
+/// A unit file as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct UnitFile {
+    pub(crate) node: String,
+    pub(crate) file: String,
+    pub(crate) path: String,
+    pub(crate) state: String,
+}
+
+/// A job that the controller has under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListedJob {
+    pub(crate) id: u32,
+    pub(crate) node: String,
+    pub(crate) unit: String,
+    /// `start`, `stop` …
+    pub(crate) kind: String,
+    /// `waiting` or `running`.
+    pub(crate) state: String,
 }
 
 /// A unit in detail.
@@ -174,6 +262,24 @@ pub(crate) struct Unit {
     /// What the service says about itself, sd_notify(3).
     pub(crate) status_text: String,
     pub(crate) path: String,
+    pub(crate) details: Details,
+}
+
+/// What only the view of a single unit shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Details {
+    /// Since when it is in its state, by the clock of the node, since 1970.
+    pub(crate) since: Option<Duration>,
+    /// How often systemd has restarted it by itself.
+    pub(crate) restarts: Option<u32>,
+    /// Bytes.
+    pub(crate) memory: Option<u64>,
+    pub(crate) memory_peak: Option<u64>,
+    pub(crate) cpu: Option<Duration>,
+    pub(crate) tasks: Option<u64>,
+    /// Whether the unit file has changed since it was read.
+    pub(crate) needs_reload: bool,
+    pub(crate) drop_ins: Vec<String>,
 }
 
 impl Unit {
@@ -201,6 +307,7 @@ impl Unit {
             main_pid: facts.u32("MainPID").filter(|pid| *pid > 0),
             status_text: facts.text("StatusText"),
             path: facts.text("FragmentPath"),
+            details: Details::from_facts(facts),
         }
     }
 
@@ -212,6 +319,25 @@ impl Unit {
     /// Whether it is up, or about to be: the rule by which systemctl(1) chooses its exit code.
     pub(crate) fn is_running(&self) -> bool {
         !matches!(self.active.as_str(), "inactive" | "failed" | "")
+    }
+}
+
+impl Details {
+    fn from_facts(facts: &Facts) -> Self {
+        // What systemd does not count is the largest number there is.
+        let counted = |key| facts.u64(key).filter(|n| *n != u64::MAX);
+        Self {
+            since: facts
+                .span("StateChangeTimestamp")
+                .filter(|at| !at.is_zero()),
+            restarts: facts.u32("NRestarts"),
+            memory: counted("MemoryCurrent"),
+            memory_peak: counted("MemoryPeak"),
+            cpu: counted("CPUUsageNSec").map(Duration::from_nanos),
+            tasks: counted("TasksCurrent"),
+            needs_reload: facts.flag("NeedDaemonReload").unwrap_or(false),
+            drop_ins: facts.texts("DropInPaths"),
+        }
     }
 }
 
@@ -244,6 +370,7 @@ mod tests {
             all,
             types: owned(types),
             states: owned(states),
+            names: Names::default(),
         }
     }
 
@@ -261,6 +388,17 @@ mod tests {
         ];
         let names = units.iter().filter(|(_, unit)| filter.shows(unit));
         assert_eq!(names.map(|(name, _)| *name).collect::<Vec<_>>(), shown);
+    }
+
+    #[test_case(&[], &[], true; "nothing is asked for")]
+    #[test_case(&["a"], &[], true; "a name without a type is a service")]
+    #[test_case(&["b", "a*"], &[], true; "one of a list is enough")]
+    #[test_case(&["a*"], &["*.socket"], false; "each list has to fit")]
+    #[test_case(&["a.socket"], &[], false; "another type")]
+    fn names_are_filtered(patterns: &[&str], filters: &[&str], fit: bool) {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let (patterns, filters): (Vec<String>, Vec<String>) = (owned(patterns), owned(filters));
+        assert_eq!(Names::of(&[&patterns, &filters]).fit("a.service"), fit);
     }
 
     fn facts(of: &[(&str, u64)]) -> Facts {

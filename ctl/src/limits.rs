@@ -14,15 +14,22 @@ pub(crate) const QUESTION: Duration = Duration::from_secs(30);
 /// The longest time that `--timeout` takes: nothing waits forever.
 pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Units of one call: as many as a bus lets one client have calls under way (`max_replies_per_connection`
-/// of dbus-daemon(1) is 128 for a user).
-pub(crate) const UNITS_MAX: usize = 100;
+/// Calls that are under way at once: a bus lets one client of it wait for 128 answers
+/// (`max_replies_per_connection` of dbus-daemon(1) for a user), and some are kept for questions.
+pub(crate) const CALLS_AT_ONCE: usize = 100;
+
+/// Units of all nodes that one command works on: a few of each node of the largest fleet. More is a
+/// pattern that says something else than was meant.
+pub(crate) const TARGETS_MAX: usize = 20_000;
+
+/// How long a shell waits for names that complete a command line: longer, and a person wonders.
+pub(crate) const COMPLETION: Duration = Duration::from_millis(700);
 
 /// Messages that may wait to be looked at: what a burst of ended jobs brings while a table is made.
 pub(crate) const MESSAGES_QUEUED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
-/// Ends of jobs that are remembered before it is known which jobs are ours: far more than one node
-/// can end while one reply is on its way.
+/// Ends of jobs that are remembered before it is known which jobs are ours: far more than nodes
+/// can end while replies are on their way.
 pub(crate) const EARLY_ENDS_MAX: usize = 4096;
 
 /// How long a job may take before a terminal shows that it is waited for: shorter ones need no word.

@@ -11,8 +11,11 @@ mod exit;
 mod facts;
 mod fault;
 mod fleet;
+mod glob;
 mod jobs;
 mod limits;
+mod pager;
+mod signal;
 mod span;
 mod suggest;
 mod view;
@@ -24,7 +27,6 @@ use clap::Parser as _;
 
 use crate::{
     cli::{Cli, Color},
-    exit::Exit,
     fault::Fault,
     view::{Look, Page, Paint},
 };
@@ -45,9 +47,15 @@ fn main() -> ExitCode {
         paint,
     };
 
-    let page = run(&cli, &look).unwrap_or_else(|fault| Page::fault(&fault));
-    // Whoever does not read to the end, such as head(1), has seen enough.
-    let _ = out.lock().write_all(page.data.as_bytes());
+    let mut page = run(&cli, &look).unwrap_or_else(|fault| Page::fault(&fault));
+    if cli.options.quiet {
+        page = page.quiet();
+    }
+    let is_paged = !cli.options.no_pager && look.output == cli::Output::Table;
+    if !pager::print(&page.data, is_paged, &out) {
+        // Whoever does not read to the end, such as head(1), has seen enough.
+        let _ = out.lock().write_all(page.data.as_bytes());
+    }
     let _ = err
         .lock()
         .write_all(view::message::all(&page.messages, paint_err).as_bytes());
@@ -63,15 +71,8 @@ fn resolve(choice: ColorChoice, stream: &impl anstream::stream::RawStream) -> Co
 }
 
 fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
-    if cli.verb.units().len() > limits::UNITS_MAX {
-        return Err(Fault::Usage(format!(
-            "{} units are named; at most {} are possible in one call",
-            cli.verb.units().len(),
-            limits::UNITS_MAX
-        )));
-    }
-    if matches!(cli.verb, cli::Verb::Version) {
-        return Ok(Page::data(view::version(look), Exit::Done));
+    if let Some(page) = command::alone(&cli.verb, look) {
+        return page;
     }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

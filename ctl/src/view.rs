@@ -1,11 +1,22 @@
 //! What was heard, as text: a table for people, JSON for programs, plain lines for awk(1). Pure:
 //! values in, text out.
 
+pub(crate) mod act;
+pub(crate) mod completion;
+pub(crate) mod detail;
+pub(crate) mod files;
 pub(crate) mod job;
+pub(crate) mod jobs;
 pub(crate) mod list;
 pub(crate) mod message;
+mod missing;
+pub(crate) mod names;
+pub(crate) mod show;
 pub(crate) mod status;
 mod table;
+pub(crate) mod tell;
+pub(crate) mod units;
+mod value;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +56,18 @@ impl Page {
         }
     }
 
+    /// Only data, and all is well.
+    pub(crate) fn text(data: String) -> Self {
+        Self::data(data, Exit::Done)
+    }
+
+    /// Only what is wrong.
+    pub(crate) fn quiet(mut self) -> Self {
+        self.data.clear();
+        self.messages.retain(Message::is_error);
+        self
+    }
+
     /// Only an error.
     pub(crate) fn fault(fault: &Fault) -> Self {
         Self {
@@ -77,7 +100,7 @@ impl Mood {
     /// Of an active state, a status of a node, a state of a claim, or a result of a job.
     pub(crate) fn of(word: &str) -> Self {
         match word {
-            "active" | "online" | "up" | "done" => Self::Good,
+            "active" | "online" | "up" | "done" | "enabled" | "enabled-runtime" => Self::Good,
             "failed" | "not-found" | "error" | "bad-setting" | "down" | "refused" | "lost"
             | "timeout" | "dependency" | "canceled" | "assert" | "unsupported" | "invalid"
             | "once" | "frozen" | "collected" => Self::Bad,
@@ -157,15 +180,15 @@ fn usec(span: std::time::Duration) -> u64 {
 }
 
 /// The version of the command.
-pub(crate) fn version(look: &Look) -> String {
+pub(crate) fn version(look: &Look) -> Page {
     #[derive(Serialize)]
     struct Version {
         version: &'static str,
     }
     let version = env!("CARGO_PKG_VERSION");
-    match look.output {
+    Page::text(match look.output {
         Output::Table => format!("ctl {version}\n"),
         Output::Json => json(&Version { version }),
         Output::Plain => format!("{version}\n"),
-    }
+    })
 }

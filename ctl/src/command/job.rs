@@ -1,22 +1,26 @@
 //! `start`, `stop`, `restart`, `reload`: one call for each unit, sent together with the wish to hear
 //! of the ends of jobs.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use proto::{
     dbus::public,
     model::{JobId, JobKind},
-    name::{NodeName, UnitName},
+    name::NodeName,
 };
 use zbus::{Message, message::Type as MessageType, wire::OwnedObjectPath};
 
-use super::progress::{Interrupt, Progress, until};
+use super::{
+    choose,
+    progress::{Interrupt, Progress, until},
+};
 use crate::{
     bus::{self, Bus},
-    cli::Options,
-    fault::{self, Fault, Refusal},
+    cli::{Options, Units},
+    fault::{Fault, Refusal},
+    fleet::Target,
     jobs::{End, Ended, Jobs},
-    span,
+    limits, span,
     view::{
         Look, Page,
         job::{Asked, Outcome},
@@ -27,15 +31,22 @@ use crate::{
 pub(crate) async fn run(
     options: &Options,
     kind: JobKind,
-    node: &NodeName,
-    units: &[UnitName],
+    of: &Units,
     look: &Look,
 ) -> Result<Page, Fault> {
     let mut bus = Bus::connect(options.user, options.job_timeout()).await?;
+    let mut chosen = choose::nodes(&mut bus, &of.nodes).await?;
+    let expanded = choose::units(&mut bus, &mut chosen, &of.units).await?;
+    let asked = Asked {
+        kind,
+        targets: &expanded.targets,
+        several: chosen.several,
+    };
     let wait = !options.no_block;
-    let calls = units
+    let calls = asked
+        .targets
         .iter()
-        .map(|unit| {
+        .map(|Target { node, unit }| {
             bus::node_call(
                 node,
                 public::NODE,
@@ -44,22 +55,33 @@ pub(crate) async fn run(
             )
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let mut messages = if wait { matches(node)? } else { Vec::new() };
-    messages.extend(calls.iter().cloned());
+    let one = chosen.names.first().filter(|_| chosen.names.len() == 1);
+    let mut messages = if wait { matches(one)? } else { Vec::new() };
+    let (first, later) = calls.split_at(calls.len().min(limits::CALLS_AT_ONCE));
+    messages.extend(first.iter().cloned());
     bus.send(&messages).await?;
 
-    let asked = Asked { kind, node, units };
     let mut jobs = Jobs::new(calls.iter().map(bus::serial), wait);
-    let mut refusals = Vec::new();
-    wait_for(&mut bus, &mut jobs, &mut refusals, &asked).await;
+    let refusals = wait_for(&mut bus, &mut jobs, later, &asked).await;
 
     let mut outcomes = Vec::new();
-    for (unit, (id, end)) in units.iter().zip(jobs.into_ends()) {
-        let unit = unit.clone();
-        outcomes.push(Outcome { unit, id, end });
+    for (target, (id, end)) in asked.targets.iter().zip(jobs.into_ends()) {
+        let target = target.clone();
+        outcomes.push(Outcome { target, id, end });
     }
-    explain(&mut bus, node, &mut outcomes, refusals).await;
-    Ok(crate::view::job::page(&asked, &outcomes, look))
+    for (at, refusal) in refusals {
+        if let Some(outcome) = outcomes.get_mut(at) {
+            let Target { node, unit } = &outcome.target;
+            let explained = chosen.known.explain(&mut bus, node, unit.as_str(), refusal);
+            outcome.end = End::Fault(explained.await);
+        }
+    }
+    Ok(crate::view::job::page(
+        &asked,
+        &outcomes,
+        &expanded.faults,
+        look,
+    ))
 }
 
 fn method(kind: JobKind) -> &'static str {
@@ -71,19 +93,23 @@ fn method(kind: JobKind) -> &'static str {
     }
 }
 
-/// The signals that are needed: the ends of jobs on this node, and the end of the controller.
-fn matches(node: &NodeName) -> Result<Vec<Message>, Fault> {
+/// The signals that are needed: the ends of jobs, on this node if it is one, and the end of the
+/// controller.
+fn matches(node: Option<&NodeName>) -> Result<Vec<Message>, Fault> {
     let (from, path) = (public::BUS_NAME, public::CONTROLLER_PATH);
     let (fleet, controller) = (public::FLEET, public::CONTROLLER);
     // No name of a node holds a quote.
+    let on = |arg: &str| node.map_or_else(String::new, |node| format!(",{arg}='{node}'"));
     [
         format!(
             "type='signal',sender='{from}',path='{path}',interface='{fleet}',\
-             member='JobFinished',arg1='{node}'"
+             member='JobFinished'{}",
+            on("arg1")
         ),
         format!(
             "type='signal',sender='{from}',path='{path}',interface='{controller}',\
-             member='JobRemoved',arg2='{node}'"
+             member='JobRemoved'{}",
+            on("arg2")
         ),
         format!(
             "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',\
@@ -95,41 +121,53 @@ fn matches(node: &NodeName) -> Result<Vec<Message>, Fault> {
     .collect()
 }
 
-/// Listens until every job is decided. Errors that need another question are kept for later.
+/// Listens until every job is decided; with each answer the next of the later calls is sent. Errors
+/// that may need another question are handed back with the places of their units.
 async fn wait_for(
     bus: &mut Bus,
     jobs: &mut Jobs,
-    refusals: &mut Vec<(usize, Refusal)>,
+    later: &[Message],
     asked: &Asked<'_>,
-) {
+) -> Vec<(usize, Refusal)> {
     let began = Instant::now();
     let mut progress = Progress::new(asked);
     let mut interrupt = Interrupt::watch();
-    let serials: Vec<_> = jobs.calls().collect();
+    let mut refusals = Vec::new();
+    let mut later = later.iter();
+    let places: BTreeMap<_, _> = jobs.calls().zip(0..).collect();
     while !jobs.is_settled() {
         let due = progress.due();
         tokio::select! {
             message = bus.next() => match message {
                 Ok(message) => {
+                    let is_answer = bus::replies_to(&message)
+                        .is_some_and(|call| places.contains_key(&call));
                     if let Some((to, refusal)) = take(jobs, message)
-                        && let Some(at) = serials.iter().position(|serial| *serial == to)
+                        && let Some(at) = places.get(&to)
                     {
-                        refusals.push((at, refusal));
+                        refusals.push((*at, refusal));
+                    }
+                    if is_answer
+                        && let Some(call) = later.next()
+                        && let Err(fault) = bus.send(std::slice::from_ref(call)).await
+                    {
+                        jobs.abandon(&fault);
                     }
                 }
                 Err(Fault::Timeout { .. }) => jobs.abandon(&Fault::Timeout {
                     text: format!("not done after {}", span::display(bus.limit())),
-                    hint: format!("the job goes on; {}", asked.look_at_status()),
+                    hint: format!("{}; {}", asked.goes_on(), asked.look_at_status()),
                 }),
                 Err(fault) => jobs.abandon(&fault),
             },
             () = until(due) => progress.show(jobs.open(), began.elapsed()),
             () = interrupt.pressed() => jobs.abandon(&Fault::Interrupted {
-                hint: format!("the job goes on; {}", asked.look_at_status()),
+                hint: format!("{}; {}", asked.goes_on(), asked.look_at_status()),
             }),
         }
     }
     progress.wipe();
+    refusals
 }
 
 /// Takes in one message. An error is handed back with the number of its call.
@@ -207,38 +245,4 @@ fn signal(jobs: &mut Jobs, message: &Message) {
 fn sender(message: &Message) -> String {
     let header = message.header();
     header.sender().map(ToString::to_string).unwrap_or_default()
-}
-
-/// Finds out what the errors mean. All are about one node, so one question is enough.
-async fn explain(
-    bus: &mut Bus,
-    node: &NodeName,
-    outcomes: &mut [Outcome],
-    refusals: Vec<(usize, Refusal)>,
-) {
-    let mut explained: Option<(String, Fault)> = None;
-    for (at, refusal) in refusals {
-        let Some(outcome) = outcomes.get_mut(at) else {
-            continue;
-        };
-        let fault = if fault::is_no_unit(&refusal) {
-            Fault::NoUnit {
-                node: node.to_string(),
-                unit: outcome.unit.to_string(),
-            }
-        } else if fault::is_offline(&refusal) || fault::may_be_no_node(&refusal) {
-            match &explained {
-                Some((name, fault)) if *name == refusal.name => fault.clone(),
-                Some(_) | None => {
-                    let name = refusal.name.clone();
-                    let fault = super::explain(bus, node, refusal).await;
-                    explained = Some((name, fault.clone()));
-                    fault
-                }
-            }
-        } else {
-            Fault::refused(refusal, bus.name())
-        };
-        outcome.end = End::Fault(fault);
-    }
 }

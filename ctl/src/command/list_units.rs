@@ -1,20 +1,25 @@
-//! `list-units`: of all nodes, or of one.
+//! `list-units`: of all nodes, or of some.
 
 use std::collections::BTreeMap;
 
 use proto::dbus::public;
-use zbus::wire::OwnedObjectPath;
+use zbus::{Message, wire::OwnedObjectPath};
 
+use super::{
+    choose::{self, Known},
+    each::{self, Ask},
+};
 use crate::{
     bus::{self, Bus},
-    cli::ListUnits,
+    cli::{ListUnits, Nodes},
+    exit::Exit,
     fault::{self, Fault},
-    fleet::{Filter, Listed, Missing},
+    fleet::{Filter, Listed, Missing, Names},
     view::{self, Look, Page},
 };
 
 /// `(ssssssouso)`: name, description, load, active, sub, followed, path, job, its type, its path.
-type Row = (
+pub(super) type Row = (
     String,
     String,
     String,
@@ -31,24 +36,28 @@ type Units = BTreeMap<String, Vec<Row>>;
 
 /// Lists units.
 pub(crate) async fn run(bus: &mut Bus, which: &ListUnits, look: &Look) -> Result<Page, Fault> {
-    let (units, missing) = match &which.node {
-        Some(node) => {
+    let (units, missing) = match &which.nodes {
+        Some(Nodes::One(node)) => {
             let call = bus::node_call(node, public::NODE, "ListUnits", &())?;
             let [answer] = bus.ask([call]).await?;
             match answer {
-                Ok(answer) => {
-                    let rows: Vec<Row> = bus::read(&answer, "ListUnits")?;
-                    (Units::from([(node.to_string(), rows)]), Vec::new())
+                Ok(answer) => (
+                    Units::from([(node.to_string(), rows(&answer)?)]),
+                    Vec::new(),
+                ),
+                Err(refusal) => {
+                    return Err(Known::default().explain(bus, node, "", refusal).await);
                 }
-                Err(refusal) => return Err(super::explain(bus, node, refusal).await),
             }
         }
+        Some(nodes @ Nodes::Several(_)) => some_nodes(bus, nodes).await?,
         None => all_nodes(bus).await?,
     };
     let filter = Filter {
         all: which.all,
         types: which.types.clone(),
         states: which.states.clone(),
+        names: Names::of(&[&which.patterns, &which.filters]),
     };
     let mut units: Vec<Listed> = units
         .into_iter()
@@ -57,6 +66,32 @@ pub(crate) async fn run(bus: &mut Bus, which: &ListUnits, look: &Look) -> Result
         .collect();
     units.sort_by(Listed::order);
     Ok(view::list::page(&units, &missing, look))
+}
+
+/// Reads the answer of a node to `ListUnits`.
+pub(super) fn rows(answer: &Message) -> Result<Vec<Row>, Fault> {
+    bus::read(answer, "ListUnits")
+}
+
+/// The units of some nodes, and which did not answer.
+async fn some_nodes(bus: &mut Bus, nodes: &Nodes) -> Result<(Units, Vec<Missing>), Fault> {
+    let mut chosen = choose::nodes(bus, nodes).await?;
+    let asks = chosen.names.iter().map(|node| {
+        let call = bus::node_call(node, public::NODE, "ListUnits", &())?;
+        Ok(Ask::new("list the units", node, "", call))
+    });
+    let asks = asks.collect::<Result<_, Fault>>()?;
+    let mut units = Units::new();
+    let mut missing = Vec::new();
+    for done in each::ask(bus, &mut chosen.known, asks).await {
+        match done.answer.and_then(|answer| rows(&answer)) {
+            Ok(rows) => {
+                units.insert(done.node.to_string(), rows);
+            }
+            Err(fault) => missing.push(Missing::of(&done.node, &fault)),
+        }
+    }
+    Ok((units, missing))
 }
 
 /// The units of all nodes, and which nodes did not answer.
@@ -69,7 +104,16 @@ async fn all_nodes(bus: &mut Bus) -> Result<(Units, Vec<Missing>), Fault> {
                 bus::read(&answer, "ListUnits")?;
             let missing = missing
                 .into_iter()
-                .map(|(node, (error, text))| Missing { node, error, text })
+                .map(|(node, (error, text))| {
+                    // Only who asked for the node itself fails with it.
+                    let exit = Exit::Done;
+                    Missing {
+                        node,
+                        error,
+                        text,
+                        exit,
+                    }
+                })
                 .collect();
             Ok((units, missing))
         }

@@ -1,4 +1,4 @@
-//! `status`: all nodes, one node, or units of a node.
+//! `status`: all nodes, some of them, or units of nodes.
 
 use std::{
     collections::BTreeMap,
@@ -9,13 +9,15 @@ use proto::{
     dbus::public,
     name::{NodeName, UnitName},
 };
-use zbus::wire::OwnedVariant;
+use zbus::{Message, wire::OwnedVariant};
 
+use super::choose::{self, Known};
 use crate::{
     bus::{self, Answer, Bus},
+    cli::{Nodes, UnitArg},
     facts::Facts,
     fault::{self, Fault},
-    fleet::{Claim, Unit},
+    fleet::{Claim, Missing, Node, Target, Unit},
     view::{self, Look, Page},
 };
 
@@ -34,7 +36,7 @@ pub(crate) async fn fleet(bus: &mut Bus, look: &Look) -> Result<Page, Fault> {
 }
 
 /// One node, and who needs what of it, and what it needs.
-pub(crate) async fn node(bus: &mut Bus, name: &NodeName, look: &Look) -> Result<Page, Fault> {
+async fn node(bus: &mut Bus, name: &NodeName, look: &Look) -> Result<Page, Fault> {
     let claims = bus::fleet_call(public::FLEET, "ListClaims", &())?;
     let [nodes, claims] = bus.ask([super::nodes_call()?, claims]).await?;
     let nodes = super::nodes_from(bus, nodes).await?;
@@ -54,44 +56,114 @@ pub(crate) async fn node(bus: &mut Bus, name: &NodeName, look: &Look) -> Result<
     Ok(view::status::node(&node, &claims, look))
 }
 
-/// Units of a node.
+/// Nodes.
+pub(crate) async fn nodes(bus: &mut Bus, which: &Nodes, look: &Look) -> Result<Page, Fault> {
+    if let Nodes::One(name) = which {
+        return node(bus, name, look).await;
+    }
+    let known = super::nodes(bus).await?;
+    let mut nodes: Vec<Node> = Vec::new();
+    for name in which.among(&known)? {
+        let found = super::find(&known, &name);
+        nodes.push(found.ok_or_else(|| super::no_node(&name, &known))?);
+    }
+    Ok(view::status::nodes(&nodes, look))
+}
+
+/// Units of nodes.
 pub(crate) async fn units(
     bus: &mut Bus,
-    node: &NodeName,
-    names: &[UnitName],
+    nodes: &Nodes,
+    units: &[UnitArg],
     look: &Look,
 ) -> Result<Page, Fault> {
-    let list: Vec<&str> = names.iter().map(UnitName::as_str).collect();
-    let call = bus::node_call(node, public::NODE_OWN, "UnitStatus", &list)?;
-    let [answer] = bus.ask([call]).await?;
-    let facts = match answer {
-        Ok(answer) => {
-            type Units = Vec<(String, BTreeMap<String, OwnedVariant>)>;
-            let told: Units = bus::read(&answer, "UnitStatus")?;
-            let mut told: BTreeMap<_, _> = told.into_iter().collect();
-            let mut take = |name| Facts(told.remove(name).unwrap_or_default());
-            list.iter().map(|name| take(*name)).collect()
-        }
-        // A peer that fails on one unit fails on all; asked for each, the others are shown.
-        Err(refusal) if fault::is_not_there(&refusal) || fault::is_no_unit(&refusal) => {
-            one_by_one(bus, node, names).await?
-        }
-        Err(refusal) => return Err(super::explain(bus, node, refusal).await),
-    };
+    let mut chosen = choose::nodes(bus, nodes).await?;
+    let expanded = choose::units(bus, &mut chosen, units).await?;
+    let mut names: BTreeMap<NodeName, Vec<UnitName>> = BTreeMap::new();
+    for Target { node, unit } in expanded.targets {
+        names.entry(node).or_default().push(unit);
+    }
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
-    let units: Vec<Unit> = list
-        .iter()
-        .zip(&facts)
-        .map(|(name, facts)| Unit::from_facts(name, facts, now))
-        .collect();
-    Ok(view::status::units(node, &units, look))
+    let mut missing: Vec<Missing> = Vec::new();
+    for done in expanded.faults {
+        if let Err(fault) = done.answer {
+            missing.push(Missing::of(&done.node, &fault));
+        }
+    }
+    let mut found = Vec::new();
+    for (node, facts) in of_nodes(bus, &mut chosen.known, &names).await? {
+        let names = names.get(&node).map(Vec::as_slice).unwrap_or_default();
+        match facts {
+            Ok(facts) => {
+                let units = names.iter().zip(&facts);
+                let unit = |(name, facts): (&UnitName, &Facts)| {
+                    Unit::from_facts(name.as_str(), facts, now)
+                };
+                found.extend(units.map(unit).map(|unit| (node.clone(), unit)));
+            }
+            Err(fault) if !chosen.several => return Err(fault),
+            Err(fault) => missing.push(Missing::of(&node, &fault)),
+        }
+    }
+    missing.sort_by(|a, b| a.node.cmp(&b.node));
+    match nodes {
+        Nodes::One(node) => {
+            let units: Vec<Unit> = found.into_iter().map(|(_, unit)| unit).collect();
+            Ok(view::units::of_node(
+                node,
+                &units,
+                &view::detail::zone(),
+                look,
+            ))
+        }
+        Nodes::Several(_) => Ok(view::units::of_nodes(&found, &missing, look)),
+    }
+}
+
+type Told = Vec<(NodeName, Result<Vec<Facts>, Fault>)>;
+
+/// The properties of the units of each node, in the order in which they were asked for.
+async fn of_nodes(
+    bus: &mut Bus,
+    known: &mut Known,
+    names: &BTreeMap<NodeName, Vec<UnitName>>,
+) -> Result<Told, Fault> {
+    let calls = names.iter().map(|(node, names)| {
+        let list: Vec<&str> = names.iter().map(UnitName::as_str).collect();
+        bus::node_call(node, public::NODE_OWN, "UnitStatus", &list)
+    });
+    let calls = calls.collect::<Result<Vec<_>, _>>()?;
+    let answers = bus.ask_each(&calls).await;
+    let mut all = Told::new();
+    for ((node, names), answer) in names.iter().zip(answers) {
+        let facts = match answer {
+            Ok(Ok(answer)) => in_order(&answer, names),
+            // A peer that fails on one unit fails on all; asked for each, the others are shown.
+            Ok(Err(refusal)) if fault::is_not_there(&refusal) || fault::is_no_unit(&refusal) => {
+                one_by_one(bus, known, node, names).await
+            }
+            Ok(Err(refusal)) => Err(known.explain(bus, node, "", refusal).await),
+            Err(fault) => Err(fault),
+        };
+        all.push((node.clone(), facts));
+    }
+    Ok(all)
+}
+
+fn in_order(answer: &Message, names: &[UnitName]) -> Result<Vec<Facts>, Fault> {
+    type Units = Vec<(String, BTreeMap<String, OwnedVariant>)>;
+    let told: Units = bus::read(answer, "UnitStatus")?;
+    let mut told: BTreeMap<_, _> = told.into_iter().collect();
+    let take = |name: &UnitName| Facts(told.remove(name.as_str()).unwrap_or_default());
+    Ok(names.iter().map(take).collect())
 }
 
 /// What an agent of BlueChi can say.
 async fn one_by_one(
     bus: &mut Bus,
+    known: &mut Known,
     node: &NodeName,
     names: &[UnitName],
 ) -> Result<Vec<Facts>, Fault> {
@@ -111,7 +183,7 @@ async fn one_by_one(
         match answer {
             Ok(answer) => all.push(Facts(bus::read(&answer, "GetUnitProperties")?)),
             Err(refusal) if fault::is_no_unit(&refusal) => all.push(not_found()),
-            Err(refusal) => return Err(super::explain(bus, node, refusal).await),
+            Err(refusal) => return Err(known.explain(bus, node, "", refusal).await),
         }
     }
     Ok(all)

@@ -1,18 +1,21 @@
 //! What became of jobs.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use proto::{
-    model::{Cause, JobId, JobKind, JobResult},
-    name::{NodeName, UnitName},
-};
+use proto::model::{Cause, JobId, JobKind, JobResult};
 use serde::Serialize;
 
-use super::{Look, Mood, Page, clean, json, known, message::Message, plain, table};
+use super::{
+    Look, Mood, Page, clean, json, known,
+    message::{self, Message},
+    plain, table,
+};
 use crate::{
     cli::Output,
+    command::Done,
     exit::Exit,
     fault::{Fault, MANAGER_ERRORS},
+    fleet::Target,
     jobs::{End, Ended},
     span,
 };
@@ -23,14 +26,15 @@ const PROGRESS_COLUMNS: usize = 79;
 /// What was asked for.
 pub(crate) struct Asked<'a> {
     pub(crate) kind: JobKind,
-    pub(crate) node: &'a NodeName,
-    pub(crate) units: &'a [UnitName],
+    pub(crate) targets: &'a [Target],
+    /// Whether the nodes were chosen as several, even if there is one.
+    pub(crate) several: bool,
 }
 
 /// What became of one unit's job.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) unit: UnitName,
+    pub(crate) target: Target,
     pub(crate) id: Option<JobId>,
     pub(crate) end: End,
 }
@@ -38,15 +42,19 @@ pub(crate) struct Outcome {
 impl Asked<'_> {
     /// The line that a terminal shows while units are waited for.
     pub(crate) fn progress(&self, open: impl Iterator<Item = usize>, waited: Duration) -> String {
-        let open: Vec<&str> = open
-            .filter_map(|at| self.units.get(at))
-            .map(UnitName::as_str)
-            .collect();
+        let open: Vec<&Target> = open.filter_map(|at| self.targets.get(at)).collect();
+        let nodes: BTreeSet<&str> = open.iter().map(|target| target.node.as_str()).collect();
+        let units: BTreeSet<&str> = open.iter().map(|target| target.unit.as_str()).collect();
+        let jobs = if open.len() == 1 {
+            "the job goes"
+        } else {
+            "the jobs go"
+        };
         let line = format!(
-            "{} {} on {}, {} (Ctrl-C leaves, the job goes on)",
+            "{} {} on {}, {} (Ctrl-C leaves, {jobs} on)",
             self.kind,
-            open.join(" "),
-            self.node,
+            joined(&units),
+            joined(&nodes),
             span::display(waited)
         );
         line.chars().take(PROGRESS_COLUMNS).collect()
@@ -54,31 +62,50 @@ impl Asked<'_> {
 
     /// Where to look for what became of it.
     pub(crate) fn look_at_status(&self) -> String {
-        let units: Vec<&str> = self.units.iter().map(UnitName::as_str).collect();
-        format!("see 'ctl status {} {}'", self.node, units.join(" "))
+        let nodes: BTreeSet<_> = self
+            .targets
+            .iter()
+            .map(|target| target.node.as_str())
+            .collect();
+        let mut units: Vec<_> = self
+            .targets
+            .iter()
+            .map(|target| target.unit.as_str())
+            .collect();
+        units.dedup();
+        if nodes.len() > 1 {
+            units.sort_unstable();
+            units.dedup();
+        }
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        format!("see 'ctl status {} {}'", nodes.join(","), units.join(" "))
+    }
+
+    /// That what nobody waits for any more is still done.
+    pub(crate) fn goes_on(&self) -> &'static str {
+        if self.targets.len() == 1 {
+            "the job goes on"
+        } else {
+            "the jobs go on"
+        }
     }
 }
 
-/// Says what became of all.
-pub(crate) fn page(asked: &Asked<'_>, outcomes: &[Outcome], look: &Look) -> Page {
+fn joined(names: &BTreeSet<&str>) -> String {
+    names.iter().copied().collect::<Vec<_>>().join(" ")
+}
+
+/// Says what became of all; `unasked` are nodes whose units are not known.
+pub(crate) fn page(
+    asked: &Asked<'_>,
+    outcomes: &[Outcome],
+    unasked: &[Done<()>],
+    look: &Look,
+) -> Page {
     let data = match look.output {
         // Like systemctl(1): what went well needs no word.
-        Output::Table if outcomes.len() < 2 => String::new(),
-        Output::Table => table::write(
-            ["UNIT", "RESULT", "REASON"],
-            outcomes.iter().map(|outcome| {
-                let row = Row::of(asked, outcome);
-                let result = look.paint.mood(Mood::of(row.result), row.result);
-                let reason = match &outcome.end {
-                    End::Queued => String::new(),
-                    End::Ended(ended) if ended.result == "done" => String::new(),
-                    End::Ended(ended) => reason(asked, outcome, ended),
-                    End::Fault(fault) => fault.to_string(),
-                };
-                [row.unit.to_owned(), result, clean(&reason)]
-            }),
-            look,
-        ),
+        Output::Table if outcomes.len() < 2 && !asked.several => String::new(),
+        Output::Table => table(asked, outcomes, look),
         Output::Json => json(&Jobs {
             jobs: outcomes
                 .iter()
@@ -90,11 +117,43 @@ pub(crate) fn page(asked: &Asked<'_>, outcomes: &[Outcome], look: &Look) -> Page
             [row.node, row.unit, row.result, row.cause.unwrap_or("")].map(str::to_owned)
         })),
     };
+    let mut messages = messages(asked, outcomes);
+    for done in unasked {
+        messages.extend(message::of_done(done));
+    }
+    let exits = outcomes
+        .iter()
+        .map(|outcome| (&outcome.target.node, exit(outcome)));
+    let unasked = unasked.iter().filter_map(|done| {
+        let fault = done.answer.as_ref().err()?;
+        Some((&done.node, fault.exit()))
+    });
     Page {
         data,
-        messages: messages(asked, outcomes),
-        exit: Exit::together(outcomes.iter().map(exit)),
+        messages,
+        exit: Exit::of_nodes(exits.chain(unasked)),
     }
+}
+
+fn table(asked: &Asked<'_>, outcomes: &[Outcome], look: &Look) -> String {
+    let rows = outcomes.iter().map(|outcome| {
+        let row = Row::of(asked, outcome);
+        let result = look.paint.mood(Mood::of(row.result), row.result);
+        let reason = match &outcome.end {
+            End::Queued => String::new(),
+            End::Ended(ended) if ended.result == "done" => String::new(),
+            End::Ended(ended) => reason(outcome, ended),
+            End::Fault(fault) => fault.to_string(),
+        };
+        let node = row.node.to_owned();
+        [node, row.unit.to_owned(), result, clean(&reason)]
+    });
+    table::write_nodes(
+        ["NODE", "UNIT", "RESULT", "REASON"],
+        rows,
+        asked.several,
+        look,
+    )
 }
 
 /// One message for each failure; where all failed for the same reason that is not the unit's, one
@@ -109,35 +168,22 @@ fn messages(asked: &Asked<'_>, outcomes: &[Outcome]) -> Vec<Message> {
                 format!(
                     "failed to {} {} on {}: {} {}",
                     asked.kind,
-                    outcome.unit,
-                    asked.node,
-                    reason(asked, outcome, ended),
+                    outcome.target.unit,
+                    outcome.target.node,
+                    reason(outcome, ended),
                     words(ended)
                 ),
-                Some(next(asked, outcome, ended)),
+                Some(next(outcome, ended)),
             ),
-            End::Fault(
-                fault @ (Fault::Usage(_)
-                | Fault::NoBus { .. }
-                | Fault::BusLost { .. }
-                | Fault::NoController { .. }
-                | Fault::ControllerLost(_)
-                | Fault::NoNode { .. }
-                | Fault::NoUnit { .. }
-                | Fault::Offline { .. }
-                | Fault::Interrupted { .. }),
-            ) => Message::error(fault.to_string(), fault.hint()),
-            End::Fault(
-                fault @ (Fault::Timeout { .. }
-                | Fault::AccessDenied(_)
-                | Fault::Refused { .. }
-                | Fault::Answer { .. }),
-            ) => Message::error(
+            End::Fault(fault) if fault.names_its_object() => {
+                Message::error(fault.to_string(), fault.hint())
+            }
+            End::Fault(fault) => Message::error(
                 format!(
                     "failed to {} {} on {}: {fault}",
-                    asked.kind, outcome.unit, asked.node
+                    asked.kind, outcome.target.unit, outcome.target.node
                 ),
-                fault.hint().or_else(|| Some(look_at(asked, outcome))),
+                fault.hint().or_else(|| Some(look_at(outcome))),
             ),
         };
         if !messages.contains(&message) {
@@ -149,11 +195,12 @@ fn messages(asked: &Asked<'_>, outcomes: &[Outcome]) -> Vec<Message> {
 
 /// Why a job did not succeed: the controller's sentence, or what its result means. What the message
 /// begins with anyway is left out.
-fn reason(asked: &Asked<'_>, outcome: &Outcome, ended: &Ended) -> String {
+fn reason(outcome: &Outcome, ended: &Ended) -> String {
     if ended.text.is_empty() {
         return meaning(&ended.result).to_owned();
     }
-    let begin = format!("unit {} on node {} failed: ", outcome.unit, asked.node);
+    let Target { node, unit } = &outcome.target;
+    let begin = format!("unit {unit} on node {node} failed: ");
     let text = ended.text.strip_prefix(&begin);
     text.unwrap_or(&ended.text).to_owned()
 }
@@ -185,8 +232,8 @@ fn meaning(result: &str) -> &'static str {
 }
 
 /// What to do next.
-fn next(asked: &Asked<'_>, outcome: &Outcome, ended: &Ended) -> String {
-    let node = asked.node;
+fn next(outcome: &Outcome, ended: &Ended) -> String {
+    let Target { node, unit } = &outcome.target;
     match ended.cause.parse::<Cause>() {
         Ok(Cause::NodeOffline | Cause::NodeLost) => "see 'ctl status'".into(),
         Ok(Cause::NotAllowed) => {
@@ -194,9 +241,8 @@ fn next(asked: &Asked<'_>, outcome: &Outcome, ended: &Ended) -> String {
         }
         Ok(Cause::NodeUnknown) => "see [nodes] in the controller's configuration".into(),
         Ok(Cause::UnitNotFound) => format!(
-            "see 'ctl status {node} {}'; after a new unit file, \
-             'systemctl daemon-reload' on {node}",
-            outcome.unit
+            "see 'ctl status {node} {unit}'; after a new unit file, \
+             'ctl daemon-reload {node}'"
         ),
         Ok(Cause::ControllerUnreachable) => {
             format!("on {node}, see 'systemctl status unitlink-agent'")
@@ -211,12 +257,12 @@ fn next(asked: &Asked<'_>, outcome: &Outcome, ended: &Ended) -> String {
             | Cause::Limit
             | Cause::Manager,
         )
-        | Err(_) => look_at(asked, outcome),
+        | Err(_) => look_at(outcome),
     }
 }
 
-fn look_at(asked: &Asked<'_>, outcome: &Outcome) -> String {
-    let (node, unit) = (asked.node, &outcome.unit);
+fn look_at(outcome: &Outcome) -> String {
+    let Target { node, unit } = &outcome.target;
     format!("see 'ctl status {node} {unit}', and on {node} 'journalctl -u {unit}'")
 }
 
@@ -277,7 +323,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(asked: &Asked<'a>, outcome: &'a Outcome) -> Self {
+    fn of(asked: &Asked<'_>, outcome: &'a Outcome) -> Self {
         let (result, cause, text) = match &outcome.end {
             End::Queued => ("queued", None, None),
             End::Ended(Ended {
@@ -292,8 +338,8 @@ impl<'a> Row<'a> {
             End::Fault(fault) => ("error", None, Some(fault.to_string())),
         };
         Self {
-            node: asked.node.as_str(),
-            unit: outcome.unit.as_str(),
+            node: outcome.target.node.as_str(),
+            unit: outcome.target.unit.as_str(),
             job: asked.kind.as_str(),
             id: outcome.id.map(|id| id.0),
             result,

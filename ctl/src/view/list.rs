@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
-use super::{Look, Mood, Page, clean, json, known, message::Message, plain, table};
+use super::{
+    Look, Mood, Page, clean, json, known,
+    missing::{self, MissingJson},
+    plain, table,
+};
 use crate::{
     cli::Output,
-    exit::Exit,
     fleet::{Listed, Missing},
 };
 
@@ -28,26 +31,17 @@ pub(crate) fn page(units: &[Listed], missing: &[Missing], look: &Look) -> Page {
         }
         Output::Json => json(&ListJson {
             units: units.iter().map(UnitJson::of).collect(),
-            missing: missing.iter().map(MissingJson::of).collect(),
+            missing: missing::all_json(missing),
         }),
         Output::Plain => plain(units.iter().map(|unit| {
             let cells = [&unit.node, &unit.unit, &unit.load, &unit.active, &unit.sub];
             cells.map(Clone::clone)
         })),
     };
-    let messages = missing.iter().map(|missing| {
-        Message::warning(
-            format!(
-                "the units of {} are missing: {}",
-                missing.node, missing.text
-            ),
-            Some(format!("see 'ctl status {}'", missing.node)),
-        )
-    });
     Page {
         data,
-        messages: messages.collect(),
-        exit: Exit::Done,
+        messages: missing::messages("units", missing),
+        exit: missing::exit(missing),
     }
 }
 
@@ -93,23 +87,6 @@ impl<'a> UnitJson<'a> {
             following: known(&unit.following),
             job_id: (unit.job_id > 0).then_some(unit.job_id),
             job_type: known(&unit.job_type),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct MissingJson<'a> {
-    node: &'a str,
-    error: &'a str,
-    text: &'a str,
-}
-
-impl<'a> MissingJson<'a> {
-    fn of(missing: &'a Missing) -> Self {
-        Self {
-            node: &missing.node,
-            error: &missing.error,
-            text: &missing.text,
         }
     }
 }

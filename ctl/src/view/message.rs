@@ -1,6 +1,7 @@
 //! Messages for people: what is wrong, and what to do next.
 
 use super::{Mood, Paint, clean};
+use crate::command::Done;
 
 /// A message for standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,11 @@ impl Message {
         }
     }
 
+    /// Whether it says that something did not work.
+    pub(crate) fn is_error(&self) -> bool {
+        self.mood == Mood::Bad
+    }
+
     /// It works, and somebody should look at it.
     pub(crate) fn warning(text: impl AsRef<str>, hint: Option<String>) -> Self {
         Self {
@@ -27,6 +33,27 @@ impl Message {
             ..Self::error(text, hint)
         }
     }
+}
+
+/// Why something failed, if it did.
+pub(crate) fn of_done<T>(done: &Done<T>) -> Option<Message> {
+    let fault = done.answer.as_ref().err()?;
+    if fault.names_its_object() {
+        return Some(Message::error(fault.to_string(), fault.hint()));
+    }
+    let Done {
+        verb, node, unit, ..
+    } = done;
+    let what = if unit.is_empty() {
+        format!("failed to {verb} on {node}: {fault}")
+    } else {
+        format!("failed to {verb} {unit} on {node}: {fault}")
+    };
+    let see = match unit.as_str() {
+        "" => format!("see 'ctl status {node}'"),
+        unit => format!("see 'ctl status {node} {unit}'"),
+    };
+    Some(Message::error(what, fault.hint().or(Some(see))))
 }
 
 /// Writes messages.

@@ -1,13 +1,12 @@
-//! The state of nodes and of units.
+//! The state of nodes.
 
-use proto::name::NodeName;
 use serde::Serialize;
 
 use super::{Look, Mood, Page, clean, json, known, message::Message, plain, table, usec};
 use crate::{
     cli::Output,
     exit::Exit,
-    fleet::{Claim, Node, Unit},
+    fleet::{Claim, Node},
     span,
 };
 
@@ -47,6 +46,20 @@ pub(crate) fn fleet(fleet: &Fleet, look: &Look) -> Page {
     }
 }
 
+/// Some nodes.
+pub(crate) fn nodes(nodes: &[Node], look: &Look) -> Page {
+    let data = match look.output {
+        Output::Table => nodes_table(nodes, look),
+        Output::Json => json(&FleetJson {
+            controller_version: None,
+            nodes: nodes.iter().map(NodeJson::of).collect(),
+            warnings: &[],
+        }),
+        Output::Plain => plain(nodes.iter().map(node_plain)),
+    };
+    Page::data(data, Exit::worst(nodes.iter().map(node_exit)))
+}
+
 /// One node, and the claims that it makes or that are made on it.
 pub(crate) fn node(node: &Node, claims: &[Claim], look: &Look) -> Page {
     let data = match look.output {
@@ -64,58 +77,14 @@ pub(crate) fn node(node: &Node, claims: &[Claim], look: &Look) -> Page {
         }),
         Output::Plain => plain([node_plain(node)]),
     };
-    let exit = if node.is_online() {
+    Page::data(data, node_exit(node))
+}
+
+fn node_exit(node: &Node) -> Exit {
+    if node.is_online() {
         Exit::Done
     } else {
         Exit::NodeOffline
-    };
-    Page::data(data, exit)
-}
-
-/// Units of one node.
-pub(crate) fn units(node: &NodeName, units: &[Unit], look: &Look) -> Page {
-    let data = match look.output {
-        Output::Table => units_table(units, look) + &notes(units),
-        Output::Json => json(&UnitsJson {
-            node: node.as_str(),
-            units: units.iter().map(UnitJson::of).collect(),
-        }),
-        Output::Plain => plain(units.iter().map(|unit| {
-            let age = unit.state_age.map(|age| usec(age).to_string());
-            let cells = [
-                &unit.name,
-                &unit.load,
-                &unit.active,
-                &unit.sub,
-                &unit.freezer,
-                &unit.enabled,
-                &age.unwrap_or_default(),
-            ];
-            cells.map(Clone::clone)
-        })),
-    };
-    let missing = units.iter().filter(|unit| unit.is_missing());
-    let messages = missing.map(|unit| {
-        Message::error(
-            format!("there is no unit {} on {node}", unit.name),
-            Some(format!("see 'ctl list-units --all {node}'")),
-        )
-    });
-    Page {
-        data,
-        messages: messages.collect(),
-        exit: units_exit(units),
-    }
-}
-
-/// The rule of systemctl(1); what is missing outweighs what is not active.
-fn units_exit(units: &[Unit]) -> Exit {
-    if units.iter().any(Unit::is_missing) {
-        Exit::NoSuchUnit
-    } else if units.iter().all(Unit::is_running) {
-        Exit::Done
-    } else {
-        Exit::NotActive
     }
 }
 
@@ -161,61 +130,7 @@ fn claims_table(claims: &[Claim], look: &Look) -> String {
     table::write(["NODE", "NEEDS", "STATE", "REASON"], rows, look)
 }
 
-fn units_table(units: &[Unit], look: &Look) -> String {
-    let rows = units.iter().map(|unit| {
-        let mood = if unit.is_missing() {
-            Mood::Bad
-        } else {
-            Mood::of(&unit.active)
-        };
-        let load = match Mood::of(&unit.load) {
-            Mood::Bad => Mood::Bad,
-            Mood::Good | Mood::Busy | Mood::Idle | Mood::Neutral => Mood::Neutral,
-        };
-        [
-            unit.name.clone(),
-            look.paint.mood(load, &or_dash(&unit.load)),
-            look.paint.mood(mood, &or_dash(&unit.active)),
-            look.paint.mood(mood, &or_dash(&unit.sub)),
-            or_dash(&unit.freezer),
-            or_dash(&unit.enabled),
-            unit.state_age.map_or_else(|| "-".into(), span::display),
-        ]
-    });
-    let header = [
-        "UNIT",
-        "LOADED",
-        "ACTIVE",
-        "SUBSTATE",
-        "FREEZERSTATE",
-        "ENABLED",
-        "FOR",
-    ];
-    table::write(header, rows, look)
-}
-
-/// What the columns do not say: how a unit failed, and what a service says about itself.
-fn notes(units: &[Unit]) -> String {
-    let mut text = String::new();
-    for unit in units {
-        let failed = unit.active == "failed" && !matches!(unit.result.as_str(), "" | "success");
-        if failed {
-            let status = unit.main_status.map(|status| format!(", status {status}"));
-            let (name, result) = (&unit.name, clean(&unit.result));
-            text.push_str(&format!("{name}: {result}{}\n", status.unwrap_or_default()));
-        }
-        if !unit.status_text.is_empty() {
-            text.push_str(&format!("{}: {}\n", unit.name, clean(&unit.status_text)));
-        }
-    }
-    if text.is_empty() {
-        text
-    } else {
-        format!("\n{text}")
-    }
-}
-
-fn or_dash(text: &str) -> String {
+pub(super) fn or_dash(text: &str) -> String {
     let text = clean(text);
     if text.is_empty() { "-".into() } else { text }
 }
@@ -298,48 +213,5 @@ impl Serialize for Claim {
             token: &self.token,
         }
         .serialize(serializer)
-    }
-}
-
-#[derive(Serialize)]
-struct UnitsJson<'a> {
-    node: &'a str,
-    units: Vec<UnitJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct UnitJson<'a> {
-    unit: &'a str,
-    description: Option<&'a str>,
-    load_state: Option<&'a str>,
-    active_state: Option<&'a str>,
-    sub_state: Option<&'a str>,
-    freezer_state: Option<&'a str>,
-    unit_file_state: Option<&'a str>,
-    state_age_usec: Option<u64>,
-    result: Option<&'a str>,
-    main_status: Option<i32>,
-    main_pid: Option<u32>,
-    status_text: Option<&'a str>,
-    fragment_path: Option<&'a str>,
-}
-
-impl<'a> UnitJson<'a> {
-    fn of(unit: &'a Unit) -> Self {
-        Self {
-            unit: &unit.name,
-            description: known(&unit.description),
-            load_state: known(&unit.load),
-            active_state: known(&unit.active),
-            sub_state: known(&unit.sub),
-            freezer_state: known(&unit.freezer),
-            unit_file_state: known(&unit.enabled),
-            state_age_usec: unit.state_age.map(usec),
-            result: known(&unit.result),
-            main_status: unit.main_status,
-            main_pid: unit.main_pid,
-            status_text: known(&unit.status_text),
-            fragment_path: known(&unit.path),
-        }
     }
 }

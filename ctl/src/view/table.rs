@@ -13,9 +13,13 @@ pub(super) fn write<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
     look: &Look,
 ) -> String {
+    records(&header, rows.into_iter().map(Vec::from), look)
+}
+
+fn records(header: &[&str], rows: impl Iterator<Item = Vec<String>>, look: &Look) -> String {
     let mut builder = Builder::default();
     if look.legend {
-        builder.push_record(header);
+        builder.push_record(header.iter().copied());
     }
     for row in rows {
         builder.push_record(row);
@@ -37,4 +41,23 @@ pub(super) fn write<const N: usize>(
         text.push('\n');
     }
     text
+}
+
+/// Writes a table whose first column is the node, which is left out where it is always the same
+/// because one node was asked for.
+pub(super) fn write_nodes<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    several: bool,
+    look: &Look,
+) -> String {
+    if several {
+        return write(header, rows, look);
+    }
+    let without = |row: [String; N]| row.into_iter().skip(1).collect::<Vec<_>>();
+    records(
+        header.get(1..).unwrap_or_default(),
+        rows.into_iter().map(without),
+        look,
+    )
 }

@@ -1,0 +1,87 @@
+//! What is typed, and what is made of it.
+
+use clap::CommandFactory as _;
+use test_case::test_case;
+
+use super::*;
+
+fn parsed(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(["ctl"].into_iter().chain(line.split(' ')))
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_unit_without_a_type_is_a_service() {
+    let cli = parsed("start worker1 source").expect("valid");
+    let (kind, of) = cli.verb.job().expect("a job");
+    assert_eq!(kind, JobKind::Start);
+    let source = UnitArg::Name("source.service".parse().expect("valid"));
+    assert_eq!(of.units, [source]);
+    assert_eq!(of.nodes, Nodes::One("worker1".parse().expect("valid")));
+}
+
+#[test]
+fn with_all_there_is_no_node_to_name() {
+    let cli = parsed("start --all a b").expect("valid");
+    let (_, of) = cli.verb.job().expect("a job");
+    assert_eq!((&of.nodes, of.units.len()), (&Nodes::all(), 2));
+    let cli = parsed("set-default --all rescue").expect("valid");
+    let Verb::SetDefault(with) = cli.verb else {
+        panic!("another verb");
+    };
+    assert_eq!(with.to.unit.as_str(), "rescue.target");
+}
+
+#[test_case("start worker1"; "no unit")]
+#[test_case("start --all"; "no unit on all nodes")]
+#[test_case("start -x worker1 a"; "no such option")]
+#[test_case("start work/er1 a"; "no name of a node")]
+#[test_case("start a, b"; "an empty name in a list")]
+#[test_case("start worker1 a@.service"; "a template")]
+#[test_case("--timeout infinity start worker1 a"; "forever")]
+#[test_case("--timeout 0 start worker1 a"; "no time")]
+#[test_case("kill -s NOSUCH worker1 a"; "no signal")]
+#[test_case("kill --kill-whom some worker1 a"; "no processes")]
+#[test_case("daemon-reload"; "no node")]
+#[test_case("daemon-reload --all worker1"; "all nodes and one")]
+#[test_case("set-default worker1"; "no target")]
+#[test_case("set-default --all a b"; "two targets")]
+#[test_case("cancel x"; "no number of a job")]
+#[test_case("set-loglevel controller loud"; "no level")]
+#[test_case("is-online node"; "no node to be online")]
+#[test_case("is-online system --wait=0"; "no time to wait")]
+fn what_is_not_valid_ends_with_code_2(line: &str) {
+    assert_eq!(parsed(line).expect_err("refused").exit_code(), 2);
+}
+
+#[test_case("kill -s HUP --kill-whom main a b")]
+#[test_case("kill a b.socket --signal 9")]
+#[test_case("enable --runtime --force --no-reload a b@.service")]
+#[test_case("show a b -p ActiveState,SubState -p Id --value")]
+#[test_case("list-units @front *.socket --filter a*,b*")]
+#[test_case("set-loglevel CONTROLLER.example.org DEBUG")]
+#[test_case("is-online --wait node a")]
+#[test_case("is-online node a --wait=30s -q")]
+#[test_case("reset-failed --all")]
+#[test_case("-q --no-pager status a,b,cam* x*")]
+fn what_is_valid_is_read(line: &str) {
+    assert!(
+        parsed(line).is_ok(),
+        "{}",
+        parsed(line).expect_err("refused")
+    );
+}
+
+#[test]
+fn help_has_the_exit_codes_of_the_reference() {
+    let reference = include_str!("../../../docs/reference/exit-codes.md").replace('`', "");
+    for line in EXIT_CODES.lines().filter(|line| line.starts_with("  ")) {
+        let (code, text) = line.trim().split_once("  ").expect("code and text");
+        let row = format!("| {code} | {text} |");
+        assert!(reference.contains(&row), "{row}");
+    }
+}
