@@ -32,10 +32,9 @@ const PROXIES: &[(&str, &str)] = &[
     ),
 ];
 
-/// What is written in a unit file of systemd: `\` begins an escape there too.
+/// A unit file that names a proxy. In names of units, systemd leaves a `\` as it is.
 fn unit_text(proxy: &str) -> String {
-    let name = proxy.replace('\\', "\\\\");
-    format!("[Unit]\nBindsTo={name}\nAfter={name}\n\n[Service]\nExecStart=/bin/sleep infinity\n")
+    format!("[Unit]\nBindsTo={proxy}\nAfter={proxy}\n\n[Service]\nExecStart=/bin/sleep infinity\n")
 }
 
 fn layout() -> FleetBuilder {

@@ -2,11 +2,12 @@
 
 use anyhow::ensure;
 
-use crate::world::{SOON, await_inactive, ctl_ok, moment, scene, three};
+use crate::world::{SOON, await_inactive, ctl_ok, moment, remember, scene, three};
 
 #[test]
 fn units_of_two_nodes_start_one_after_the_other_and_stop_in_reverse() {
-    scene(three("order"), |fleet| {
+    let builder = remember(three("order"), "worker1", "source.service early.service");
+    scene(remember(builder, "worker2", "target.service"), |fleet| {
         let (worker1, worker2) = (fleet.node("worker1"), fleet.node("worker2"));
         ctl_ok(fleet, "start worker1 source.service")?;
         let started = [

@@ -21,8 +21,8 @@ fn users_are_denied_unless_they_are_in_the_group() {
     scene(builder, |fleet| {
         let main = fleet.node("main");
         main.shell(
-            "useradd --no-create-home stranger
-             useradd --no-create-home --groups unitlink operator",
+            "useradd --no-create-home --user-group stranger
+             useradd --no-create-home --user-group --groups unitlink deputy",
         )?;
         for args in [
             &["status"][..],
@@ -42,8 +42,8 @@ fn users_are_denied_unless_they_are_in_the_group() {
         }
         ensure_is(fleet.node("worker1"), "plain.service", "inactive")?;
 
-        ctl_as(fleet, "operator", &["status"])?.ok()?;
-        ctl_as(fleet, "operator", &["start", "worker1", "plain.service"])?.ok()?;
+        ctl_as(fleet, "deputy", &["status"])?.ok()?;
+        ctl_as(fleet, "deputy", &["start", "worker1", "plain.service"])?.ok()?;
         ensure_is(fleet.node("worker1"), "plain.service", "active")
     });
 }
@@ -52,7 +52,7 @@ fn users_are_denied_unless_they_are_in_the_group() {
 fn nobody_else_may_have_the_controllers_names() {
     scene(three("policy"), |fleet| {
         let worker1 = fleet.node("worker1");
-        worker1.shell("useradd --no-create-home stranger")?;
+        worker1.shell("useradd --no-create-home --user-group stranger")?;
         for name in ["org.eclipse.bluechi", "org.unitlink"] {
             let request = worker1.run(&[
                 "setpriv",

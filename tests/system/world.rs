@@ -57,6 +57,15 @@ pub(crate) fn agent_drop_in(name: &str) -> String {
     format!("/etc/unitlink/agent.toml.d/{name}.toml")
 }
 
+/// Keeps units of a node loaded, so that systemd still knows their past when they have stopped.
+pub(crate) fn remember(builder: FleetBuilder, node: &str, units: &str) -> FleetBuilder {
+    builder.file(
+        node,
+        "/etc/systemd/system/multi-user.target.d/remember.conf",
+        &format!("[Unit]\nAfter={units}\n"),
+    )
+}
+
 /// Adds to the controller's configuration.
 pub(crate) fn configure(builder: FleetBuilder, name: &str, text: &str) -> FleetBuilder {
     builder.file("main", &controller_drop_in(name), text)
