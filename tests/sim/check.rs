@@ -22,9 +22,10 @@ pub(crate) use quiet::check_quiet;
 /// What is known of one attempt from outside.
 #[derive(Clone, Debug)]
 struct Attempt {
-    /// How often the hold unit had become active when the attempt began, and whether it was then.
+    /// How often the hold unit had become active when the attempt began, and in which run it was
+    /// then.
     activations: u64,
-    was_active: bool,
+    then: Option<Token>,
 }
 
 /// How often a hold unit has become active on its node, and in which run it is.
@@ -50,6 +51,8 @@ pub(crate) struct Oracle {
     /// Attempts that may rightly end although their unit did not: their source was away for longer
     /// than its grace, their target for longer than the loss grace, or a rule forbids them.
     excused: BTreeSet<Token>,
+    /// Runs of hold units that their agent has asked to stop.
+    released: BTreeSet<Token>,
     /// Names that two machines have used: what one is told of the other's units is no fault.
     twins: BTreeSet<NodeName>,
 }
@@ -73,6 +76,7 @@ impl Oracle {
             coverage: vec![Coverage::default(); machines],
             controller_run: 0,
             excused: BTreeSet::new(),
+            released: BTreeSet::new(),
             twins: BTreeSet::new(),
         }
     }
@@ -115,7 +119,7 @@ impl Oracle {
                 token,
                 Attempt {
                     activations: runs.count,
-                    was_active: runs.now.is_some(),
+                    then: runs.now,
                 },
             );
         }
@@ -229,10 +233,20 @@ impl Oracle {
             return;
         };
         let runs = world.oracle.runs(world, target, proxy.unit());
-        let was_up = attempt.was_active || runs.count > attempt.activations;
-        if !was_up && !world.oracle.twins.contains(proxy.node()) {
-            let name = machine.name.clone();
-            world.violated(format!("{proxy} of {name} is up, and its unit never was"));
+        if runs.count > attempt.activations || world.oracle.twins.contains(proxy.node()) {
+            return;
+        }
+        let name = machine.name.clone();
+        match attempt.then {
+            None => world.violated(format!("{proxy} of {name} is up, and its unit never was")),
+            Some(then)
+                if world.oracle.released.contains(&then) && !Self::is_excused(world, at, token) =>
+            {
+                world.violated(format!(
+                    "{proxy} of {name} is up by a hold that was released"
+                ));
+            }
+            Some(_) => {}
         }
     }
 
@@ -242,6 +256,14 @@ impl Oracle {
             return;
         };
         let wrong = if let Some(hold) = HoldName::parse(unit) {
+            let run = world
+                .machines
+                .get(at)
+                .and_then(|m| m.systemd.view(unit)?.invocation);
+            world
+                .oracle
+                .released
+                .extend(run.filter(|_| *verb == Verb::Stop));
             match verb {
                 Verb::Stop | Verb::Restart | Verb::TryRestart => Self::hold_stops(world, at, &hold),
                 Verb::Start | Verb::Reload => None,
@@ -306,7 +328,7 @@ impl Oracle {
         let attempt = world.oracle.attempts.get(&token)?;
         let runs = world.oracle.runs(world, target, proxy.unit());
         let same = runs.now.is_some()
-            && if attempt.was_active {
+            && if attempt.then.is_some() {
                 runs.count == attempt.activations
             } else {
                 runs.count == attempt.activations + 1

@@ -9,7 +9,7 @@ use std::{
 use fleet::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, Settings};
 use proto::{
     model::JobKind,
-    name::{NodeName, ProxyName, UnitName},
+    name::{HoldName, NodeName, ProxyName, UnitName},
 };
 
 use crate::{
@@ -17,6 +17,8 @@ use crate::{
     systemd::{Behaviour, Service, Spec, Start, Verb},
     world::{Action, MachinePlan, Net, Plan},
 };
+
+const NODES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 /// A world and its story.
 #[derive(Clone, Debug)]
@@ -80,6 +82,9 @@ enum Kind {
     TwinGoes,
     Deny,
     Allow,
+    /// Somebody starts and stops our units by hand.
+    Meddle,
+    CancelJob,
 }
 
 impl Climate {
@@ -118,6 +123,8 @@ impl Climate {
             (twin, Kind::TwinGoes),
             (deny, Kind::Deny),
             (deny, Kind::Allow),
+            (some(30, 4), Kind::Meddle),
+            (some(20, 4), Kind::CancelJob),
         ];
         Self {
             fails: some(30, 30),
@@ -183,11 +190,7 @@ fn machines(
     allows: &dyn Fn(usize, usize) -> bool,
     count: usize,
 ) -> (Vec<MachinePlan>, Cast) {
-    let names: Vec<NodeName> = ["a", "b", "c", "d", "e"]
-        .iter()
-        .take(count)
-        .map(|n| node(n))
-        .collect();
+    let names: Vec<NodeName> = NODES.iter().take(count).map(|n| node(n)).collect();
     let mut cast = Cast {
         sources: Vec::new(),
         targets: Vec::new(),
@@ -441,6 +444,18 @@ fn action(rng: &mut Rng, kind: Kind, cast: &Cast, count: usize) -> Option<Action
         Kind::Reexec => Action::Reexec(at),
         Kind::TwinComes => Action::TwinComes(count),
         Kind::TwinGoes => Action::TwinGoes(count),
+        Kind::Meddle => {
+            let verbs = [Verb::Start, Verb::Stop, Verb::Restart, Verb::TryRestart];
+            let verb = *rng.pick(&verbs)?;
+            if rng.percent(50) {
+                let hold = HoldName::of(&target).ok()?;
+                Action::Unit(target_at, verb, hold.name().clone())
+            } else {
+                let to = NODES.get(target_at).copied()?;
+                Action::Unit(at, verb, proxy(&node(to), &target))
+            }
+        }
+        Kind::CancelJob => Action::CancelJob(at),
         Kind::Deny => Action::Deny(at),
         Kind::Allow => Action::Allow(at),
     })

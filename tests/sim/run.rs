@@ -6,7 +6,7 @@ use crate::{check::check_quiet, generate::story, world::World};
 
 /// How many seeds are run where nothing else is asked for: what a minute has room for, with a lot
 /// of room left.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 250;
 
 /// For how long nothing may have changed at the end: longer than any wait between two attempts.
 const STILL: Duration = Duration::from_secs(60);

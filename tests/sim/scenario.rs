@@ -250,6 +250,30 @@ fn an_agent_killed_while_it_starts_a_target_goes_on_with_it() {
 }
 
 #[test]
+fn an_agent_that_was_not_told_its_holds_yet_releases_nothing() {
+    let mut stage = pair();
+    let action = Action::KillAgent(stage.at("b"), ms(50));
+    stage.act(action);
+    stage.run(ms(50));
+    while !stage.is_registered("b") {
+        stage.run(ms(1));
+    }
+    let unheard = Net::Silent {
+        to_agent: true,
+        to_controller: true,
+    };
+    stage.net("b", unheard);
+    stage.systemctl(Verb::Restart, "b", "target.service");
+    stage.run(secs(3));
+    stage.is("b", "target.service", State::Active);
+    stage.is("b", "dep@target.service", State::Active);
+    stage.net("b", Net::Open);
+    stage.run(secs(10));
+    stage.both_run();
+    stage.is_quiet();
+}
+
+#[test]
 fn an_agent_killed_while_its_proxy_waits_goes_on_with_it() {
     let mut stage = Stage::new(&["a", "b"])
         .target("b", "target.service")

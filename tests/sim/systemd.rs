@@ -206,6 +206,9 @@ pub(crate) struct Systemd {
     pub(crate) unstopped: BTreeSet<UnitName>,
     /// For `Upholds=`, where the upholding unit had a job at the moment at which this one failed.
     pub(crate) unstarted: BTreeSet<UnitName>,
+    /// Those that were just starting when something that they require was restarted: a restart goes
+    /// only to what is active.
+    pub(crate) unreached: BTreeSet<UnitName>,
     jobs: u32,
     turns: u64,
     rng: Rng,
@@ -227,6 +230,7 @@ impl Systemd {
             check_upheld: BTreeSet::new(),
             unstopped: BTreeSet::new(),
             unstarted: BTreeSet::new(),
+            unreached: BTreeSet::new(),
             jobs: 0,
             turns: 0,
             rng,
@@ -247,6 +251,7 @@ impl Systemd {
         self.flush_asked = false;
         self.unstopped.clear();
         self.unstarted.clear();
+        self.unreached.clear();
         self.jobs = 0;
         if self.pinned {
             let names: Vec<UnitName> = self.files.keys().cloned().collect();

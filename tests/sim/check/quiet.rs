@@ -183,7 +183,9 @@ fn units_agree(machine: &NodeName, systemd: &Systemd, wrong: &mut Vec<String>) {
         if unit.state != State::Active {
             continue;
         }
-        let strict = unit.spec.requires.iter().chain(&unit.spec.binds_to);
+        let required = unit.spec.requires.iter();
+        let required = required.filter(|_| !systemd.unreached.contains(name));
+        let strict = required.chain(&unit.spec.binds_to);
         let upheld = unit.spec.upholds.iter();
         for other in strict.chain(upheld.filter(|other| !systemd.unstarted.contains(*other))) {
             if systemd.state(other) != State::Active {

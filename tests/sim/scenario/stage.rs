@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fleet::{ClaimPolicy, DependsOn, NodeSettings, OnLoss};
+use node::LinkStatus;
 use proto::{model::Token, name::UnitName};
 
 pub(super) use crate::generate::unit;
@@ -207,6 +208,13 @@ impl Stage {
         self.is("a", "proxy@b_target.service", State::Active);
         self.is("b", "dep@target.service", State::Active);
         self.is("b", "target.service", State::Active);
+    }
+
+    /// Whether the agent has its welcome.
+    pub(super) fn is_registered(&self, name: &str) -> bool {
+        let machine = self.here().machines.get(self.at(name));
+        let agent = machine.and_then(|m| m.agent.as_ref());
+        agent.is_some_and(|agent| agent.core.link_status() != LinkStatus::Unreachable)
     }
 
     /// The run that a unit is in.

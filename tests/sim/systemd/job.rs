@@ -153,6 +153,8 @@ impl Systemd {
             for other in self.find(|spec| spec.requires(unit)) {
                 if kind == JobType::Stop || self.state(&other) == State::Active {
                     self.add(transaction, &other, kind)?;
+                } else if self.state(&other) == State::Activating {
+                    self.unreached.insert(other);
                 }
             }
         }

@@ -128,6 +128,7 @@ impl Systemd {
         if bound.iter().any(|other| self.state(other) != State::Active) {
             return self.finish(unit, JobResult::Dependency, true);
         }
+        self.unreached.remove(unit);
         let token = Token(self.rng.id());
         let behaviour = u.spec.behaviour.clone();
         if let Some(u) = self.units.get_mut(unit) {

@@ -17,6 +17,8 @@ pub(crate) enum Action {
     Unit(usize, Verb, UnitName),
     /// `ctl KIND NODE UNIT`.
     Ctl(usize, JobKind, UnitName),
+    /// `systemctl cancel` of a job that is in the queue.
+    CancelJob(usize),
     /// The main process of a service dies.
     KillUnit(usize, UnitName),
     /// SIGKILL to the agent; it is back after a while.
@@ -102,6 +104,16 @@ impl World {
                 }
             }
             Action::Ctl(at, kind, unit) => self.ctl(at, kind, unit),
+            Action::CancelJob(at) => {
+                let now = self.now;
+                if let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) {
+                    let (_, jobs) = machine.systemd.snapshot();
+                    if let Some(job) = self.rng.pick(&jobs) {
+                        let _ = machine.systemd.cancel(now, *job);
+                    }
+                    self.drain(at);
+                }
+            }
             Action::KillUnit(at, unit) => {
                 let now = self.now;
                 if let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) {
