@@ -5,6 +5,7 @@ mod action;
 mod agent;
 mod controller;
 mod helper;
+mod manager;
 mod net;
 
 use std::{collections::BTreeMap, time::Duration};
