@@ -1,11 +1,12 @@
 //! One connection to systemd, from its first call to its end.
 
+mod begin;
 mod signal;
 
 use std::collections::{BTreeSet, VecDeque};
 
 use host::link::{self, Link, LinkReceiver, LinkSender, Method};
-use node::{Answer, CallId, FromManager, ManagerError, ManagerJob, Request, Snapshot, UnitState};
+use node::{Answer, CallId, FromManager, ManagerError, ManagerJob, Request, UnitState};
 use proto::{
     dbus::{error, systemd},
     name::UnitName,
@@ -20,45 +21,15 @@ use zbus::{
 
 use super::{
     Command, ManagerEvent, RawMethod, Way,
-    cache::{self, Cache, PATTERNS, Properties},
+    cache::{self, Cache, Properties},
     chain,
-    pending::{Pending, Purpose, Setup},
+    pending::{Pending, Purpose},
     unreachable,
 };
 use crate::limits::CALL_TIMEOUT;
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const BUS: &str = "org.freedesktop.DBus";
-/// What systemd sends, and the word that it has left the bus, when the bus is in between.
-const MATCHES: [&str; 2] = [
-    "type='signal',sender='org.freedesktop.systemd1'",
-    "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',\
-     arg0='org.freedesktop.systemd1'",
-];
-
-/// A unit as `ListUnitsByPatterns` lists it.
-type ListedUnit<'a> = (
-    &'a str,
-    &'a str,
-    &'a str,
-    &'a str,
-    &'a str,
-    &'a str,
-    ObjectPath<'a>,
-    u32,
-    &'a str,
-    ObjectPath<'a>,
-);
-/// A job as `ListJobs` lists it.
-type ListedJob<'a> = (
-    u32,
-    &'a str,
-    &'a str,
-    &'a str,
-    ObjectPath<'a>,
-    ObjectPath<'a>,
-);
-
 /// A connection to systemd.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -157,48 +128,6 @@ impl Session {
             }
         }
         ended
-    }
-
-    /// Asks for everything; signals are asked for first, so nothing is missed in between.
-    fn begin(&mut self) -> Result<(), Ended> {
-        let plain = || Purpose::Setup(Setup::Plain);
-        if self.way == Way::Bus {
-            let bus = |member| Method {
-                destination: Some(BUS),
-                path: "/org/freedesktop/DBus",
-                interface: BUS,
-                member,
-            };
-            self.call(bus("Hello"), &(), plain())?;
-            for rule in MATCHES {
-                self.call(bus("AddMatch"), &rule, plain())?;
-            }
-        }
-        self.call(self.manager("Subscribe"), &(), plain())?;
-        self.list()
-    }
-
-    /// Asks for all units and jobs.
-    fn list(&mut self) -> Result<(), Ended> {
-        let patterns = (Vec::<&str>::new(), PATTERNS.to_vec());
-        let units = self.manager("ListUnitsByPatterns");
-        self.call(units, &patterns, Purpose::Setup(Setup::Units))?;
-        self.call(self.manager("ListJobs"), &(), Purpose::Setup(Setup::Jobs))
-    }
-
-    /// systemd begins to read its units again, or has.
-    fn reload(&mut self, active: bool) -> Result<(), Ended> {
-        self.reloading = active;
-        if active {
-            return Ok(());
-        }
-        self.cache = Cache::default();
-        match &mut self.beginning {
-            // The answers that are missing are still to come; what they say is of no harm.
-            Some(beginning) => beginning.jobs.clear(),
-            None => self.beginning = Some(Beginning::default()),
-        }
-        self.list()
     }
 
     fn command(&mut self, command: Command) -> Result<(), Ended> {
@@ -361,31 +290,6 @@ impl Session {
         Ok(())
     }
 
-    fn set_up(&mut self, step: Setup, message: &Message) -> Result<(), Ended> {
-        match step {
-            Setup::Plain => {}
-            Setup::Units => {
-                let body = message.body();
-                for (name, .., path, _, _, _) in read::<Vec<ListedUnit<'_>>>(&body)? {
-                    if let Ok(name) = name.parse() {
-                        self.ask_unit(name, path.as_str(), None)?;
-                    }
-                }
-            }
-            Setup::Jobs => {
-                let body = message.body();
-                let jobs = read::<Vec<ListedJob<'_>>>(&body)?;
-                if let Some(beginning) = &mut self.beginning {
-                    beginning
-                        .jobs
-                        .extend(jobs.into_iter().map(|(id, ..)| ManagerJob(id)));
-                }
-            }
-        }
-        self.arrived(true);
-        Ok(())
-    }
-
     fn gone(&mut self, unit: &UnitName) {
         if self.cache.remove(unit) {
             self.tell(FromManager::Gone(unit.clone()));
@@ -422,29 +326,6 @@ impl Session {
                 counted,
             },
         )
-    }
-
-    /// An answer has come. With the last one that was missing, the snapshot is whole.
-    fn arrived(&mut self, counted: bool) {
-        let Some(beginning) = self.beginning.as_mut().filter(|_| counted) else {
-            return;
-        };
-        beginning.missing = beginning.missing.saturating_sub(1);
-        if beginning.missing > 0 {
-            return;
-        }
-        let Some(Beginning { jobs, ends, .. }) = self.beginning.take() else {
-            return;
-        };
-        let (units, jobs) = (self.cache.states(), jobs.into_iter().collect());
-        let snapshot = Snapshot { units, jobs };
-        self.said.push_back(if self.reached {
-            FromManager::Reloaded(snapshot)
-        } else {
-            FromManager::Connected(snapshot)
-        });
-        self.reached = true;
-        self.said.extend(ends);
     }
 
     fn call<B>(&mut self, method: Method<'_>, body: &B, purpose: Purpose) -> Result<(), Ended>
