@@ -44,7 +44,7 @@ use host::{
 use proto::model::JobId;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use cli::Cli;
 use drive::{Drive, End, Waits};
@@ -95,8 +95,11 @@ fn start(cli: &Cli) -> Result<u8, Failure> {
         Some(path) => Sources::file(path),
         None => Sources::standard("controller"),
     };
-    let settings = match settings::read(&files) {
-        Ok(loaded) => loaded.settings,
+    let host::config::Loaded {
+        settings,
+        files: files_read,
+    } = match settings::read(&files) {
+        Ok(loaded) => loaded,
         Err(errors) => {
             complain(errors);
             return Ok(CONFIG);
@@ -115,6 +118,9 @@ fn start(cli: &Cli) -> Result<u8, Failure> {
         settings.log.target,
     );
     let log = log.context("logging").map_err(internal)?;
+    for file in &files_read {
+        debug!(file = %file.display(), "configuration read");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
