@@ -1,10 +1,15 @@
 //! A controller that does what the names of the units say, and the bus it is on.
 
+mod verbs;
+
 use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, channel},
+    },
     thread::JoinHandle,
 };
 
@@ -83,6 +88,7 @@ pub(crate) struct Controller {
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     jobs: Receiver<()>,
+    calls: Arc<Mutex<Vec<String>>>,
 }
 
 impl Controller {
@@ -91,6 +97,8 @@ impl Controller {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, is_ready) = channel();
         let (started, jobs) = channel();
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&calls);
         let address = bus.address().to_owned();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -102,14 +110,15 @@ impl Controller {
                     .build()
                     .await
                     .expect("connected");
-                let mut calls = MessageStream::from(&connection);
+                let mut stream = MessageStream::from(&connection);
                 connection.request_name(NAME).await.expect("name");
                 ready.send(()).expect("waited for");
                 tokio::select! {
                     _ = stopped => {}
                     () = async {
-                        while let Some(Ok(call)) = calls.next().await {
+                        while let Some(Ok(call)) = stream.next().await {
                             if call.message_type() == Type::MethodCall {
+                                heard.lock().expect("no panic").push(verbs::described(&call));
                                 answer(&connection, &call).await;
                                 let header = call.header();
                                 if header.member().is_some_and(|member| member == "StartUnit") {
@@ -126,7 +135,13 @@ impl Controller {
             stop: Some(stop),
             thread: Some(thread),
             jobs,
+            calls,
         }
+    }
+
+    /// What was asked for so far and not yet told here: `NODE METHOD ARGUMENTS`.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().expect("no panic"))
     }
 
     /// Returns when a `StartUnit` was answered, which was not yet told here.
@@ -167,7 +182,7 @@ async fn answer(connection: &Connection, call: &Message) {
             let missing = HashMap::from([("worker2", offline)]);
             reply(connection, call, &(units, missing)).await;
         }
-        ("", "org.freedesktop.DBus.Properties", "GetAll") => {
+        ("", "org.freedesktop.DBus.Properties", "GetAll") if path == PATH => {
             let warnings = vec!["tcp [::]:842 is neither encrypted nor authenticated"];
             let own = Dictionary::from([
                 ("Version", Variant::from("0.1.0")),
@@ -206,8 +221,10 @@ async fn answer(connection: &Connection, call: &Message) {
             reply(connection, call, &properties(&name)).await;
         }
         (_, _, _) => {
-            let name = "org.freedesktop.DBus.Error.UnknownObject";
-            refuse(connection, call, name, &format!("no object {path}")).await;
+            if !verbs::answer(connection, call, (&path, node, &member)).await {
+                let name = "org.freedesktop.DBus.Error.UnknownObject";
+                refuse(connection, call, name, &format!("no object {path}")).await;
+            }
         }
     }
 }
@@ -296,7 +313,7 @@ async fn refuse(connection: &Connection, call: &Message, name: &str, text: &str)
 }
 
 fn nodes() -> Vec<Dictionary> {
-    let node = |name: &'static str, peer: &'static str, online: bool| {
+    let node = |name: &'static str, peer: &'static str, online: bool, labels: &[&'static str]| {
         Dictionary::from([
             ("Name", Variant::from(name)),
             (
@@ -308,15 +325,15 @@ fn nodes() -> Vec<Dictionary> {
             ("Encrypted", Variant::from(false)),
             ("AgentVersion", Variant::from("0.1.0")),
             ("Protocol", Variant::from(1u32)),
-            ("Labels", Variant::from(Vec::<&str>::new())),
+            ("Labels", Variant::from(labels.to_vec())),
             ("LastSeenUSecAgo", Variant::from(185_000_000u64)),
             ("OnlineForUSec", Variant::from(7_200_000_000u64)),
         ])
     };
     vec![
-        node("worker2", "10.0.0.3", false),
-        node("main", "10.0.0.1", true),
-        node("worker1", "10.0.0.2", true),
+        node("worker2", "10.0.0.3", false, &["front", "rear"]),
+        node("main", "10.0.0.1", true, &[]),
+        node("worker1", "10.0.0.2", true, &["front"]),
     ]
 }
 

@@ -7,6 +7,10 @@
 )]
 
 mod controller;
+mod online;
+mod several;
+mod shells;
+mod verbs;
 
 use std::process::{Child, Command, Output, Stdio};
 
@@ -246,11 +250,11 @@ fn the_status_of_the_fleet_has_its_warnings() {
     let said = said("status");
     assert_eq!(
         said.out,
-        "NODE    | STATUS  | ADDRESS  | LAST SEEN   | AGENT\n\
-         ---------------------------------------------------\n\
-         main    | online  | 10.0.0.1 | now         | 0.1.0\n\
-         worker1 | online  | 10.0.0.2 | now         | 0.1.0\n\
-         worker2 | offline | 10.0.0.3 | 3min 5s ago | 0.1.0\n\
+        "NODE    | STATUS  | ADDRESS  | LAST SEEN   | AGENT | LABELS\n\
+         ----------------------------------------------------------------\n\
+         main    | online  | 10.0.0.1 | now         | 0.1.0 | -\n\
+         worker1 | online  | 10.0.0.2 | now         | 0.1.0 | front\n\
+         worker2 | offline | 10.0.0.3 | 3min 5s ago | 0.1.0 | front,rear\n\
          \n\
          2 of 3 nodes online\n"
     );
@@ -266,7 +270,7 @@ fn the_status_of_a_node_has_its_claims() {
     let said = said("status worker1 --no-legend");
     assert_eq!(
         said.out,
-        "worker1 | online | 10.0.0.2 | now | 0.1.0\n\
+        "worker1 | online | 10.0.0.2 | now | 0.1.0 | front\n\
          \n\
          worker1 | target.service on worker2 | waiting | node worker2 is offline\n"
     );
@@ -357,6 +361,21 @@ fn json_is_one_object() {
         "list-units",
         "start worker1 target fail",
         "version",
+        "status --all target",
+        "status @front",
+        "list-unit-files",
+        "list-jobs",
+        "show worker1 target",
+        "is-active worker1,worker2 target",
+        "is-enabled main target",
+        "get-default --all",
+        "is-online system",
+        "freeze @front target",
+        "enable worker1 target",
+        "set-loglevel controller debug",
+        "cancel 7 8",
+        "escape worker2 target",
+        "unescape proxy@worker2_target.service",
     ] {
         let said = ctl(&bus, &format!("{line} -o json"));
         let read: Result<serde_json::Value, _> = serde_json::from_str(&said.out);
