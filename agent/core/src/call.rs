@@ -6,16 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
     message::ToController,
-    model::{JobId, JobResult},
+    model::{JobId, JobResult, Reason},
     name::UnitName,
     time::Moment,
 };
 
 use crate::{
     Settings,
-    input::{Answer, CallId, LinkId, ManagerError},
+    failure::Failures,
+    input::{Answer, CallId, Description, LinkId, ManagerError},
     limits::{EARLY_MAX, RETRY},
     output::{Event, Output, Request},
+    reason::{self, Ending},
     unit::{ManagerJob, Units},
 };
 
@@ -153,6 +155,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) out: &'a mut Vec<Output>,
     /// The connection on which the node is registered.
     pub(crate) link: Option<LinkId>,
+    pub(crate) failures: &'a mut Failures,
 }
 
 impl Cx<'_> {
@@ -168,6 +171,17 @@ impl Cx<'_> {
         if let Some(link) = self.link {
             self.out.push(Output::Send { link, message });
         }
+    }
+
+    /// Why a unit of this node is not up.
+    pub(crate) fn why(
+        &self,
+        unit: &UnitName,
+        ending: &Ending,
+        description: Option<&Description>,
+    ) -> Reason {
+        let need = description.and_then(|unit| self.failures.first_of(&unit.proxies));
+        reason::of_unit(&self.settings.node, unit, ending, description, need)
     }
 
     pub(crate) fn event(&mut self, event: Event) {

@@ -262,6 +262,7 @@ impl Claims {
                 told: None,
             };
             proxy.waiters.insert(waiter, waiting);
+            cx.failures.forget(&unit);
             proxy.asked.get_or_insert(cx.now);
             self.waiters.insert(waiter, unit.clone());
         }

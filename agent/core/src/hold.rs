@@ -397,8 +397,7 @@ impl Holds {
             ending, concerned, ..
         }) = held.work.take()
         {
-            let node = &cx.settings.node;
-            let why = reason::of_unit(node, unit, &ending, description.as_ref());
+            let why = cx.why(unit, &ending, description.as_ref());
             let view = View::of(cx.units, &hold);
             for (source, token) in concerned {
                 let ends = match held.records.get(&source) {

@@ -133,6 +133,8 @@ pub struct Description {
     pub exec_status: i32,
     /// Whether a condition was checked and did not hold (`ConditionTimestamp`, `ConditionResult`).
     pub condition_failed: bool,
+    /// The proxies among the units that it requires (`Requires`, `Requisite`, `BindsTo`).
+    pub proxies: Vec<UnitName>,
 }
 
 /// What comes from a helper.

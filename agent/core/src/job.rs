@@ -174,12 +174,7 @@ impl Jobs {
                     Ok(Answer::Description(description)) => Some(description),
                     Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_)) | Err(_) => None,
                 };
-                let why = reason::of_unit(
-                    &cx.settings.node,
-                    &job.unit,
-                    &Ending::Job(end),
-                    description.as_ref(),
-                );
+                let why = cx.why(&job.unit, &Ending::Job(end), description.as_ref());
                 self.done(id, end, Some(why), cx);
             }
             Stage::Working(_) | Stage::Describing { .. } => {}

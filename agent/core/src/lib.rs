@@ -33,6 +33,7 @@
 
 mod call;
 mod claim;
+mod failure;
 mod hold;
 mod input;
 mod invariant;
@@ -67,6 +68,7 @@ pub use unit::{ActiveState, ActiveStateError, ManagerJob, UnitState};
 
 use call::{Calls, Cx, Purpose};
 use claim::Claims;
+use failure::Failures;
 use hold::Holds;
 use job::Jobs;
 use link::Link;
@@ -97,6 +99,7 @@ pub struct Node {
     holds: Holds,
     units: Units,
     calls: Calls,
+    failures: Failures,
     batch: Vec<Output>,
     outputs: VecDeque<Output>,
 }
@@ -111,6 +114,7 @@ macro_rules! cx {
             calls: &mut $node.calls,
             out: &mut $node.batch,
             link: $node.link.registered(),
+            failures: &mut $node.failures,
         }
     };
 }
@@ -127,6 +131,7 @@ impl Node {
             holds: Holds::new(records.entries),
             units: Units::default(),
             calls: Calls::default(),
+            failures: Failures::default(),
             batch: Vec::new(),
             outputs: VecDeque::new(),
         };

@@ -23,23 +23,30 @@ pub(crate) enum Ending {
     Stopped,
 }
 
-/// Why a unit of this node is not up, from what systemd says about it.
+/// Why a unit of this node is not up, from what systemd says about it. `need` is why a proxy that it
+/// requires could not be started last.
 pub(crate) fn of_unit(
     node: &NodeName,
     unit: &UnitName,
     ending: &Ending,
     description: Option<&Description>,
+    need: Option<&Reason>,
 ) -> Reason {
     let what = format!("unit {unit} on node {node}");
     let described = description.and_then(|d| of_description(&what, d));
-    match (described, ending) {
-        (Some(reason), _) => reason,
-        (None, Ending::Call(error)) => Reason::new(
+    match (described, ending, need) {
+        (Some(reason), _, _) => reason,
+        (None, Ending::Job(JobResult::Dependency), Some(need)) => {
+            Reason::new(need.cause, format!("{what} was not started: {}", need.text))
+        }
+        (None, Ending::Call(error), _) => Reason::new(
             Cause::Manager,
             format!("{what} could not be started: {}", one_line(&error.text)),
         ),
-        (None, Ending::Job(result)) => of_result(&what, *result),
-        (None, Ending::Stopped) => Reason::new(Cause::UnitStopped, format!("{what} was stopped")),
+        (None, Ending::Job(result), _) => of_result(&what, *result),
+        (None, Ending::Stopped, _) => {
+            Reason::new(Cause::UnitStopped, format!("{what} was stopped"))
+        }
     }
 }
 
@@ -123,6 +130,7 @@ mod tests {
             exec_code: code,
             exec_status: status,
             condition_failed: false,
+            proxies: Vec::new(),
         }
     }
 
@@ -174,11 +182,35 @@ mod tests {
             &"t.service".parse().expect("name"),
             &Ending::Job(JobResult::Dependency),
             Some(&described(load, result, code, status)),
+            None,
         );
         assert_eq!(
             reason,
             Reason::new(cause, format!("unit t.service on node b {text}"))
         );
+    }
+
+    #[test]
+    fn what_a_proxy_was_told_is_passed_on_to_what_needs_it() {
+        let need = Reason::new(Cause::NodeOffline, "node c is offline (waited 10s)");
+        let reason = |ending| {
+            of_unit(
+                &"b".parse().expect("name"),
+                &"t.service".parse().expect("name"),
+                &ending,
+                Some(&described("loaded", "success", 0, 0)),
+                Some(&need),
+            )
+        };
+        let dependency = reason(Ending::Job(JobResult::Dependency));
+        assert_eq!(dependency.cause, Cause::NodeOffline);
+        assert_eq!(
+            dependency.text,
+            "unit t.service on node b was not started: node c is offline (waited 10s)"
+        );
+        // Another end has nothing to do with what is needed.
+        let timeout = reason(Ending::Job(JobResult::Timeout));
+        assert_eq!(timeout.cause, Cause::Timeout);
     }
 
     #[test]
@@ -192,6 +224,7 @@ mod tests {
             &"t.service".parse().expect("name"),
             &Ending::Call(error),
             Some(&described("loaded", "success", 0, 0)),
+            None,
         );
         assert_eq!(reason.cause, Cause::Manager);
         assert_eq!(

@@ -321,6 +321,7 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
             exec_code: code.parse().expect("code"),
             exec_status: status.parse().expect("status"),
             condition_failed: false,
+            proxies: Vec::new(),
         })),
         ["error", name, text @ ..] => Err(ManagerError {
             name: format!("org.freedesktop.systemd1.{name}"),

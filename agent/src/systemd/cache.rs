@@ -7,7 +7,7 @@ use node::{ActiveState, Description, ManagerJob, UnitState};
 use proto::{
     dbus::systemd,
     model::Token,
-    name::{UnitName, path_element_decode},
+    name::{ProxyName, UnitName, path_element_decode},
 };
 use zbus::wire::{ObjectPath, Variant};
 
@@ -163,7 +163,22 @@ pub(super) fn description(properties: &Properties<'_>) -> Description {
         exec_code: number(properties, "ExecMainCode"),
         exec_status: number(properties, "ExecMainStatus"),
         condition_failed: checked && !held,
+        proxies: ["Requires", "Requisite", "BindsTo"]
+            .iter()
+            .flat_map(|key| proxies(properties, key))
+            .collect(),
     }
+}
+
+/// The proxies in a list of units, by their own names.
+fn proxies(properties: &Properties<'_>, key: &str) -> Vec<UnitName> {
+    let names: Vec<String> = properties
+        .get(key)
+        .and_then(|value| value.try_clone().ok())
+        .and_then(|value| value.try_into().ok())
+        .unwrap_or_default();
+    let proxies = names.iter().filter_map(|name| ProxyName::parse(name).ok());
+    proxies.map(|proxy| proxy.name().clone()).collect()
 }
 
 #[cfg(test)]

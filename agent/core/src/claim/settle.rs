@@ -51,9 +51,13 @@ impl Claims {
             for (waiter, answer) in proxy.answers(&verdict, self.start_timeout, cx) {
                 match &answer {
                     HelperAnswer::Wait { .. } => {}
-                    HelperAnswer::Up => self.forget(&mut proxy, waiter),
+                    HelperAnswer::Up => {
+                        self.forget(&mut proxy, waiter);
+                        cx.failures.forget(&unit);
+                    }
                     HelperAnswer::Failed(reason) => {
                         self.forget(&mut proxy, waiter);
+                        cx.failures.note(&unit, reason);
                         let (proxy, reason) = (unit.to_string(), reason.clone());
                         cx.event(Event::StartFailed { proxy, reason });
                     }
