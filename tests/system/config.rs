@@ -129,6 +129,13 @@ fn the_level_of_the_log_is_configured() {
             ensure!(debug()?.is_empty(), "{unit}: {}", debug()?);
             node.write(&path, "[log]\nlevel = \"debug\"\n")?;
             node.systemctl(&["restart", unit])?;
+            await_status(fleet, "worker1", "online", SOON)?;
+            // What becomes of a need is said step by step.
+            let _ = fleet.node("worker1").run(&[
+                "systemctl",
+                "start",
+                "proxy@worker2_nosuch.service",
+            ])?;
             node.wait_until(|| debug().is_ok_and(|it| !it.is_empty()), SOON)?;
         }
         Ok(())

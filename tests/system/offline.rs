@@ -120,11 +120,7 @@ fn a_start_without_a_controller_says_so_and_goes_on_with_it() {
     );
     scene(builder, |fleet| {
         let (main, worker1) = (fleet.node("main"), fleet.node("worker1"));
-        main.systemctl(&[
-            "stop",
-            "unitlink-controller.service",
-            "unitlink-controller.socket",
-        ])?;
+        main.systemctl(&["stop", "unitlink-controller.service"])?;
         worker1.systemctl(&["start", "--no-block", "source.service"])?;
         let says = || {
             worker1

@@ -43,7 +43,7 @@ fn services_outlive_any_absence_of_the_controller() {
     scene(layout("1s", "1s", "stop"), |fleet| {
         let (main, pair) = (fleet.node("main"), pair(fleet));
         let before = pair.start()?;
-        main.systemctl(&["stop", UNIT, "unitlink-controller.socket"])?;
+        main.systemctl(&["stop", UNIT])?;
         // Longer than every grace and threshold together, over and over.
         thread::sleep(Duration::from_secs(20));
         pair.ensure_same(before)?;
