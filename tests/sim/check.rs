@@ -51,7 +51,7 @@ pub(crate) struct Oracle {
     /// Attempts that may rightly end although their unit did not: their source was away for longer
     /// than its grace, their target for longer than the loss grace, or a rule forbids them.
     excused: BTreeSet<Token>,
-    /// Runs of hold units that their agent has asked to stop.
+    /// Runs of hold units that their agent has stopped.
     released: BTreeSet<Token>,
     /// Names that two machines have used: what one is told of the other's units is no fault.
     twins: BTreeSet<NodeName>,
@@ -240,7 +240,9 @@ impl Oracle {
         match attempt.then {
             None => world.violated(format!("{proxy} of {name} is up, and its unit never was")),
             Some(then)
-                if world.oracle.released.contains(&then) && !Self::is_excused(world, at, token) =>
+                if world.oracle.released.contains(&then)
+                    && runs.now != Some(then)
+                    && !Self::is_excused(world, at, token) =>
             {
                 world.violated(format!(
                     "{proxy} of {name} is up by a hold that was released"
@@ -250,20 +252,17 @@ impl Oracle {
         }
     }
 
+    /// A service manager was told by its agent to stop the hold that is in this run.
+    pub(crate) fn released(&mut self, run: Option<Token>) {
+        self.released.extend(run);
+    }
+
     /// An agent asks its service manager for something.
     pub(crate) fn call(world: &mut World, at: usize, request: &Request) {
         let Request::Queue { verb, unit, .. } = request else {
             return;
         };
         let wrong = if let Some(hold) = HoldName::parse(unit) {
-            let run = world
-                .machines
-                .get(at)
-                .and_then(|m| m.systemd.view(unit)?.invocation);
-            world
-                .oracle
-                .released
-                .extend(run.filter(|_| *verb == Verb::Stop));
             match verb {
                 Verb::Stop | Verb::Restart | Verb::TryRestart => Self::hold_stops(world, at, &hold),
                 Verb::Start | Verb::Reload => None,

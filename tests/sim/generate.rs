@@ -441,6 +441,7 @@ fn action(rng: &mut Rng, kind: Kind, cast: &Cast, count: usize) -> Option<Action
         Kind::Open => Action::Net(at, Net::Open),
         Kind::Reset => Action::Reset(at),
         Kind::Crash => Action::Crash(at, away),
+        Kind::Reexec if rng.percent(50) => Action::Reload(at),
         Kind::Reexec => Action::Reexec(at),
         Kind::TwinComes => Action::TwinComes(count),
         Kind::TwinGoes => Action::TwinGoes(count),

@@ -95,6 +95,8 @@ fn two_sources_share_a_target_and_it_stops_with_the_last() {
 #[test_case(|s| Action::Reset(s.at("b")), 30; "link of the target is reset")]
 #[test_case(|s| Action::Reexec(s.at("a")), 30; "systemd of the source executes itself")]
 #[test_case(|s| Action::Reexec(s.at("b")), 30; "systemd of the target executes itself")]
+#[test_case(|s| Action::Reload(s.at("a")), 30; "systemd of the source reads its units again")]
+#[test_case(|s| Action::Reload(s.at("b")), 30; "systemd of the target reads its units again")]
 fn nothing_changes_when(fault: fn(&Stage) -> Action, seconds: u64) {
     let mut stage = pair();
     let before = stage.runs();

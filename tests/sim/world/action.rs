@@ -39,6 +39,8 @@ pub(crate) enum Action {
     Crash(usize, Duration),
     /// `systemctl daemon-reexec`.
     Reexec(usize),
+    /// `systemctl daemon-reload`.
+    Reload(usize),
     /// The configuration of the controller changes: units of this node may depend on no other any
     /// more, or again on those that it was planned with.
     Deny(usize),
@@ -149,6 +151,7 @@ impl World {
             Action::Reset(at) => self.reset(at),
             Action::Crash(at, off) => self.crashes(at, off),
             Action::Reexec(at) => self.reexec(at),
+            Action::Reload(at) => self.reloads(at),
             Action::TwinComes(at) => {
                 let machine = self.machines.get(at);
                 if let Some((boot, name)) = machine.map(|m| (m.boot, m.name.clone())) {

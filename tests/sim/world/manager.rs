@@ -4,7 +4,7 @@ use node::{
     ActiveState, Answer, CallId, Description, FromManager, Input, ManagerError, ManagerJob,
     Request, Snapshot, UnitState,
 };
-use proto::name::UnitName;
+use proto::name::{HoldName, ProxyName, UnitName};
 
 use super::{Event, World};
 use crate::{
@@ -25,12 +25,17 @@ impl World {
         };
         agent.session = Some(session);
         agent.stream = now;
-        let (units, jobs) = machine.systemd.snapshot();
-        let snapshot = Snapshot {
-            units: units.into_iter().map(unit_state).collect(),
-            jobs: jobs.into_iter().map(ManagerJob).collect(),
-        };
+        let snapshot = snapshot(&machine.systemd);
         self.tell(at, FromManager::Connected(snapshot));
+    }
+
+    /// `systemctl daemon-reload`: how everything is now is told in one.
+    pub(super) fn reloads(&mut self, at: usize) {
+        self.drain(at);
+        if let Some(machine) = self.machines.get(at).filter(|m| m.up) {
+            let snapshot = snapshot(&machine.systemd);
+            self.tell(at, FromManager::Reloaded(snapshot));
+        }
     }
 
     /// The service manager executes itself: connections end, everything else stays.
@@ -118,6 +123,11 @@ impl World {
                     node::Verb::TryRestart => Ok(Verb::TryRestart),
                     node::Verb::Reload => Err(CallError::NotApplicable),
                 };
+                let hold = HoldName::parse(&unit).is_some();
+                if hold && verb == Ok(Verb::Stop) {
+                    let run = systemd.view(&unit).and_then(|view| view.invocation);
+                    self.oracle.released(run);
+                }
                 let job = verb.and_then(|verb| systemd.queue(now, verb, &unit, mode));
                 queued = job.as_ref().ok().copied();
                 job.map(|job| Answer::Job(ManagerJob(job)))
@@ -188,6 +198,14 @@ impl World {
     }
 }
 
+fn snapshot(systemd: &Systemd) -> Snapshot {
+    let (units, jobs) = systemd.snapshot();
+    Snapshot {
+        units: units.into_iter().map(unit_state).collect(),
+        jobs: jobs.into_iter().map(ManagerJob).collect(),
+    }
+}
+
 fn unit_state(view: View) -> UnitState {
     UnitState {
         name: view.name,
@@ -242,7 +260,14 @@ fn describe(systemd: &Systemd, unit: &UnitName) -> Description {
         State::Failed => "failed",
     };
     let result = systemd.units.get(unit).map_or("success", |u| u.result);
+    let requires = systemd.units.get(unit).map(|u| &u.spec);
+    let requires = requires.map(|spec| spec.requires.iter().chain(&spec.binds_to));
+    let proxies = requires
+        .into_iter()
+        .flatten()
+        .filter(|name| ProxyName::is_proxy(name));
     Description {
+        proxies: proxies.cloned().collect(),
         load: if systemd.exists(unit) {
             "loaded"
         } else {
