@@ -83,9 +83,9 @@ stage: all
 SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 DEMO        = $(SUDO) env UNITLINK_STAGE=$(abspath $(STAGE)) $(TARGET)/debug/demo
 .PHONY: demo demo-shell demo-build
-demo: demo-build
+demo: deps demo-build
 	$(DEMO)
-demo-shell: demo-build
+demo-shell: deps demo-build
 	$(DEMO) --shell $(NODE)
 demo-build: stage
 	$(CARGO) build --locked -p tests --bin demo
@@ -99,7 +99,7 @@ CORES       = fleet node
 IMPURE      = tokio|mio|async-io|rustix|socket2|nix
 
 .PHONY: check
-check: check-source check-tree check-purity check-packaging check-tests
+check: deps check-source check-tree check-purity check-packaging check-tests
 	@echo "all checks passed"
 
 .PHONY: check-source
@@ -160,19 +160,22 @@ simulate: toolchain
 	$(if $(SEED),SIM_SEED=$(SEED),SIM_SEEDS=$(SEEDS)) \
 	    $(CARGO) test --locked --profile staged -p tests --test sim seeds -- --nocapture
 
-# ---- what has to be there ----
+# ---- what has to be there: installed where it is missing, by whoever may ----
 
 DEBIAN      = build-essential dbus groff-base iproute2 iputils-ping procps systemd systemd-container \
               util-linux
 .PHONY: deps
-deps:
-	@missing=; for package in $(DEBIAN); do \
+deps: toolchain
+	@command -v apt-get >/dev/null || { echo "no apt-get: what $(DEBIAN) are on Debian has to be there"; exit 0; }; \
+	missing=; for package in $(DEBIAN); do \
 	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || \
 	    missing="$$missing $$package"; done; \
-	if [ -z "$$missing" ]; then :; \
-	elif [ "$$(id -u)" = 0 ]; then apt-get update && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
-	else echo "as root: apt-get install$$missing"; exit 1; fi
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	echo "installing$$missing"; \
+	if [ -n "$(SUDO)" ] && ! command -v sudo >/dev/null; then \
+	    echo "as root: apt-get install$$missing" >&2; exit 1; fi; \
+	$(SUDO) apt-get update -q && \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
 .PHONY: clean
 clean:
