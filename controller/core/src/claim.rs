@@ -20,7 +20,7 @@ use proto::{
 
 use crate::{
     Fleet,
-    limits::{CLAIMS_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
+    limits::{ADOPTED_GRACE_MIN, CLAIMS_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
     node::Sight,
     output::{Breach, Event, Output},
     settings::OnLoss,
@@ -134,10 +134,9 @@ impl Fleet {
             source.adopted.insert(claim_key(target, key));
             // While the source is connected it is about to tell its claims.
             if source.peer().is_none() {
-                self.timers.set(
-                    Timer::Grace(key.source.clone()),
-                    now.plus(policy.source_grace),
-                );
+                let grace = policy.source_grace.max(ADOPTED_GRACE_MIN);
+                self.timers
+                    .set(Timer::Grace(key.source.clone()), now.plus(grace));
             }
         }
     }

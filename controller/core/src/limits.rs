@@ -1,5 +1,7 @@
 //! Every bound of the core, with the reason for its number.
 
+use std::time::Duration;
+
 /// Jobs that may be open on one node at once. systemd works on as many as there are; a node that
 /// has this many open is not keeping up, and a caller should hear of it.
 pub const JOBS_PER_NODE_MAX: usize = 4096;
@@ -20,3 +22,8 @@ pub const CLAIMS_PER_SOURCE_MAX: usize = 8192;
 /// Holds on one node, from all sources together; as for [`CLAIMS_PER_SOURCE_MAX`], a whole set has
 /// to fit into one message. A claim beyond it is refused.
 pub const HOLDS_PER_TARGET_MAX: usize = 16_384;
+
+/// The shortest grace of a source that was not heard since the controller started, whatever
+/// `source_grace` is. An agent that found no controller for a while asks again every five seconds at
+/// most; what it needs must not be stopped before it had its turn.
+pub const ADOPTED_GRACE_MIN: Duration = Duration::from_secs(7);

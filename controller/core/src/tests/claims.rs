@@ -321,6 +321,22 @@ fn what_is_found_is_released_when_its_source_does_not_come() {
 }
 
 #[test]
+fn a_source_that_was_not_heard_has_its_turn_however_short_the_grace() {
+    let mut settings = settings("a b");
+    for node in settings.nodes.values_mut() {
+        node.claims.source_grace = Duration::from_secs(1);
+    }
+    let mut world = World::with(settings);
+    let b = world.hello("b", 1, 1);
+    world.hold_states(b, true, &[(T, "a", 1, ClaimState::Up)]);
+    world.take();
+    world.pass(6_999);
+    assert!(world.take().is_empty());
+    world.pass(1);
+    assert_eq!(world.take(), ["warn ClaimsExpired", "1 < holds -1"]);
+}
+
+#[test]
 fn a_target_that_was_away_with_its_source_gives_it_the_grace_again() {
     let mut world = up();
     world.cut("a");
