@@ -1,5 +1,6 @@
 //! The command line, and nothing else.
 
+mod lazy;
 mod nodes;
 mod units;
 mod verbs;
@@ -9,7 +10,7 @@ mod manual;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proto::{
@@ -18,6 +19,7 @@ use proto::{
 };
 
 use crate::{limits, span};
+use lazy::Lazy;
 pub(crate) use nodes::Nodes;
 pub(crate) use units::{AnyUnits, JustNodes, SomeUnits, UnitArg, UnitFiles, Units};
 pub(crate) use verbs::{
@@ -83,51 +85,75 @@ pub(crate) struct Options {
     pub(crate) color: Color,
 }
 
+/// The verbs that are used most, alone: what has few verbs is read sooner than what has all.
+#[derive(Debug, Parser)]
+#[command(name = "ctl")]
+struct Quick {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    verb: QuickVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum QuickVerb {
+    #[command(flatten)]
+    Job(JobVerb),
+    Version,
+}
+
+/// The verbs that are jobs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobVerb {
+    /// Start units of a node and wait until they are up
+    Start(Lazy<Units>),
+    /// Stop units of a node and wait until they are down
+    Stop(Lazy<Units>),
+    /// Restart units of a node, or start them
+    Restart(Lazy<Units>),
+    /// Let units of a node reload their configuration
+    Reload(Lazy<Units>),
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Start units of a node and wait until they are up
-    Start(Units),
-    /// Stop units of a node and wait until they are down
-    Stop(Units),
-    /// Restart units of a node, or start them
-    Restart(Units),
-    /// Let units of a node reload their configuration
-    Reload(Units),
+    #[command(flatten)]
+    Job(JobVerb),
     /// Suspend the processes of units
-    Freeze(Units),
+    Freeze(Lazy<Units>),
     /// Let the processes of frozen units go on
-    Thaw(Units),
+    Thaw(Lazy<Units>),
     /// Send a signal to the processes of units
-    Kill(Kill),
+    Kill(Lazy<Kill>),
     /// Forget that units have failed: these, or all of a node
-    ResetFailed(SomeUnits),
+    ResetFailed(Lazy<SomeUnits>),
     /// Show all nodes, one node, or units of a node
-    Status(AnyUnits),
+    Status(Lazy<AnyUnits>),
     /// Print the properties of units
-    Show(Show),
+    Show(Lazy<Show>),
     /// Print whether units are active; ends with 0 if one is
-    IsActive(Units),
+    IsActive(Lazy<Units>),
     /// Print whether units have failed; ends with 0 if one has
-    IsFailed(Units),
+    IsFailed(Lazy<Units>),
     /// Print whether units are enabled; ends with 0 if one is
-    IsEnabled(UnitFiles),
+    IsEnabled(Lazy<UnitFiles>),
     /// List the units of all nodes, or of some
-    ListUnits(ListUnits),
+    ListUnits(Lazy<ListUnits>),
     /// List the unit files of all nodes, or of some
-    ListUnitFiles(ListUnitFiles),
+    ListUnitFiles(Lazy<ListUnitFiles>),
     /// Have units started at boot, as their [Install] sections say
-    Enable(Enable),
+    Enable(Lazy<Enable>),
     /// Have units not started at boot
-    Disable(Disable),
+    Disable(Lazy<Disable>),
     /// Let the service manager of a node read its unit files again
-    DaemonReload(JustNodes),
+    DaemonReload(Lazy<JustNodes>),
     /// Print the target that a node boots into
-    GetDefault(JustNodes),
+    GetDefault(Lazy<JustNodes>),
     /// Choose the target that a node boots into
-    SetDefault(SetDefault),
+    SetDefault(Lazy<SetDefault>),
     /// List the jobs that the controller has under way
-    ListJobs(ListJobs),
+    ListJobs(Lazy<ListJobs>),
     /// Take jobs back
     Cancel {
         /// Their numbers, as list-jobs shows them
@@ -135,9 +161,9 @@ pub(crate) enum Verb {
         jobs: Vec<u32>,
     },
     /// Say whether a node or the whole fleet is online; ends with 0 if it is
-    IsOnline(IsOnline),
+    IsOnline(Lazy<IsOnline>),
     /// Choose which lines the controller or an agent writes into its log
-    SetLoglevel(SetLogLevel),
+    SetLoglevel(Lazy<SetLogLevel>),
     /// Print the name of the unit that stands for a unit of another node
     Escape {
         /// The node
@@ -163,7 +189,7 @@ pub(crate) enum Verb {
     Version,
     /// Print names for a shell
     #[command(name = "__complete", hide = true)]
-    Complete(Complete),
+    Complete(Lazy<Complete>),
 }
 
 /// How to print.
@@ -200,19 +226,37 @@ impl Options {
     }
 }
 
-impl Verb {
-    /// The job that the verb asks for, if it does.
-    pub(crate) fn job(&self) -> Option<(JobKind, &Units)> {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "the verbs that are jobs are the few"
-        )]
+impl Cli {
+    /// Reads the command line of this process; ends it with a message if that is not valid.
+    pub(crate) fn read() -> Self {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        Self::quick(&words).unwrap_or_else(|| Self::parse_from(words))
+    }
+
+    /// Reads it if a verb that is used much comes first and all is valid; what is wrong, or a wish
+    /// for help, is for [`Cli`] to say, which knows all verbs.
+    fn quick(words: &[OsString]) -> Option<Self> {
+        let verb = words.get(1)?.to_str()?;
+        if !["start", "stop", "restart", "reload", "version"].contains(&verb) {
+            return None;
+        }
+        let Quick { options, verb } = Quick::try_parse_from(words).ok()?;
+        let verb = match verb {
+            QuickVerb::Job(job) => Verb::Job(job),
+            QuickVerb::Version => Verb::Version,
+        };
+        Some(Self { options, verb })
+    }
+}
+
+impl JobVerb {
+    /// What is to be done to which units.
+    pub(crate) fn parts(&self) -> (JobKind, &Units) {
         match self {
-            Self::Start(units) => Some((JobKind::Start, units)),
-            Self::Stop(units) => Some((JobKind::Stop, units)),
-            Self::Restart(units) => Some((JobKind::Restart, units)),
-            Self::Reload(units) => Some((JobKind::Reload, units)),
-            _ => None,
+            Self::Start(of) => (JobKind::Start, of),
+            Self::Stop(of) => (JobKind::Stop, of),
+            Self::Restart(of) => (JobKind::Restart, of),
+            Self::Reload(of) => (JobKind::Reload, of),
         }
     }
 }

@@ -54,10 +54,11 @@ pub(crate) fn alone(verb: &Verb, look: &Look) -> Option<Result<Page, Fault>> {
 /// Carries out a verb with the controller.
 pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
     let options = &cli.options;
-    if let Some((kind, of)) = cli.verb.job() {
-        return job::run(options, kind, of, look).await;
-    }
     match &cli.verb {
+        Verb::Job(job) => {
+            let (kind, of) = job.parts();
+            job::run(options, kind, of, look).await
+        }
         Verb::Status(of) => {
             let mut bus = connect(options).await?;
             match &of.nodes {
@@ -109,14 +110,9 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
         Verb::SetLoglevel(with) => act::set_log_level(options, &with.of, with.level, look).await,
         Verb::Cancel { jobs } => act::cancel(options, jobs, look).await,
         Verb::Complete(complete) => Ok(Page::text(complete::run(options, &complete.what).await)),
-        Verb::Start(_)
-        | Verb::Stop(_)
-        | Verb::Restart(_)
-        | Verb::Reload(_)
-        | Verb::Escape { .. }
-        | Verb::Unescape { .. }
-        | Verb::Completion { .. }
-        | Verb::Version => Ok(view::version(look)),
+        Verb::Escape { .. } | Verb::Unescape { .. } | Verb::Completion { .. } | Verb::Version => {
+            Ok(view::version(look))
+        }
     }
 }
 

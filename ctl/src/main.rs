@@ -10,6 +10,7 @@ mod command;
 mod exit;
 mod facts;
 mod fault;
+mod filter;
 mod fleet;
 mod glob;
 mod jobs;
@@ -23,7 +24,6 @@ mod view;
 use std::{io::Write as _, process::ExitCode};
 
 use anstream::{AutoStream, ColorChoice};
-use clap::Parser as _;
 
 use crate::{
     cli::{Cli, Color},
@@ -32,7 +32,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let choice = match cli.options.color {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,

@@ -31,12 +31,14 @@ fn page() -> String {
     page.push_str(".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n");
     page.push_str(include_str!("manual/head.roff"));
     page.push_str(".SH VERBS\n");
-    let command = Cli::command();
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+    let mut command = Cli::command();
+    command.build();
+    let is_shown = |verb: &&clap::Command| !verb.is_hide_set() && verb.get_name() != "help";
+    for verb in command.get_subcommands().filter(is_shown) {
         page.push_str(&of_verb(verb));
     }
     page.push_str(".SH OPTIONS\n");
-    let own = command.mut_subcommands(|verb| verb.hide(true));
+    let own = Cli::command().mut_subcommands(|verb| verb.hide(true));
     page.push_str(&options(own));
     page.push_str(include_str!("manual/tail.roff"));
     page
@@ -74,7 +76,9 @@ fn of_verb(verb: &clap::Command) -> String {
     let is_common = |arg: &clap::Arg| matches!(arg.get_id().as_str(), "node" | "units" | "every");
     let own = verb.clone().disable_help_subcommand(true);
     let own = own.mut_args(|arg| {
-        let hide = is_common(&arg) && !arg.is_required_set();
+        let is_common = is_common(&arg) && !arg.is_required_set();
+        let is_of_all = arg.is_global_set() && arg.get_id() != "wait" || arg.get_id() == "help";
+        let hide = is_common || is_of_all;
         arg.hide(hide)
     });
     if own.get_arguments().any(|arg| !arg.is_hide_set()) {

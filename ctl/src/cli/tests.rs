@@ -9,15 +9,45 @@ fn parsed(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(["ctl"].into_iter().chain(line.split(' ')))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "any other verb")]
+fn job(cli: &Cli) -> (JobKind, &Units) {
+    match &cli.verb {
+        Verb::Job(job) => job.parts(),
+        verb => panic!("another verb: {verb:?}"),
+    }
+}
+
 #[test]
 fn the_command_line_is_sound() {
     Cli::command().debug_assert();
+    Quick::command().debug_assert();
+}
+
+#[test_case("start worker1 a", true)]
+#[test_case("reload --all a -o json --timeout 5s", true)]
+#[test_case("version", true)]
+#[test_case("start worker1", false; "what is wrong")]
+#[test_case("start --help", false; "a wish for help")]
+#[test_case("-q start worker1 a", false; "an option first")]
+#[test_case("freeze worker1 a", false; "another verb")]
+fn what_is_used_most_is_read_quickly_and_to_the_same(line: &str, is_quick: bool) {
+    let words: Vec<OsString> = ["ctl"]
+        .into_iter()
+        .chain(line.split(' '))
+        .map(Into::into)
+        .collect();
+    let quick = Cli::quick(&words);
+    assert_eq!(quick.is_some(), is_quick);
+    if let Some(quick) = quick {
+        let full = parsed(line).expect("valid");
+        assert_eq!(format!("{quick:?}"), format!("{full:?}"));
+    }
 }
 
 #[test]
 fn a_unit_without_a_type_is_a_service() {
     let cli = parsed("start worker1 source").expect("valid");
-    let (kind, of) = cli.verb.job().expect("a job");
+    let (kind, of) = job(&cli);
     assert_eq!(kind, JobKind::Start);
     let source = UnitArg::Name("source.service".parse().expect("valid"));
     assert_eq!(of.units, [source]);
@@ -27,7 +57,7 @@ fn a_unit_without_a_type_is_a_service() {
 #[test]
 fn with_all_there_is_no_node_to_name() {
     let cli = parsed("start --all a b").expect("valid");
-    let (_, of) = cli.verb.job().expect("a job");
+    let (_, of) = job(&cli);
     assert_eq!((&of.nodes, of.units.len()), (&Nodes::all(), 2));
     let cli = parsed("set-default --all rescue").expect("valid");
     let Verb::SetDefault(with) = cli.verb else {

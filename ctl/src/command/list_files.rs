@@ -11,7 +11,8 @@ use crate::{
     cli::{ListUnitFiles, Nodes},
     exit::Exit,
     fault::Fault,
-    fleet::{Missing, Names, UnitFile, has_type},
+    filter::{Names, has_type},
+    fleet::{Missing, UnitFile},
     view::{self, Look, Page},
 };
 

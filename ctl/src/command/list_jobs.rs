@@ -12,7 +12,8 @@ use crate::{
     cli::ListJobs,
     facts::Facts,
     fault::{self, Fault},
-    fleet::{ListedJob, Names},
+    filter::Names,
+    fleet::ListedJob,
     view::{self, Look, Page},
 };
 

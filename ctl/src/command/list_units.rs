@@ -14,7 +14,8 @@ use crate::{
     cli::{ListUnits, Nodes},
     exit::Exit,
     fault::{self, Fault},
-    fleet::{Filter, Listed, Missing, Names},
+    filter::{Filter, Names},
+    fleet::{Listed, Missing},
     view::{self, Look, Page},
 };
 

@@ -118,7 +118,8 @@ fn known(shell: impl Generator) -> String {
 
 /// Options whose value is the next word.
 fn options_with_value() -> Vec<String> {
-    let command = Cli::command();
+    let mut command = Cli::command();
+    command.build();
     let verbs = command
         .get_subcommands()
         .flat_map(|verb| verb.get_arguments());
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn every_verb_that_takes_nodes_has_their_names_completed() {
-        let command = Cli::command();
+        let mut command = Cli::command();
+        command.build();
         let mut has_nodes: Vec<&str> = command
             .get_subcommands()
             .filter(|verb| !verb.is_hide_set())

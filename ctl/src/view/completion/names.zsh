@@ -2,7 +2,7 @@
 # Names of nodes, units and jobs, which only the controller knows.
 _ctl_live() {
     local -a names
-    names=(${(f)"$(_call_program names ctl __complete $* 2>/dev/null)"})
+    names=(${(f)"$(_call_program names ctl __complete ${(q)@} 2>/dev/null)"})
     (( $#names )) && compadd -a names
 }
 
