@@ -199,6 +199,18 @@ impl Oracle {
         }
     }
 
+    /// A machine dies, and with it what its agent has noted of holds: who needed its units may be
+    /// forgotten, until it says so itself.
+    pub(crate) fn machine_dies(world: &mut World, at: usize) {
+        let Some(target) = world.machines.get(at) else {
+            return;
+        };
+        let proxies = world.machines.iter().flat_map(proxies);
+        let needing = proxies.filter(|(proxy, _)| *proxy.node() == target.name);
+        let tokens: Vec<Token> = needing.filter_map(|(_, unit)| unit.invocation).collect();
+        world.oracle.excused.extend(tokens);
+    }
+
     fn excuse_expired(world: &mut World, at: usize, away: Option<Moment>) {
         if Self::is_over(world, at, away)
             && let Some(machine) = world.machines.get(at)

@@ -8,7 +8,7 @@ use proto::{
 };
 
 use super::{Event, Net, World};
-use crate::systemd::Verb;
+use crate::{check::Oracle, systemd::Verb};
 
 /// Something that an operator or fate does.
 #[derive(Clone, Debug)]
@@ -81,6 +81,7 @@ impl World {
     }
 
     fn power_off(&mut self, at: usize) {
+        Oracle::machine_dies(self, at);
         let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) else {
             return;
         };
