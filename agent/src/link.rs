@@ -15,7 +15,7 @@ use host::{
     log::{LEVELS, LogControl},
     stream::{TcpOptions, connect},
 };
-use node::{LinkId, ManagerError, limits::REGISTRATION};
+use node::{LinkId, ManagerError, limits::CONNECT};
 use proto::{
     dbus::{error, error_name, internal},
     message::{Stream, ToAgent, ToController},
@@ -246,7 +246,7 @@ impl Ending {
 }
 
 async fn open(address: &Address, tcp: &TcpOptions) -> Result<Link, String> {
-    let (stream, identity) = connect(address, REGISTRATION, tcp)
+    let (stream, identity) = connect(address, CONNECT, tcp)
         .await
         .map_err(|error| chain(&error))?;
     Link::connect(stream, identity, Limits::TRUSTED)

@@ -44,6 +44,11 @@ pub const COMPLAINTS_MAX: usize = 8;
 /// it too (docs/design/wire.md).
 pub const REGISTRATION: Duration = Duration::from_secs(10);
 
+/// How long the network may take to make a connection, before the next attempt. The kernel repeats a
+/// lost first packet after 1, 3, 7 and 15 s (tcp(7), `tcp_syn_retries`); when a cable is put back, a
+/// new attempt comes sooner than the fourth of these.
+pub const CONNECT: Duration = Duration::from_secs(3);
+
 /// How long the start of a remote unit may take while no controller has said otherwise. It is
 /// systemd's own `DefaultTimeoutStartSec=`.
 pub const START_TIMEOUT: Duration = Duration::from_secs(90);
