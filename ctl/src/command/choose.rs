@@ -55,7 +55,8 @@ impl Known {
         unit: &str,
         refusal: Refusal,
     ) -> Fault {
-        if fault::is_no_unit(&refusal) && !unit.is_empty() {
+        let is_absent = fault::is_no_unit(&refusal) || fault::is_no_file(&refusal);
+        if is_absent && !unit.is_empty() {
             return Fault::NoUnit {
                 node: node.to_string(),
                 unit: unit.to_owned(),

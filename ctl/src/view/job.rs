@@ -280,6 +280,8 @@ fn exit(outcome: &Outcome) -> Exit {
         }
         End::Fault(fault) => fault.exit(),
         End::Ended(ended) if is_success(&ended.result) => Exit::Done,
+        // The cause is that of another unit, which this one needs: that one is not there, not up.
+        End::Ended(ended) if ended.result == "dependency" => Exit::JobFailed,
         End::Ended(ended) => match ended.cause.parse::<Cause>() {
             Ok(Cause::UnitNotFound) => Exit::NoSuchUnit,
             Ok(Cause::NodeUnknown) => Exit::NoSuchNode,

@@ -27,9 +27,53 @@ pub(super) fn text(name: &str, value: &Variant<'_>) -> String {
             detail::date(moment, &detail::zone()).unwrap_or_else(|| usec.to_string())
         }
         Variant::U64(usec) if name.ends_with("USec") => usec_text(*usec),
+        Variant::Array(commands) if name.starts_with("Exec") => {
+            let commands = commands.inner().iter();
+            let text = |value| command(value).unwrap_or_else(|| plain(value));
+            commands.map(text).collect::<Vec<_>>().join(" ")
+        }
         Variant::U32(mode) if name.ends_with("Mode") || name == "UMask" => format!("{mode:04o}"),
         _ => plain(value),
     }
+}
+
+/// A command of a service, org.freedesktop.systemd1(5): what is run, with which flags, when it began
+/// and ended by both clocks, and how.
+fn command(value: &Variant<'_>) -> Option<String> {
+    let Variant::Structure(fields) = value else {
+        return None;
+    };
+    let [path, words, flags, began, _, ended, _, pid, code, status] = fields.fields() else {
+        return None;
+    };
+    let name = if matches!(flags, Variant::Bool(_)) {
+        "ignore_errors"
+    } else {
+        "flags"
+    };
+    let flags = format!("{name}={}", plain(flags));
+    let moment = |value: &Variant<'_>| match text("Timestamp", value) {
+        text if text.is_empty() => "n/a".to_owned(),
+        text => text,
+    };
+    // The codes of waitid(2), as systemd names them.
+    let code = match plain(code).as_str() {
+        "0" => "(null)",
+        "1" => "exited",
+        "2" => "killed",
+        "3" => "dumped",
+        _ => "unknown",
+    };
+    Some(format!(
+        "{{ path={} ; argv[]={} ; {flags} ; start_time=[{}] ; stop_time=[{}] ; pid={} ; \
+         code={code} ; status={} }}",
+        plain(path),
+        plain(words),
+        moment(began),
+        moment(ended),
+        plain(pid),
+        plain(status)
+    ))
 }
 
 /// Whether the largest number means that there is no limit, rather than that it is not known.
@@ -123,6 +167,23 @@ mod tests {
 
     use super::*;
 
+    /// `a(sasbttttuii)`.
+    fn exec() -> Variant<'static> {
+        let command = (
+            "/bin/a",
+            vec!["/bin/a", "b"],
+            false,
+            0u64,
+            0u64,
+            0u64,
+            0u64,
+            7u32,
+            1,
+            3,
+        );
+        Variant::from(vec![command])
+    }
+
     #[test_case("Id", &Variant::from("a.service"), "a.service", "\"a.service\""; "a text")]
     #[test_case("CanStart", &Variant::from(true), "yes", "true"; "yes")]
     #[test_case("MainPID", &Variant::from(7u32), "7", "7"; "a number")]
@@ -134,7 +195,8 @@ mod tests {
     #[test_case("UMask", &Variant::from(0o22u32), "0022", "18"; "a mode")]
     #[test_case("After", &Variant::from(vec!["a.target", "b.target"]), "a.target b.target", "[\"a.target\",\"b.target\"]"; "a list")]
     #[test_case("Job", &Variant::from((0u32, "x")), "{ 0 ; x }", "[0,\"x\"]"; "a struct")]
-    #[test_case("Exec", &Variant::from(vec![("/bin/a", vec!["a", "b"], false)]), "{ /bin/a ; a b ; no }", "[[\"/bin/a\",[\"a\",\"b\"],false]]"; "a list of structs")]
+    #[test_case("Execs", &Variant::from(vec![("/bin/a", vec!["a", "b"], false)]), "{ /bin/a ; a b ; no }", "[[\"/bin/a\",[\"a\",\"b\"],false]]"; "a list of structs")]
+    #[test_case("ExecStart", &exec(), "{ path=/bin/a ; argv[]=/bin/a b ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=7 ; code=exited ; status=3 }", "[[\"/bin/a\",[\"/bin/a\",\"b\"],false,0,0,0,0,7,1,3]]"; "a command")]
     fn values_are_written(name: &str, value: &Variant<'_>, told: &str, json: &str) {
         assert_eq!(text(name, value), told);
         assert_eq!(serde_json::to_string(&Value(value)).expect("written"), json);
