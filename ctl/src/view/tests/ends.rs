@@ -20,6 +20,7 @@ fn status_ends_as_that_of_systemctl(of: &[usize], exit: Exit) {
 #[test_case("failed", "unit-failed", Exit::JobFailed)]
 #[test_case("canceled", "", Exit::JobFailed)]
 #[test_case("dependency", "", Exit::JobFailed)]
+#[test_case("dependency", "unit-not-found", Exit::JobFailed; "a unit that it needs is not there")]
 #[test_case("timeout", "", Exit::Timeout)]
 #[test_case("failed", "timeout", Exit::Timeout)]
 #[test_case("failed", "unit-not-found", Exit::NoSuchUnit)]
