@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fleet::{Fleet, Input, Output};
 use host::{
+    bus::BusEvent,
     clock::Clock,
     config::Sources,
     log::LogControl,
@@ -25,11 +26,11 @@ use crate::{
     events::Lines,
     limits::{BATCH_MAX, DROPPED_LINES_MAX, DROPPED_LINES_TIME, STATUS_INTERVAL, STOP_TIME},
     peers::PeerEvent,
-    public::{Public, Todo, bus::BusEvent},
+    public::{Public, Todo},
     quota::Quota,
     settings::{self, Settings},
 };
-use agents::Agents;
+use agents::{Agents, News};
 
 /// Why the loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,10 +209,16 @@ impl Drive {
                 self.decide(now, Input::Gone { peer, why });
             }
             PeerEvent::Message(peer, message) => {
-                if let Some(input) = self.agents.heard(peer, message) {
-                    self.decide(now, input);
-                    // An answer that the core did not want came too late for its call.
-                    self.agents.drop_handed_on();
+                match self.agents.heard(peer, message) {
+                    Some(News::Decide(input)) => {
+                        self.decide(now, input);
+                        // An answer that the core did not want came too late for its call.
+                        self.agents.drop_handed_on();
+                    }
+                    Some(News::Measured(node, message)) => {
+                        self.public.agent_measured(&node, &message);
+                    }
+                    None => {}
                 }
             }
         }
@@ -227,7 +234,7 @@ impl Drive {
                 self.ready(now);
             }
             BusEvent::Down(why) => {
-                self.public.down();
+                let inputs = self.public.down();
                 if let Line::Write { kept_back } = self.bus_lost.line(now, &why) {
                     warn!(
                         why,
@@ -235,16 +242,24 @@ impl Drive {
                     );
                 }
                 self.ready(now);
+                self.decide_all(now, inputs);
+            }
+            BusEvent::Left(name) => {
+                let inputs = self.public.left(&name);
+                self.decide_all(now, inputs);
             }
             BusEvent::Call(call) => match self.public.call(now, &self.fleet, call) {
                 Todo::Done => {}
-                Todo::Decide(inputs) => {
-                    for input in inputs {
-                        self.decide(now, input);
-                    }
-                }
+                Todo::Decide(inputs) => self.decide_all(now, inputs),
+                Todo::Metrics(on) => self.agents.measure(on),
                 Todo::Level(level) => self.set_level(level),
             },
+        }
+    }
+
+    fn decide_all(&mut self, now: Moment, inputs: Vec<Input>) {
+        for input in inputs {
+            self.decide(now, input);
         }
     }
 
@@ -272,17 +287,38 @@ impl Drive {
                         self.fleet.handle(now, Input::Forwarded { id });
                     }
                 }
+                Output::Transient { peer, job, id } => {
+                    let public = &self.public;
+                    self.agents
+                        .transient(peer, job, |serial| public.transient(id, job, serial));
+                }
+                Output::Watch { peer, unit, on } => self.agents.watch(peer, &unit, on),
+                Output::Monitor {
+                    monitors,
+                    node,
+                    unit,
+                    news,
+                } => {
+                    let said = self.agents.said();
+                    self.public
+                        .tell_monitors(&monitors, &node, &unit, &news, said);
+                }
                 Output::NodeAdded(node) => info!(%node, "node added"),
                 Output::NodeRemoved(node) => info!(%node, "node removed"),
                 Output::NodeStatus { node, status } => self.public.node_status(&node, status),
                 Output::FleetStatus(status) => self.public.fleet_status(status),
-                Output::JobNew(job) => self.public.job_new(job),
+                Output::JobNew(job) => self.public.job_new(now, job),
                 Output::JobState { job, state } => self.public.job_state(job, state),
                 Output::JobRemoved {
                     job,
                     result,
                     reason,
-                } => self.public.job_removed(&job, result, reason.as_ref()),
+                } => {
+                    self.public.job_removed(&job, result, reason.as_ref());
+                    if let Some(input) = self.public.measure(now, &job, result) {
+                        self.fleet.handle(now, input);
+                    }
+                }
                 Output::Log(event) => self.log_lines.write(now, &event),
             }
         }

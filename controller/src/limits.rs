@@ -59,3 +59,7 @@ pub(crate) const STOP_TIME: Duration = Duration::from_millis(500);
 /// Names of rejected agents whose log lines are kept from repeating. More than this are not somebody
 /// who is wrong in the configuration, but somebody who tries.
 pub(crate) const REJECTED_NAMES_MAX: usize = 256;
+
+/// Peers that are told what one monitor is told, besides whoever made it. Each signal is sent once to
+/// each of them.
+pub(crate) const PEERS_PER_MONITOR_MAX: usize = 64;

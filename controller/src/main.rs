@@ -34,6 +34,7 @@ use anyhow::Context;
 use clap::Parser;
 use fleet::Fleet;
 use host::{
+    bus::{self, Service},
     clock::{self, Clock},
     config::Sources,
     log,
@@ -41,16 +42,16 @@ use host::{
     signal::Signals,
     stream::{Listener, TcpOptions, UnixOptions},
 };
-use proto::model::JobId;
+use proto::{dbus::public as api, model::JobId};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use cli::Cli;
 use drive::{Drive, End, Waits};
-use limits::{CLIENT_CALLS_MAX, PEER_EVENTS_MAX};
+use limits::{BUS_BYTES_MAX, BUS_MESSAGES_MAX, CLIENT_CALLS_MAX, PEER_EVENTS_MAX};
 use peers::Doors;
-use public::{Public, bus};
+use public::Public;
 use settings::Settings;
 
 const USAGE: u8 = 64;
@@ -139,7 +140,13 @@ fn start(cli: &Cli) -> Result<u8, Failure> {
         for listener in listeners {
             tokio::spawn(doors.clone().accept(listener));
         }
-        tokio::spawn(bus::run(address, bus_events));
+        let service = Service {
+            names: &[api::BUS_NAME_OWN, api::BUS_NAME],
+            matches: &[bus::LEAVING],
+            send_messages_max: BUS_MESSAGES_MAX,
+            send_bytes_max: BUS_BYTES_MAX,
+        };
+        tokio::spawn(bus::run(address, service, bus_events));
         let drive = drive(settings, files, warnings, log).map_err(internal)?;
         let waits = Waits {
             signals,

@@ -7,34 +7,43 @@
 
 mod authorize;
 mod body;
-pub(crate) mod bus;
 mod call;
 mod emit;
 mod gather;
+mod metrics;
+mod monitor;
 mod object;
 mod properties;
 
 use std::collections::BTreeMap;
 
 use fleet::{Answer, ClientId, Fleet, Input, Request, RequestError, RequestId};
-use host::link::{self, CallSerial, LinkSender, Method};
+use host::{
+    bus::object::{self as standard, Failure},
+    link::{self, CallSerial, LinkSender, Method},
+};
 use proto::{
-    dbus::{error, internal},
+    dbus::{error, internal, systemd},
+    model::JobId,
     name::NodeName,
     time::Moment,
 };
-use zbus::{Message, wire::ObjectPath};
+use zbus::{
+    Message, Variant,
+    wire::{ObjectPath, Structure},
+};
 
 use crate::{
-    limits::{GATHERS_MAX, OPEN_CALLS_MAX},
+    limits::{GATHERS_MAX, OPEN_CALLS_MAX, PEERS_PER_MONITOR_MAX},
     settings::Log,
 };
 use authorize::{Caller, authorize};
 pub(crate) use body::error_of;
-use call::{Failure, Verb};
+use call::Verb;
 use gather::{Gather, Kind};
-use object::{Object, job_path, node_path};
-use properties::no_property;
+use metrics::{Measured, Metrics};
+use monitor::Audiences;
+use object::{Object, job_path, monitor_path, node_path};
 
 /// The public side of the controller.
 #[derive(Debug)]
@@ -43,6 +52,8 @@ pub(crate) struct Public {
     /// Calls that wait for the core.
     open: BTreeMap<RequestId, Open>,
     gathers: BTreeMap<u64, Gather>,
+    audiences: Audiences,
+    metrics: Metrics,
     next_request: u64,
     next_gather: u64,
     log: Log,
@@ -60,6 +71,8 @@ enum Open {
         interface: &'static str,
         member: &'static str,
     },
+    /// It is ours: when the unit of a start was started.
+    Measure(Measured),
     /// It is a part of a list of the whole fleet.
     Part {
         gather: u64,
@@ -77,6 +90,8 @@ pub(crate) enum Todo {
     Decide(Vec<Input>),
     /// Lines of this level and above are to be written.
     Level(tracing::Level),
+    /// Agents are to measure jobs, or not any more.
+    Metrics(bool),
 }
 
 impl Public {
@@ -85,6 +100,8 @@ impl Public {
             bus: None,
             open: BTreeMap::new(),
             gathers: BTreeMap::new(),
+            audiences: Audiences::default(),
+            metrics: Metrics::default(),
             next_request: 0,
             next_gather: 0,
             log,
@@ -98,10 +115,19 @@ impl Public {
     }
 
     /// There is none. Nobody waits for answers any more: names of another connection are others.
-    pub(crate) fn down(&mut self) {
+    /// Monitors end with those who made them.
+    pub(crate) fn down(&mut self) -> Vec<Input> {
         self.bus = None;
         self.open.clear();
         self.gathers.clear();
+        let monitors = self.audiences.all_left().into_iter();
+        monitors.map(Input::MonitorGone).collect()
+    }
+
+    /// Somebody has left the bus.
+    pub(crate) fn left(&mut self, name: &str) -> Vec<Input> {
+        let monitors = self.audiences.left(name).into_iter();
+        monitors.map(Input::MonitorGone).collect()
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -123,7 +149,8 @@ impl Public {
     pub(crate) fn call(&mut self, now: Moment, fleet: &Fleet, call: Message) -> Todo {
         let header = call.header();
         let path = header.path().map_or("", |path| path.as_str());
-        let object = Object::parse(path).filter(|object| object.exists(fleet));
+        let object =
+            Object::parse(path).filter(|object| object.exists(fleet, self.metrics.enabled));
         let Some(object) = object else {
             let text = format!("there is no object '{path}'");
             self.refuse(&call, &Failure::new(error::UNKNOWN_OBJECT, text));
@@ -204,29 +231,54 @@ impl Public {
                     }
                 }
             }
-            Verb::Get {
-                interface,
-                property,
-            } => match self.properties(now, fleet, object, &interface) {
-                Some(mut facts) => match facts.remove(property.as_str()) {
-                    Some(value) => self.reply(&call, &value),
-                    None => self.refuse(&call, &no_property(&interface, &property)),
-                },
-                None => self.refuse(&call, &no_property(&interface, &property)),
-            },
-            Verb::GetAll { interface } => {
-                let all = self.properties(now, fleet, object, &interface);
-                self.reply(&call, &all.unwrap_or_default());
+            Verb::Monitor(request) => {
+                return self.ask(client, Request::Monitor(request), Open::Core(call));
             }
-            Verb::Introspect => self.reply(&call, &object.introspect(fleet)),
-            Verb::Ping => self.reply(&call, &()),
-            Verb::MachineId => match std::fs::read_to_string("/etc/machine-id") {
-                Ok(id) => self.reply(&call, &id.trim_ascii()),
-                Err(why) => {
-                    let text = format!("failed to read /etc/machine-id: {why}");
-                    self.refuse(&call, &Failure::new(error::FAILED, text));
+            Verb::Transient { node, unit, mode } => {
+                if is_legacy(fleet, &node) {
+                    // It names a job of its systemd's; nobody here hears how it ends.
+                    let method = (internal::AGENT, "StartTransientUnit");
+                    return self.pass(fleet, client, node, method, call);
+                }
+                let request = Request::Transient { node, unit, mode };
+                return self.ask(client, request, Open::Core(call));
+            }
+            Verb::Close(monitor) => {
+                self.audiences.close(monitor);
+                self.reply(&call, &());
+                return Todo::Decide(vec![Input::MonitorGone(monitor)]);
+            }
+            Verb::AddPeer { monitor, name } => match self.audiences.add(monitor, name) {
+                Some(number) => self.reply(&call, &number),
+                None => {
+                    let text = format!("{PEERS_PER_MONITOR_MAX} peers are told already");
+                    self.refuse(&call, &Failure::new(error::LIMITS_EXCEEDED, text));
                 }
             },
+            Verb::RemovePeer {
+                monitor,
+                peer,
+                reason,
+            } => match self.audiences.remove(monitor, peer) {
+                Some(name) => {
+                    self.peer_removed(monitor, &name, &reason);
+                    self.reply(&call, &());
+                }
+                None => {
+                    let text = format!("there is no peer {peer} of this monitor");
+                    self.refuse(&call, &Failure::invalid(text));
+                }
+            },
+            Verb::Metrics(on) => {
+                self.metrics.enable(on);
+                self.reply(&call, &());
+                return Todo::Metrics(on);
+            }
+            Verb::Standard(what) => {
+                let properties = |interface: &str| self.properties(now, fleet, object, interface);
+                let xml = || object.introspect(fleet, self.metrics.enabled);
+                self.send(standard::answer(&call, &what, properties, xml), &call);
+            }
         }
         Todo::Done
     }
@@ -278,11 +330,7 @@ impl Public {
         (interface, member): (&'static str, &'static str),
         call: Message,
     ) -> Todo {
-        let legacy = fleet
-            .node(&node)
-            .and_then(|node| node.agent)
-            .is_some_and(|agent| agent.protocol == 0);
-        if legacy && interface == internal::AGENT_OWN {
+        if is_legacy(fleet, &node) && interface == internal::AGENT_OWN {
             let text = format!("node {node} runs an agent without '{member}'");
             self.refuse(&call, &Failure::new(error::NOT_SUPPORTED, text));
             return Todo::Done;
@@ -355,8 +403,34 @@ impl Public {
                 let method = method(internal::AGENT, Gather::member(*kind));
                 Some(link::call(serial, method, &()))
             }
+            Open::Measure(start) => {
+                let method = method(internal::AGENT, "GetUnitProperties");
+                Some(link::call(serial, method, &(start.unit(), systemd::UNIT)))
+            }
             Open::Core(_) => None,
         }
+    }
+
+    /// The call that asks an agent of ours for a job with the properties that a client's call brings.
+    pub(crate) fn transient(
+        &self,
+        id: RequestId,
+        job: JobId,
+        serial: CallSerial,
+    ) -> Option<zbus::Result<Message>> {
+        let Open::Core(call) = self.open.get(&id)? else {
+            return None;
+        };
+        let method = Method {
+            destination: None,
+            path: internal::AGENT_PATH,
+            interface: internal::AGENT_OWN,
+            member: "StartTransientUnit",
+        };
+        let said = call.body();
+        let body = said.deserialize::<Structure<'_>>();
+        let body = body.and_then(|body| body::around(None, body, Some(Variant::from(job.0))));
+        Some(body.and_then(|body| link::call(serial, method, &body)))
     }
 
     /// The core answers a call; `handed_on` is what the agent said.
@@ -380,11 +454,26 @@ impl Public {
                     self.reply(&call, &path);
                 }
                 Answer::Canceling => self.reply(&call, &()),
+                Answer::Monitor(id) => {
+                    let owner = call.header().sender().map(ToString::to_string);
+                    self.audiences.open(id, owner.unwrap_or_default());
+                    let path = ObjectPath::from_string_unchecked(monitor_path(id));
+                    self.reply(&call, &path);
+                }
+                Answer::Subscription(id) => self.reply(&call, &id.0),
+                Answer::Done => self.reply(&call, &()),
                 Answer::Forwarded => match handed_on {
                     Some(answer) => self.send(body::hand_back(&call, &answer), &call),
                     None => self.refuse(&call, &not_handed_on()),
                 },
             },
+            (Open::Measure(start), Ok(_)) => {
+                if let Some(answer) = handed_on {
+                    self.measured(&start, &answer);
+                }
+            }
+            // Its unit or node is gone, and with it what there was to measure.
+            (Open::Measure(_), Err(_)) => {}
             (Open::Part { gather, node, .. }, result) => {
                 if let Some(list) = self.gathers.get_mut(&gather) {
                     match (result, handed_on) {
@@ -412,6 +501,12 @@ impl Public {
             self.send(gather.finish(), &call);
         }
     }
+}
+
+/// Whether a node is online with an agent that only knows BlueChi's protocol.
+fn is_legacy(fleet: &Fleet, node: &NodeName) -> bool {
+    let agent = fleet.node(node).and_then(|node| node.agent);
+    agent.is_some_and(|agent| agent.protocol == 0)
 }
 
 fn not_handed_on() -> Failure {

@@ -1,6 +1,7 @@
 //! The daemon from end to end: real links on in-process streams, agents and a client played by hand,
 //! a clock that is moved by hand.
 
+mod api;
 mod world;
 
 use std::{collections::HashMap, time::Duration};
@@ -271,7 +272,7 @@ async fn a_list_of_the_fleet_marks_the_node_that_does_not_answer() {
         HashMap<String, ErrorBody>,
     ) = body.deserialize().expect("body");
     assert_eq!(units["a"][0].0, "t.service");
-    assert_eq!(missing["b"].0, error::NO_REPLY);
+    assert_eq!(missing["b"].0, error::OFFLINE);
     assert_eq!(missing["c"].0, error::OFFLINE);
 }
 

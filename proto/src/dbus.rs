@@ -18,6 +18,14 @@ pub mod public {
     pub const CONTROLLER: &str = "org.eclipse.bluechi.Controller";
     /// Interface of a node's object.
     pub const NODE: &str = "org.eclipse.bluechi.Node";
+    /// Below it, one object for each monitor.
+    pub const MONITOR_PATH_PREFIX: &str = "/org/eclipse/bluechi/monitor/";
+    /// The object of metrics, while they are enabled.
+    pub const METRICS_PATH: &str = "/org/eclipse/bluechi/metrics";
+    /// Interface of a monitor's object.
+    pub const MONITOR: &str = "org.eclipse.bluechi.Monitor";
+    /// Interface of the object of metrics.
+    pub const METRICS: &str = "org.eclipse.bluechi.Metrics";
     /// Interface of a job's object.
     pub const JOB: &str = "org.eclipse.bluechi.Job";
     /// What goes beyond, on the controller's object.
@@ -26,8 +34,22 @@ pub mod public {
     pub const NODE_OWN: &str = "org.unitlink.Node1";
 }
 
+/// The public API of an agent, on the bus of its node.
+pub mod agent {
+    /// The bus name.
+    pub const BUS_NAME: &str = "org.eclipse.bluechi.Agent";
+    /// Its one object.
+    pub const PATH: &str = "/org/eclipse/bluechi";
+    /// Its interface.
+    pub const AGENT: &str = "org.eclipse.bluechi.Agent";
+}
+
 /// Between agent and controller, peer to peer.
 pub mod internal {
+    /// The agent's object for metrics.
+    pub const METRICS_PATH: &str = "/org/eclipse/bluechi/internal/agent/metrics";
+    /// Its interface: the signal `AgentJobMetrics`.
+    pub const METRICS: &str = "org.eclipse.bluechi.internal.Agent.Metrics";
     /// The controller's object, as BlueChi's agents know it.
     pub const CONTROLLER_PATH: &str = "/org/eclipse/bluechi/internal";
     /// The agent's object, as BlueChi's controller knows it.
@@ -77,10 +99,14 @@ pub mod error {
     pub const LIMITS_EXCEEDED: &str = "org.freedesktop.DBus.Error.LimitsExceeded";
     /// The answer did not come in time.
     pub const TIMEOUT: &str = "org.freedesktop.DBus.Error.Timeout";
-    /// The node went away before it answered.
+    /// Nobody is there to answer.
     pub const NO_REPLY: &str = "org.freedesktop.DBus.Error.NoReply";
     /// There is no such object.
     pub const UNKNOWN_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
+    /// There is no such property.
+    pub const UNKNOWN_PROPERTY: &str = "org.freedesktop.DBus.Error.UnknownProperty";
+    /// A property cannot be written.
+    pub const PROPERTY_READ_ONLY: &str = "org.freedesktop.DBus.Error.PropertyReadOnly";
     /// There is no such method.
     pub const UNKNOWN_METHOD: &str = "org.freedesktop.DBus.Error.UnknownMethod";
     /// The peer cannot do this.

@@ -10,11 +10,13 @@
 //! | [`sync`] | sets with generations: how a set is told, repeated and acknowledged |
 //! | [`time`] | moments, as the cores see them |
 //! | [`wire`] | the D-Bus bodies of those messages, and the conversions |
+//! | [`interface`] | the interfaces that are served on a bus, as documents |
 //! | [`dbus`] | every bus name, path, interface, member and error name |
 //! | [`backoff`] | bounded, jittered waiting between attempts |
 
 pub mod backoff;
 pub mod dbus;
+pub mod interface;
 pub mod message;
 pub mod model;
 pub mod name;

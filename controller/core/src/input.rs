@@ -4,7 +4,10 @@ use proto::{
     name::{NodeName, UnitName},
 };
 
-use crate::settings::Settings;
+use crate::{
+    monitor::{MonitorId, MonitorRequest, UnitNews},
+    settings::Settings,
+};
 
 /// A connection of an agent. The shell makes the numbers and never uses one twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +54,17 @@ pub enum Input {
         /// Whether systemd has queued it, or the error it gave instead.
         result: Result<(), AgentError>,
     },
+    /// The agent has said what happened to a unit that it was asked to tell of.
+    Unit {
+        /// Its connection.
+        peer: PeerId,
+        /// The unit.
+        unit: UnitName,
+        /// What happened.
+        news: UnitNews,
+    },
+    /// A monitor was closed, or whoever made it is gone. One that is not there does no harm.
+    MonitorGone(MonitorId),
     /// A connection has ended. Not to be told for a peer that [`crate::Output::Disconnect`] named;
     /// it does no harm.
     Gone {
@@ -92,6 +106,18 @@ pub enum Request {
         /// How to deal with jobs that are queued already.
         mode: JobMode,
     },
+    /// Start a unit with the properties that the call brings. The agent is asked for it with
+    /// [`crate::Output::Transient`]; it has to speak our own protocol.
+    Transient {
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
+        /// How to deal with jobs that are queued already.
+        mode: JobMode,
+    },
+    /// Do something with a monitor.
+    Monitor(MonitorRequest),
     /// Take a job back.
     Cancel(JobId),
     /// Hand a call on to a node, unchanged; what it is stays in the shell.

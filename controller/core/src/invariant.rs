@@ -19,6 +19,9 @@ impl Fleet {
         self.check_open(&mut found);
         self.check_claims(&mut found);
         self.check_timers(&mut found);
+        if let Err(what) = self.check_monitors() {
+            found.push(Violation(what));
+        }
         found
     }
 

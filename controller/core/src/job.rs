@@ -115,6 +115,7 @@ pub(crate) struct Order {
     pub(crate) kind: JobKind,
     pub(crate) unit: UnitName,
     pub(crate) mode: JobMode,
+    pub(crate) transient: bool,
 }
 
 impl Fleet {
@@ -131,6 +132,7 @@ impl Fleet {
             kind,
             unit,
             mode,
+            transient,
         } = order;
         let (node, peer) = crate::call::online(&mut self.nodes, &name)?;
         if node.jobs.len() >= JOBS_PER_NODE_MAX {
@@ -160,14 +162,18 @@ impl Fleet {
         });
         self.timers
             .set(Timer::Queued(id), now.plus(self.settings.call_timeout));
-        self.put(Output::Send {
-            peer,
-            message: ToAgent::Job {
-                job: id,
+        let job = id;
+        self.put(if transient {
+            let id = request;
+            Output::Transient { peer, job, id }
+        } else {
+            let message = ToAgent::Job {
+                job,
                 kind,
                 unit,
                 mode,
-            },
+            };
+            Output::Send { peer, message }
         });
         Ok(())
     }

@@ -43,6 +43,7 @@ mod input;
 mod invariant;
 mod job;
 pub mod limits;
+mod monitor;
 mod node;
 mod output;
 mod peer;
@@ -57,11 +58,16 @@ use std::{
     time::Duration,
 };
 
-use proto::{model::JobId, name::NodeName, time::Moment};
+use proto::{
+    model::{JobId, JobKind},
+    name::NodeName,
+    time::Moment,
+};
 
 pub use input::{AgentError, ClientId, Gone, Input, Origin, PeerId, Request, RequestId, Transport};
 pub use invariant::Violation;
 pub use job::Job;
+pub use monitor::{Choice, MonitorId, MonitorRequest, Occasion, SubscriptionId, UnitNews};
 pub use output::{Answer, Breach, Disconnect, Event, FleetStatus, Level, Output, RequestError};
 pub use settings::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, Settings};
 pub use view::{AgentView, ClaimView, NodeView};
@@ -69,6 +75,7 @@ pub use view::{AgentView, ClaimView, NodeView};
 use call::Calls;
 use claim::Unsettled;
 use job::{Jobs, Order};
+use monitor::Monitors;
 use node::Node;
 use timer::{Timer, Timers};
 
@@ -84,6 +91,7 @@ pub struct Fleet {
     status: FleetStatus,
     jobs: Jobs,
     calls: Calls,
+    monitors: Monitors,
     timers: Timers,
     unsettled: Unsettled,
     outputs: VecDeque<Output>,
@@ -110,6 +118,7 @@ impl Fleet {
             status: FleetStatus::Down,
             jobs: Jobs::new(first_job),
             calls: Calls::new(),
+            monitors: Monitors::default(),
             timers: Timers::default(),
             unsettled: Unsettled::default(),
             outputs: VecDeque::new(),
@@ -133,6 +142,8 @@ impl Fleet {
                     self.job_answered(now, &name, job, result);
                 }
             }
+            Input::Unit { peer, unit, news } => self.unit_news(now, peer, unit, news),
+            Input::MonitorGone(monitor) => self.monitor_gone(monitor),
             Input::Gone { peer, why } => self.gone(now, peer, why),
             Input::Request {
                 id,
@@ -195,12 +206,27 @@ impl Fleet {
                     kind,
                     unit,
                     mode,
+                    transient: false,
                 };
                 match self.start_job(now, id, client, order) {
                     Ok(()) => return,
                     Err(error) => Err(error),
                 }
             }
+            Request::Transient { node, unit, mode } => {
+                let order = Order {
+                    node,
+                    kind: JobKind::Start,
+                    unit,
+                    mode,
+                    transient: true,
+                };
+                match self.start_job(now, id, client, order) {
+                    Ok(()) => return,
+                    Err(error) => Err(error),
+                }
+            }
+            Request::Monitor(request) => return self.monitor_request(id, client, request),
             Request::Cancel(job) => self.cancel_job(job),
             Request::Forward { node } => match self.forward(now, id, node) {
                 Ok(()) => return,

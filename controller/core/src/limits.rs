@@ -27,3 +27,18 @@ pub const HOLDS_PER_TARGET_MAX: usize = 16_384;
 /// `source_grace` is. An agent that found no controller for a while asks again every five seconds at
 /// most; what it needs must not be stopped before it had its turn.
 pub const ADOPTED_GRACE_MIN: Duration = Duration::from_secs(7);
+
+/// Monitors that may be open at once. Each is a client that looks on; a fleet has a few, and a test
+/// bench some dozens.
+pub const MONITORS_MAX: usize = 1024;
+
+/// Monitors that one client may have open at once, so that a loop in one does not take them from all
+/// others.
+pub const MONITORS_PER_CLIENT_MAX: usize = 64;
+
+/// Units that the subscriptions of one monitor may name, together. Somebody who wants more wants all.
+pub const UNITS_PER_MONITOR_MAX: usize = 4096;
+
+/// Units of one node whose state is remembered for monitors. A node has some hundreds; what is beyond
+/// is told as it happens, but not when the node goes away.
+pub const UNITS_SEEN_MAX: usize = 16_384;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proto::{
     message::{ClaimKey, ToAgent},
     model::{JobId, JobResult, JobState, NodeStatus, Reason},
-    name::NodeName,
+    name::{NodeName, UnitName},
     sync::SyncError,
 };
 use thiserror::Error;
@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::{
     input::{AgentError, PeerId, RequestId},
     job::Job,
+    monitor::{Choice, MonitorId, SubscriptionId, UnitNews},
 };
 
 /// What the shell is asked to do, in this order.
@@ -45,6 +46,36 @@ pub enum Output {
         id: RequestId,
         /// The agent.
         peer: PeerId,
+    },
+    /// Ask an agent to start a unit with the properties that a client's call brings. It ends as any
+    /// other job.
+    Transient {
+        /// The agent.
+        peer: PeerId,
+        /// The job.
+        job: JobId,
+        /// The call.
+        id: RequestId,
+    },
+    /// Ask an agent to tell what happens to a unit, or not to tell it any more.
+    Watch {
+        /// The agent.
+        peer: PeerId,
+        /// The unit, or all.
+        unit: Choice<UnitName>,
+        /// Whether it is to tell.
+        on: bool,
+    },
+    /// Tell monitors what happened to a unit.
+    Monitor {
+        /// The monitors; never none.
+        monitors: Vec<MonitorId>,
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
+        /// What happened.
+        news: UnitNews,
     },
     /// There is a node that was not there before: the settings have changed.
     NodeAdded(NodeName),
@@ -130,6 +161,12 @@ pub enum Answer {
     Canceling,
     /// The agent has answered: hand its answer on.
     Forwarded,
+    /// There is a new monitor.
+    Monitor(MonitorId),
+    /// There is a new subscription.
+    Subscription(SubscriptionId),
+    /// It is done.
+    Done,
 }
 
 /// Why a call failed.
@@ -144,6 +181,12 @@ pub enum RequestError {
     /// There is no such job (any more).
     #[error("there is no job {0}; it may have ended")]
     UnknownJob(JobId),
+    /// There is no such monitor (any more).
+    #[error("there is no monitor {}; it may have been closed", .0.0)]
+    UnknownMonitor(MonitorId),
+    /// The monitor has no such subscription.
+    #[error("there is no subscription {} of this monitor", .0.0)]
+    UnknownSubscription(SubscriptionId),
     /// A bound was reached.
     #[error("{what} of {whose} are open; at most {max} may be")]
     Limit {

@@ -106,6 +106,7 @@ impl Fleet {
         self.online = self.online.saturating_add(1);
         self.note_status();
         self.claims_connected(&name, legacy);
+        self.watch_anew(&name, peer);
     }
 
     /// A registered agent has said something.
@@ -270,6 +271,7 @@ impl Fleet {
         self.note_status();
         self.lose_jobs(&name, jobs, why);
         self.lose_calls(calls);
+        self.unwatch(&name);
         self.claims_disconnected(now, &name);
     }
 }

@@ -2,6 +2,7 @@
 
 mod claims;
 mod jobs;
+mod monitors;
 mod nodes;
 mod random;
 mod world;

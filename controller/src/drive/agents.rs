@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleet::{AgentError, Gone, Input, PeerId, RequestId};
+use fleet::{AgentError, Choice, Gone, Input, PeerId, RequestId};
 use host::link::{self, CallSerial, Limits, LinkSender};
 use proto::{
-    dbus::error,
+    dbus::{error, internal},
     message::{Stream, ToAgent, ToController},
     model::{Cause, JobId, JobResult},
+    name::{NodeName, UnitName},
     sync::Generation,
 };
 use tracing::{debug, error};
@@ -17,7 +18,7 @@ use crate::{
     limits::UNANSWERED_MAX,
     peers::{
         Arrival,
-        codec::{self, Heard},
+        codec::{self, CodecError, Heard},
     },
     public::error_of,
 };
@@ -30,11 +31,25 @@ pub(crate) struct Agents {
     calls: BTreeMap<RequestId, (PeerId, CallSerial)>,
     /// The answer of an agent that the core is being told of.
     handed_on: Option<(RequestId, Message)>,
+    /// What an agent has said about a unit, while the core is being told of it.
+    said: Option<Message>,
+    /// Whether agents are to measure jobs.
+    measure: bool,
+}
+
+/// What an agent has sent.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Something for the core.
+    Decide(Input),
+    /// How long a job took on a node.
+    Measured(NodeName, Message),
 }
 
 #[derive(Debug)]
 struct Peer {
     sender: LinkSender,
+    node: NodeName,
     /// The call that registered it.
     registration: Message,
     legacy: bool,
@@ -70,6 +85,7 @@ impl Agents {
         } = arrival;
         let new = Peer {
             sender,
+            node: hello.node.clone(),
             registration: call,
             legacy: hello.protocol == 0,
             waiting: BTreeMap::new(),
@@ -117,10 +133,28 @@ impl Agents {
         self.peers.values().map(|peer| peer.sender.queued().0).sum()
     }
 
-    /// What an agent has sent, for the core.
-    pub(crate) fn heard(&mut self, id: PeerId, message: Message) -> Option<Input> {
+    /// What an agent has sent, if anything is to be done about it.
+    pub(super) fn heard(&mut self, id: PeerId, message: Message) -> Option<News> {
         let peer = self.peers.get_mut(&id)?;
         match codec::read(&message) {
+            Ok(Heard::Unit(unit, news)) => {
+                self.said = Some(message);
+                let peer = id;
+                Some(News::Decide(Input::Unit { peer, unit, news }))
+            }
+            Ok(Heard::Measured) => Some(News::Measured(peer.node.clone(), message)),
+            heard => self.heard_of_state(id, heard, message).map(News::Decide),
+        }
+    }
+
+    fn heard_of_state(
+        &mut self,
+        id: PeerId,
+        heard: Result<Heard, CodecError>,
+        message: Message,
+    ) -> Option<Input> {
+        let peer = self.peers.get_mut(&id)?;
+        match heard {
             Ok(Heard::Say(said)) => {
                 peer.reply(&message, || link::reply(&message, &()));
                 let said = peer.keep_early_end(said)?;
@@ -155,7 +189,7 @@ impl Agents {
                 });
                 None
             }
-            Ok(Heard::Nothing) => None,
+            Ok(Heard::Nothing | Heard::Unit(..) | Heard::Measured) => None,
             Err(why) => {
                 let text = why.to_string();
                 peer.reply(&message, || {
@@ -230,6 +264,7 @@ impl Agents {
 
     /// The core did not want the answer of an agent.
     pub(crate) fn drop_handed_on(&mut self) {
+        self.said = None;
         self.handed_on = None;
     }
 
@@ -256,6 +291,76 @@ impl Agents {
                 false
             }
             None => false,
+        }
+    }
+
+    /// What an agent has said about a unit, while the core is being told of it.
+    pub(super) fn said(&self) -> Option<&Message> {
+        self.said.as_ref()
+    }
+
+    /// Asks an agent to tell of a unit, or not to any more.
+    pub(super) fn watch(&mut self, id: PeerId, unit: &Choice<UnitName>, on: bool) {
+        let unit = match unit {
+            Choice::All => "*",
+            Choice::One(unit) => unit.as_str(),
+        };
+        let member = if on { "Subscribe" } else { "Unsubscribe" };
+        self.tell(id, member, &unit);
+    }
+
+    /// Agents are to measure jobs, or not any more; those that come later, too.
+    pub(super) fn measure(&mut self, on: bool) {
+        self.measure = on;
+        let peers: Vec<PeerId> = self.peers.keys().copied().collect();
+        for peer in peers {
+            self.tell_measure(peer);
+        }
+    }
+
+    fn tell_measure(&self, id: PeerId) {
+        let member = if self.measure {
+            "EnableMetrics"
+        } else {
+            "DisableMetrics"
+        };
+        self.tell(id, member, &());
+    }
+
+    /// Calls a method of BlueChi's agents whose answer says nothing. One that does not know it goes
+    /// without.
+    fn tell<B>(&self, id: PeerId, member: &str, body: &B)
+    where
+        B: serde::Serialize + zbus::wire::DynamicType,
+    {
+        if let Some(peer) = self.peers.get(&id) {
+            let method = link::Method {
+                destination: None,
+                path: internal::AGENT_PATH,
+                interface: internal::AGENT,
+                member,
+            };
+            let serial = peer.sender.next_serial();
+            peer.send_built(link::call_quietly(serial, method, body).map(Some));
+        }
+    }
+
+    /// Asks an agent for a job with the properties that a client's call brings.
+    pub(super) fn transient(
+        &mut self,
+        id: PeerId,
+        job: JobId,
+        build: impl FnOnce(CallSerial) -> Option<zbus::Result<Message>>,
+    ) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let serial = peer.sender.next_serial();
+        match build(serial) {
+            Some(Ok(message)) => peer.ask(serial, Waiting::Job(job), Ok(Some(message))),
+            // The core hears nothing of the job, and answers the call when its time is over.
+            Some(Err(why)) => debug!(error = %why, "call cannot be handed on"),
+            None => {}
         }
     }
 
@@ -304,22 +409,33 @@ impl Agents {
             | ToAgent::Rejected(_)
             | ToAgent::Heartbeat
             | ToAgent::Acknowledged(..)
-            | ToAgent::CancelJob(_) => return peer.send_built(built),
+            | ToAgent::CancelJob(_) => {
+                peer.send_built(built);
+                if matches!(message, ToAgent::Welcome(_)) && self.measure {
+                    self.tell_measure(id);
+                }
+                return;
+            }
         };
-        if peer.waiting.len() >= UNANSWERED_MAX {
-            debug!("agent leaves too many calls unanswered, breaking off");
-            peer.sender.abort();
-            return;
-        }
-        peer.waiting.insert(serial, waiting);
-        if let Waiting::Job(job) = waiting {
-            peer.asked.insert(job);
-        }
-        peer.send_built(built);
+        peer.ask(serial, waiting, built);
     }
 }
 
 impl Peer {
+    /// Sends a call whose answer matters.
+    fn ask(&mut self, serial: CallSerial, waiting: Waiting, built: zbus::Result<Option<Message>>) {
+        if self.waiting.len() >= UNANSWERED_MAX {
+            debug!("agent leaves too many calls unanswered, breaking off");
+            self.sender.abort();
+            return;
+        }
+        self.waiting.insert(serial, waiting);
+        if let Waiting::Job(job) = waiting {
+            self.asked.insert(job);
+        }
+        self.send_built(built);
+    }
+
     /// Keeps the failure of a job whose call is still to be answered; hands on all else.
     fn keep_early_end(&mut self, said: ToController) -> Option<ToController> {
         if let ToController::JobDone {

@@ -1,17 +1,21 @@
 //! Messages of agents as values, and back. `docs/design/wire.md` has the table.
 
+use std::collections::HashMap;
+
+use fleet::{Occasion, UnitNews};
 use host::link::{self, CallSerial, Method};
 use proto::{
     dbus::internal,
     message::{Hello, Stream, ToAgent, ToController},
     model::{JobId, JobKind, JobResult, JobState, Reason},
+    name::UnitName,
     wire::{
         Facts, NeedsBody, StatesBody, WireError, hello_from_wire, needs_from_wire, needs_to_wire,
         states_from_wire, states_to_wire, welcome_to_wire,
     },
 };
 use thiserror::Error;
-use zbus::{Message, message::Type};
+use zbus::{Message, Variant, message::Type};
 
 /// What a connection may begin with.
 #[derive(Debug)]
@@ -31,6 +35,10 @@ pub(crate) enum Heard {
     Say(ToController),
     /// Something for the core that it acknowledges, and the call is answered by that.
     Set(Stream, ToController),
+    /// What happened to a unit. The properties that have changed are in the message.
+    Unit(UnitName, UnitNews),
+    /// How long a job took.
+    Measured,
     /// The answer to a call of ours.
     Answer(CallSerial),
     /// It asks whether somebody is there.
@@ -130,6 +138,28 @@ pub(crate) fn read(message: &Message) -> Result<Heard, CodecError> {
                 Err(_) => Heard::Nothing,
             })
         }
+        (Type::Signal, internal::AGENT, "UnitNew") => {
+            let (unit, reason): (&str, &str) = take(member, &body)?;
+            Ok(of_unit(unit, UnitNews::New(occasion(reason))))
+        }
+        (Type::Signal, internal::AGENT, "UnitRemoved") => {
+            let unit: &str = take(member, &body)?;
+            Ok(of_unit(unit, UnitNews::Removed(Occasion::Real)))
+        }
+        (Type::Signal, internal::AGENT, "UnitStateChanged") => {
+            let (unit, active, sub, reason): (&str, &str, &str, &str) = take(member, &body)?;
+            let news = UnitNews::State {
+                active: active.to_owned(),
+                sub: sub.to_owned(),
+                occasion: occasion(reason),
+            };
+            Ok(of_unit(unit, news))
+        }
+        (Type::Signal, internal::AGENT, "UnitPropertiesChanged") => {
+            let (unit, _, _): (&str, &str, HashMap<&str, Variant<'_>>) = take(member, &body)?;
+            Ok(of_unit(unit, UnitNews::Properties))
+        }
+        (Type::Signal, internal::METRICS, "AgentJobMetrics") => Ok(Heard::Measured),
         (Type::MethodCall, internal::CONTROLLER_OWN, "JobDone") => {
             let (job, result, cause, text): (u32, &str, &str, &str) = take(member, &body)?;
             let reason = match cause {
@@ -164,6 +194,21 @@ pub(crate) fn read(message: &Message) -> Result<Heard, CodecError> {
         (Type::MethodCall, "org.freedesktop.DBus.Peer", "Ping") => Ok(Heard::Ping),
         (Type::MethodCall, _, _) => Ok(Heard::Unknown),
         (Type::Signal | Type::MethodReturn | Type::Error, _, _) => Ok(Heard::Nothing),
+    }
+}
+
+/// What happened to a unit. systemd tells of names that it would not take itself, which is no breach.
+fn of_unit(unit: &str, news: UnitNews) -> Heard {
+    match unit.parse() {
+        Ok(unit) => Heard::Unit(unit, news),
+        Err(_) => Heard::Nothing,
+    }
+}
+
+fn occasion(word: &str) -> Occasion {
+    match word {
+        "virtual" => Occasion::Virtual,
+        _ => Occasion::Real,
     }
 }
 

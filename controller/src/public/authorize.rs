@@ -1,3 +1,5 @@
+use host::bus::object::Standard;
+
 use super::call::Verb;
 
 /// Who calls.
@@ -19,7 +21,7 @@ pub(crate) struct Caller<'a> {
 /// Says why the call is refused.
 pub(crate) fn authorize(caller: Caller<'_>, verb: &Verb) -> Result<(), &'static str> {
     match (caller.name, verb) {
-        (Some(_), _) | (None, Verb::Ping) => Ok(()),
+        (Some(_), _) | (None, Verb::Standard(Standard::Ping)) => Ok(()),
         (None, _) => Err("the call has no sender"),
     }
 }

@@ -1,9 +1,10 @@
 //! The bodies of answers and signals.
 
-use std::collections::BTreeMap;
-
 use fleet::{ClaimView, NodeView, RequestError, Transport};
-use host::link;
+use host::{
+    bus::object::{Facts, facts, variant},
+    link,
+};
 use proto::{
     dbus::{error, systemd::NO_SUCH_UNIT},
     model::{Cause, NodeStatus},
@@ -11,9 +12,9 @@ use proto::{
 };
 use rustix::time::{ClockId, clock_gettime};
 use zbus::{
-    Message, OwnedVariant, Variant,
+    Message, Variant,
     message::Type,
-    wire::{ObjectPath, Signature, Structure},
+    wire::{ObjectPath, Signature, Structure, StructureBuilder},
 };
 
 use super::object::node_path;
@@ -35,23 +36,8 @@ pub(crate) type UnitRow<'a> = (
 /// A unit file, with its state.
 pub(crate) type FileRow<'a> = (&'a str, &'a str);
 
-/// What may grow, by name.
-pub(crate) type Facts = BTreeMap<&'static str, OwnedVariant>;
-
 /// The signature of a list of units.
 const UNITS: &str = "a(ssssssouso)";
-
-/// A value as it is in a dictionary. Only a descriptor can fail to be owned, and there is none.
-pub(crate) fn variant<'a>(value: impl Into<Variant<'a>>) -> Option<OwnedVariant> {
-    value.into().try_to_owned().ok()
-}
-
-pub(crate) fn facts<const N: usize>(entries: [(&'static str, Option<OwnedVariant>); N]) -> Facts {
-    entries
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)))
-        .collect()
-}
 
 /// Writes a body again into a message that `build` makes: what an agent said goes to the client as
 /// it is, and the other way round. The body is read once on the way, which is what proves it.
@@ -71,6 +57,19 @@ pub(crate) fn copy(
     }
     let structure: Structure<'_> = body.deserialize()?;
     build(&structure)
+}
+
+/// A body with something before or after it.
+pub(crate) fn around<'m>(
+    before: Option<Variant<'m>>,
+    body: Structure<'m>,
+    after: Option<Variant<'m>>,
+) -> zbus::Result<Structure<'m>> {
+    let mut builder = StructureBuilder::new();
+    for field in before.into_iter().chain(body.into_fields()).chain(after) {
+        builder = builder.append_field(field);
+    }
+    builder.build()
 }
 
 /// A body of any kind.
@@ -129,7 +128,9 @@ pub(crate) fn error_name_of(failure: &RequestError) -> &str {
         RequestError::UnknownJob(_) => error::UNKNOWN_OBJECT,
         RequestError::Limit { .. } => error::LIMITS_EXCEEDED,
         RequestError::Timeout { .. } => error::TIMEOUT,
-        RequestError::NodeGone(_) => error::NO_REPLY,
+        RequestError::NodeGone(_) => error::OFFLINE,
+        RequestError::UnknownMonitor(_) => error::UNKNOWN_OBJECT,
+        RequestError::UnknownSubscription(_) => error::NO_SUCH_SUBSCRIPTION,
         RequestError::Refused(reason) if reason.cause == Cause::UnitNotFound => NO_SUCH_UNIT,
         RequestError::Refused(reason) if reason.cause == Cause::Limit => error::LIMITS_EXCEEDED,
         RequestError::Refused(_) => error::FAILED,
@@ -246,15 +247,6 @@ pub(crate) fn node_properties(node: &NodeView<'_>, now: Moment) -> Facts {
             variant(stamp(ClockId::Monotonic)),
         ),
     ])
-}
-
-/// The changed status of an object, for `PropertiesChanged`.
-pub(crate) fn changed(
-    interface: &'static str,
-    property: &'static str,
-    value: &'static str,
-) -> (&'static str, Facts, Vec<String>) {
-    (interface, facts([(property, variant(value))]), Vec::new())
 }
 
 /// Whether a node is to be asked when all are.

@@ -1,11 +1,13 @@
 //! What a client asks for, parsed once.
 
+use fleet::{Choice, MonitorId, MonitorRequest, SubscriptionId};
+use host::bus::object::{Failure, Standard, expect, no_method, standard, take};
 use proto::{
-    dbus::{error, internal, public},
+    dbus::{internal, public},
     model::{JobId, JobKind, JobMode},
     name::{NodeName, UnitName},
 };
-use zbus::{Message, message::Body, wire::DynamicDeserialize};
+use zbus::{Message, message::Body, names::UniqueName, wire::Structure};
 
 use super::object::Object;
 
@@ -50,42 +52,39 @@ pub(crate) enum Verb {
     },
     /// Take a job back.
     Cancel(JobId),
-    /// A property of an object.
-    Get {
-        /// The interface.
-        interface: String,
-        /// The property.
-        property: String,
+    /// Start a unit with properties that the call brings.
+    Transient {
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
+        /// How to deal with jobs that are queued already.
+        mode: JobMode,
     },
-    /// All properties of an interface of an object; of all its interfaces, if it is empty.
-    GetAll {
-        /// The interface.
-        interface: String,
+    /// Something about monitors that the core decides.
+    Monitor(MonitorRequest),
+    /// End a monitor.
+    Close(MonitorId),
+    /// Have somebody else told what a monitor is told.
+    AddPeer {
+        /// The monitor.
+        monitor: MonitorId,
+        /// The unique name of whoever it is.
+        name: String,
     },
-    /// What an object says of itself.
-    Introspect,
-    /// Whether somebody is there.
-    Ping,
-    /// Which machine it is.
-    MachineId,
-}
-
-/// Why a call came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    /// The name of the error.
-    pub(crate) name: &'static str,
-    /// What it says.
-    pub(crate) text: String,
-}
-
-impl Failure {
-    pub(crate) fn new(name: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            name,
-            text: text.into(),
-        }
-    }
+    /// Have somebody not told any more.
+    RemovePeer {
+        /// The monitor.
+        monitor: MonitorId,
+        /// The number of whoever it is.
+        peer: u32,
+        /// What they are told about it.
+        reason: String,
+    },
+    /// Whether agents and the controller measure jobs.
+    Metrics(bool),
+    /// What every object has.
+    Standard(Standard),
 }
 
 /// Methods of a node that go to its agent as they are, with the signatures of their arguments.
@@ -109,14 +108,6 @@ const PASSED: [(&str, &str); 17] = [
     ("SetDefaultTarget", "sb"),
 ];
 
-/// Methods that existing clients may call and that are not served, for what they would need.
-const NOT_SERVED: [&str; 4] = [
-    "CreateMonitor",
-    "EnableMetrics",
-    "DisableMetrics",
-    "StartTransientUnit",
-];
-
 /// Reads a call to an object.
 pub(crate) fn parse(object: &Object, message: &Message) -> Result<Verb, Failure> {
     let header = message.header();
@@ -125,8 +116,8 @@ pub(crate) fn parse(object: &Object, message: &Message) -> Result<Verb, Failure>
     let interface = header.interface().map(|interface| interface.as_str());
     let of = |name: &str| interface.is_none_or(|interface| interface == name);
     let body = message.body();
-    if let Some(verb) = standard(&of, member, &body)? {
-        return Ok(verb);
+    if let Some(verb) = standard(message)? {
+        return Ok(Verb::Standard(verb));
     }
     let verb = match object {
         Object::Controller if of(public::CONTROLLER) => controller(member, &body)?,
@@ -135,12 +126,16 @@ pub(crate) fn parse(object: &Object, message: &Message) -> Result<Verb, Failure>
             expect(member, &body, "")?;
             Some(Verb::Cancel(*id))
         }
+        Object::Monitor(id) if of(public::MONITOR) => of_monitor(*id, member, &body)?,
         Object::Above(_)
         | Object::Controller
         | Object::Nodes
         | Object::Node(_)
         | Object::Jobs
-        | Object::Job(_) => None,
+        | Object::Job(_)
+        | Object::Monitors
+        | Object::Monitor(_)
+        | Object::Metrics => None,
     };
     let own = match object {
         Object::Controller if of(public::FLEET) => own_of_controller(member, &body)?,
@@ -157,44 +152,12 @@ pub(crate) fn parse(object: &Object, message: &Message) -> Result<Verb, Failure>
         | Object::Nodes
         | Object::Node(_)
         | Object::Jobs
-        | Object::Job(_) => None,
+        | Object::Job(_)
+        | Object::Monitors
+        | Object::Monitor(_)
+        | Object::Metrics => None,
     };
-    verb.or(own).ok_or_else(|| {
-        let text = match interface {
-            Some(interface) => format!("there is no method '{interface}.{member}' here"),
-            None => format!("there is no method '{member}' here"),
-        };
-        Failure::new(error::UNKNOWN_METHOD, text)
-    })
-}
-
-/// What every object has.
-fn standard(of: &dyn Fn(&str) -> bool, member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
-    Ok(match member {
-        "Get" if of("org.freedesktop.DBus.Properties") => {
-            let (interface, property): (&str, &str) = take(member, body)?;
-            Some(Verb::Get {
-                interface: interface.to_owned(),
-                property: property.to_owned(),
-            })
-        }
-        "GetAll" if of("org.freedesktop.DBus.Properties") => {
-            let interface: &str = take(member, body)?;
-            Some(Verb::GetAll {
-                interface: interface.to_owned(),
-            })
-        }
-        "Set" if of("org.freedesktop.DBus.Properties") => {
-            return Err(Failure::new(
-                "org.freedesktop.DBus.Error.PropertyReadOnly",
-                "properties here can only be read",
-            ));
-        }
-        "Introspect" if of("org.freedesktop.DBus.Introspectable") => Some(Verb::Introspect),
-        "Ping" if of("org.freedesktop.DBus.Peer") => Some(Verb::Ping),
-        "GetMachineId" if of("org.freedesktop.DBus.Peer") => Some(Verb::MachineId),
-        _ => None,
-    })
+    verb.or(own).ok_or_else(|| no_method(message))
 }
 
 fn controller(member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
@@ -205,7 +168,10 @@ fn controller(member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
         "ListNodes" => plain(Verb::ListNodes),
         "GetNode" => Ok(Some(Verb::GetNode(take(member, body)?))),
         "SetLogLevel" => Ok(Some(Verb::SetLogLevel(take(member, body)?))),
-        other => not_served(other),
+        "CreateMonitor" => plain(Verb::Monitor(MonitorRequest::Create)),
+        "EnableMetrics" => plain(Verb::Metrics(true)),
+        "DisableMetrics" => plain(Verb::Metrics(false)),
+        _ => Ok(None),
     }
 }
 
@@ -219,15 +185,94 @@ fn own_of_controller(member: &str, body: &Body) -> Result<Option<Verb>, Failure>
     expect(member, body, "").map(|()| Some(verb))
 }
 
+fn of_monitor(monitor: MonitorId, member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
+    let verb = match member {
+        "Subscribe" => {
+            let (node, unit): (&str, &str) = take(member, body)?;
+            subscription(monitor, node, &[unit])?
+        }
+        "SubscribeList" => {
+            let (node, units): (&str, Vec<&str>) = take(member, body)?;
+            subscription(monitor, node, &units)?
+        }
+        "Unsubscribe" => {
+            let number = SubscriptionId(take(member, body)?);
+            Verb::Monitor(MonitorRequest::Unsubscribe(monitor, number))
+        }
+        "Close" => {
+            expect(member, body, "")?;
+            Verb::Close(monitor)
+        }
+        "AddPeer" => {
+            let name: &str = take(member, body)?;
+            let name = UniqueName::try_from(name).map_err(|_| {
+                Failure::invalid(format!(
+                    "'{name}' is no unique name of a bus, such as ':1.7'"
+                ))
+            })?;
+            let name = name.to_string();
+            Verb::AddPeer { monitor, name }
+        }
+        "RemovePeer" => {
+            let (peer, reason): (u32, &str) = take(member, body)?;
+            let reason = reason.to_owned();
+            Verb::RemovePeer {
+                monitor,
+                peer,
+                reason,
+            }
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(verb))
+}
+
+/// A subscription; `*` is every node, and every unit.
+fn subscription(monitor: MonitorId, node: &str, units: &[&str]) -> Result<Verb, Failure> {
+    let node = match node {
+        "*" => Choice::All,
+        name => Choice::One(
+            name.parse()
+                .map_err(|error: proto::name::NodeNameError| Failure::invalid(error.to_string()))?,
+        ),
+    };
+    let units = units.iter().map(|unit| match *unit {
+        "*" => Ok(Choice::All),
+        name => name
+            .parse()
+            .map(Choice::One)
+            .map_err(|error: proto::name::UnitNameError| Failure::invalid(error.to_string())),
+    });
+    let units = units.collect::<Result<_, _>>()?;
+    Ok(Verb::Monitor(MonitorRequest::Subscribe {
+        monitor,
+        node,
+        units,
+    }))
+}
+
 fn of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
     let kind = match member {
         "StartUnit" => JobKind::Start,
         "StopUnit" => JobKind::Stop,
         "RestartUnit" => JobKind::Restart,
         "ReloadUnit" => JobKind::Reload,
+        "StartTransientUnit" => {
+            expect(member, body, "ssa(sv)a(sa(sv))")?;
+            let body: Structure<'_> = take(member, body)?;
+            let text = |at: usize| {
+                let field = body.fields().get(at);
+                field
+                    .and_then(|field| <&str>::try_from(field).ok())
+                    .unwrap_or_default()
+            };
+            let (unit, mode) = unit_and_mode(text(0), text(1))?;
+            let node = node.clone();
+            return Ok(Some(Verb::Transient { node, unit, mode }));
+        }
         other => {
             let Some((name, signature)) = PASSED.iter().find(|(name, _)| *name == other) else {
-                return not_served(other);
+                return Ok(None);
             };
             expect(member, body, signature)?;
             return Ok(Some(Verb::Pass {
@@ -238,12 +283,7 @@ fn of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, F
         }
     };
     let (unit, mode): (&str, &str) = take(member, body)?;
-    let unit = unit
-        .parse()
-        .map_err(|error: proto::name::UnitNameError| invalid(error.to_string()))?;
-    let mode = mode
-        .parse()
-        .map_err(|error: proto::model::UnknownWord| invalid(format!("job mode {error}")))?;
+    let (unit, mode) = unit_and_mode(unit, mode)?;
     Ok(Some(Verb::Job {
         node: node.clone(),
         kind,
@@ -252,45 +292,20 @@ fn of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, F
     }))
 }
 
-fn not_served(member: &str) -> Result<Option<Verb>, Failure> {
-    if NOT_SERVED.contains(&member) {
-        let text = format!("'{member}' is not supported by this controller");
-        return Err(Failure::new(error::NOT_SUPPORTED, text));
-    }
-    Ok(None)
-}
-
-/// The arguments of a call.
-fn take<'m, T>(member: &str, body: &'m Body) -> Result<T, Failure>
-where
-    T: DynamicDeserialize<'m>,
-{
-    body.deserialize().map_err(|error| {
-        invalid(format!(
-            "arguments of '{member}' are not as they should be: {error}"
-        ))
-    })
-}
-
-/// That a call has arguments of these types.
-fn expect(member: &str, body: &Body, signature: &str) -> Result<(), Failure> {
-    let found = body.signature().to_string_no_parens();
-    if found == signature {
-        return Ok(());
-    }
-    Err(invalid(format!(
-        "arguments of '{member}' are of the types '{found}'; expected '{signature}'"
-    )))
-}
-
-fn invalid(text: impl Into<String>) -> Failure {
-    Failure::new(error::INVALID_ARGS, text)
+fn unit_and_mode(unit: &str, mode: &str) -> Result<(UnitName, JobMode), Failure> {
+    let unit = unit
+        .parse()
+        .map_err(|error: proto::name::UnitNameError| Failure::invalid(error.to_string()))?;
+    let mode = mode.parse().map_err(|error: proto::model::UnknownWord| {
+        Failure::invalid(format!("job mode {error}"))
+    })?;
+    Ok((unit, mode))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use host::link::{self, Method};
+    use proto::{dbus::error, interface};
     use zbus::wire::DynamicType;
 
     fn message<B: serde::Serialize + DynamicType>(
@@ -352,60 +367,65 @@ mod tests {
             parse(&node(), &call).expect_err("unknown").name,
             error::UNKNOWN_METHOD
         );
-        let call = message(Some(public::CONTROLLER), "CreateMonitor", &());
-        let failure = parse(&Object::Controller, &call).expect_err("not served");
-        assert_eq!(failure.name, error::NOT_SUPPORTED);
+    }
+
+    #[test]
+    fn stars_mean_all() {
+        let monitor = Object::Monitor(MonitorId(1));
+        let call = message(
+            Some(public::MONITOR),
+            "SubscribeList",
+            &("*", vec!["a.service", "*"]),
+        );
+        let Ok(Verb::Monitor(MonitorRequest::Subscribe { node, units, .. })) =
+            parse(&monitor, &call)
+        else {
+            panic!("no subscription");
+        };
+        assert_eq!(node, Choice::All);
+        let unit = "a.service".parse().expect("name");
+        assert_eq!(units, [Choice::All, Choice::One(unit)].into());
+        let call = message(Some(public::MONITOR), "Subscribe", &("*", "a"));
+        assert_eq!(
+            parse(&monitor, &call).expect_err("no unit").name,
+            error::INVALID_ARGS
+        );
+        let call = message(Some(public::MONITOR), "AddPeer", &"org.example");
+        assert_eq!(
+            parse(&monitor, &call).expect_err("no unique name").name,
+            error::INVALID_ARGS
+        );
     }
 
     /// The committed interfaces are what introspection says, so they must be what is served.
     #[test]
-    fn every_method_that_is_introspected_is_known() {
+    fn every_method_that_is_introspected_is_known_and_takes_what_it_says() {
         let objects = [
-            (
-                Object::Controller,
-                public::CONTROLLER,
-                include_str!("interface/controller.xml"),
-            ),
-            (
-                Object::Controller,
-                public::FLEET,
-                include_str!("interface/fleet.xml"),
-            ),
-            (node(), public::NODE, include_str!("interface/node.xml")),
-            (
-                node(),
-                public::NODE_OWN,
-                include_str!("interface/node_own.xml"),
-            ),
-            (
-                Object::Job(JobId(1)),
-                public::JOB,
-                include_str!("interface/job.xml"),
-            ),
+            (Object::Controller, interface::CONTROLLER),
+            (Object::Controller, interface::FLEET),
+            (node(), interface::NODE),
+            (node(), interface::NODE_OWN),
+            (Object::Job(JobId(1)), interface::JOB),
+            (Object::Monitor(MonitorId(1)), interface::MONITOR),
         ];
         let mut methods = 0;
-        for (object, interface, xml) in objects {
-            assert!(xml.contains(&format!("<interface name=\"{interface}\">")));
-            for line in xml.lines().filter(|line| line.contains("<method name=")) {
-                let member = line.split('"').nth(1).expect("name");
-                let method = Method {
-                    destination: None,
-                    path: "/x",
-                    interface,
-                    member,
-                };
-                let serial = std::num::NonZeroU32::MIN;
-                let call = Message::method_call("/x", member)
-                    .interface(method.interface)
-                    .serial(serial)
-                    .build(&())
-                    .expect("built");
-                assert!(link::expects_reply(&call));
-                let name = parse(&object, &call).map_err(|failure| failure.name);
-                assert_ne!(name, Err(error::UNKNOWN_METHOD), "{interface}.{member}");
+        for (object, interface) in objects {
+            for (member, signature) in interface.methods() {
+                let call = message(Some(interface.name), member, &());
+                let result = parse(&object, &call);
+                if signature.is_empty() {
+                    result.expect(member);
+                } else {
+                    // It wants arguments, and says which where it only passes them on.
+                    let failure = result.expect_err(member);
+                    assert_eq!(failure.name, error::INVALID_ARGS, "{member}");
+                    if let Some((_, expected)) = failure.text.split_once("; expected ") {
+                        assert_eq!(expected, format!("'{signature}'"), "{member}");
+                    }
+                }
                 methods += 1;
             }
         }
-        assert_eq!(methods, 8 + 3 + PASSED.len() + 5 + 1 + 1);
+        assert_eq!(methods, 8 + 3 + PASSED.len() + 5 + 1 + 1 + 6);
     }
 }

@@ -1,23 +1,27 @@
 //! What goes out: signals and answers, in one queue.
 
 use fleet::{FleetStatus, Job};
-use host::link;
+use host::{
+    bus::object::{self, Failure, facts, variant},
+    link,
+};
 use proto::{
     dbus::{error, public},
     model::{JobId, JobResult, JobState, NodeStatus, Reason},
     name::NodeName,
+    time::Moment,
 };
 use zbus::{Message, wire::ObjectPath};
 
 use super::{
-    Public, body,
-    call::Failure,
+    Public,
     object::{job_path, node_path},
 };
 
 impl Public {
     /// There is a new job.
-    pub(crate) fn job_new(&self, id: JobId) {
+    pub(crate) fn job_new(&mut self, now: Moment, id: JobId) {
+        self.metrics.job_new(now, id);
         let path = ObjectPath::from_string_unchecked(job_path(id));
         self.emit(public::CONTROLLER, "JobNew", &(id.0, path));
     }
@@ -57,9 +61,8 @@ impl Public {
         property: &'static str,
         value: &'static str,
     ) {
-        let body = body::changed(interface, property, value);
-        let properties = "org.freedesktop.DBus.Properties";
-        self.push(link::signal(path, properties, "PropertiesChanged", &body));
+        let properties = facts([(property, variant(value))]);
+        self.push(object::changed(path, interface, properties));
     }
 
     fn emit<B>(&self, interface: &str, member: &str, body: &B)
@@ -103,7 +106,7 @@ impl Public {
         }
     }
 
-    fn push(&self, message: zbus::Result<Message>) {
+    pub(super) fn push(&self, message: zbus::Result<Message>) {
         match (&self.bus, message) {
             (Some(bus), Ok(message)) => {
                 // It fails when the connection has ended, which its reader will say.

@@ -1,24 +1,12 @@
-use std::fmt::Write;
-
-use fleet::Fleet;
+use fleet::{Fleet, MonitorId};
 use proto::{
-    dbus::public::{CONTROLLER_PATH, JOB_PATH_PREFIX, NODE_PATH_PREFIX},
+    dbus::public::{
+        CONTROLLER_PATH, JOB_PATH_PREFIX, METRICS_PATH, MONITOR_PATH_PREFIX, NODE_PATH_PREFIX,
+    },
+    interface::{self, introspection},
     model::JobId,
     name::{NodeName, path_element, path_element_decode},
 };
-
-const CONTROLLER_XML: &str = include_str!("interface/controller.xml");
-const FLEET_XML: &str = include_str!("interface/fleet.xml");
-const NODE_XML: &str = include_str!("interface/node.xml");
-const NODE_OWN_XML: &str = include_str!("interface/node_own.xml");
-const JOB_XML: &str = include_str!("interface/job.xml");
-const STANDARD_XML: &str = include_str!("interface/standard.xml");
-
-/// What introspection begins with, D-Bus specification, "Introspection Data Format".
-const DOCTYPE: &str = concat!(
-    "<!DOCTYPE node PUBLIC \"-//freedesktop//DTD D-BUS Object Introspection 1.0//EN\"\n",
-    " \"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd\">\n"
-);
 
 /// An object of the public interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,14 +23,22 @@ pub(crate) enum Object {
     Jobs,
     /// A job.
     Job(JobId),
+    /// The path above the monitors.
+    Monitors,
+    /// A monitor.
+    Monitor(MonitorId),
+    /// Metrics, while they are enabled.
+    Metrics,
 }
 
 impl Object {
     /// The object at a path, whether it is there or not; `None` for a path that never has one.
     pub(crate) fn parse(path: &str) -> Option<Self> {
         if let Some(id) = path.strip_prefix(JOB_PATH_PREFIX) {
-            let number: u32 = id.parse().ok()?;
-            return (number.to_string() == id).then_some(Self::Job(JobId(number)));
+            return number(id).map(|number| Self::Job(JobId(number)));
+        }
+        if let Some(id) = path.strip_prefix(MONITOR_PATH_PREFIX) {
+            return number(id).map(|number| Self::Monitor(MonitorId(number)));
         }
         if let Some(element) = path.strip_prefix(NODE_PATH_PREFIX) {
             let name = path_element_decode(element)?;
@@ -55,57 +51,54 @@ impl Object {
             "/org/eclipse" => Some(Self::Above("bluechi")),
             "/org/eclipse/bluechi/node" => Some(Self::Nodes),
             "/org/eclipse/bluechi/job" => Some(Self::Jobs),
+            "/org/eclipse/bluechi/monitor" => Some(Self::Monitors),
+            METRICS_PATH => Some(Self::Metrics),
             _ => None,
         }
     }
 
     /// Whether it is there now.
-    pub(crate) fn exists(&self, fleet: &Fleet) -> bool {
+    pub(crate) fn exists(&self, fleet: &Fleet, metrics: bool) -> bool {
         match self {
-            Self::Above(_) | Self::Controller | Self::Nodes | Self::Jobs => true,
+            Self::Above(_) | Self::Controller | Self::Nodes | Self::Jobs | Self::Monitors => true,
+            Self::Monitor(id) => fleet.has_monitor(*id),
+            Self::Metrics => metrics,
             Self::Node(name) => fleet.node(name).is_some(),
             Self::Job(id) => fleet.job(*id).is_some(),
         }
     }
 
     /// What it says of itself.
-    pub(crate) fn introspect(&self, fleet: &Fleet) -> String {
-        let mut xml = format!("{DOCTYPE}<node>\n");
-        let mut interfaces = |texts: &[&str]| texts.iter().for_each(|text| xml.push_str(text));
-        let children: Vec<String> = match self {
-            Self::Above(child) => {
-                interfaces(&[STANDARD_XML]);
-                vec![(*child).to_owned()]
-            }
+    pub(crate) fn introspect(&self, fleet: &Fleet, metrics: bool) -> String {
+        let nothing = Vec::new;
+        let (interfaces, children): (&[interface::Interface], Vec<String>) = match self {
+            Self::Above(child) => (&[], vec![(*child).to_owned()]),
             Self::Controller => {
-                interfaces(&[STANDARD_XML, CONTROLLER_XML, FLEET_XML]);
-                vec!["node".to_owned(), "job".to_owned()]
+                let below = ["node", "job", "monitor"].into_iter();
+                let below = below.chain(metrics.then_some("metrics"));
+                let children = below.map(str::to_owned).collect();
+                (&[interface::CONTROLLER, interface::FLEET], children)
             }
             Self::Nodes => {
-                interfaces(&[STANDARD_XML]);
                 let nodes = fleet.nodes();
-                nodes.map(|node| path_element(node.name.as_str())).collect()
+                let nodes = nodes.map(|node| path_element(node.name.as_str()));
+                (&[], nodes.collect())
             }
-            Self::Node(_) => {
-                interfaces(&[STANDARD_XML, NODE_XML, NODE_OWN_XML]);
-                Vec::new()
-            }
-            Self::Jobs => {
-                interfaces(&[STANDARD_XML]);
-                fleet.jobs().map(|job| job.id.to_string()).collect()
-            }
-            Self::Job(_) => {
-                interfaces(&[STANDARD_XML, JOB_XML]);
-                Vec::new()
-            }
+            Self::Node(_) => (&[interface::NODE, interface::NODE_OWN], nothing()),
+            Self::Jobs => (&[], fleet.jobs().map(|job| job.id.to_string()).collect()),
+            Self::Job(_) => (&[interface::JOB], nothing()),
+            Self::Monitors => (&[], fleet.monitors().map(|id| id.0.to_string()).collect()),
+            Self::Monitor(_) => (&[interface::MONITOR], nothing()),
+            Self::Metrics => (&[interface::METRICS], nothing()),
         };
-        for child in children {
-            // Writing into a string does not fail.
-            let _ = writeln!(xml, "  <node name=\"{child}\"/>");
-        }
-        xml.push_str("</node>\n");
-        xml
+        introspection(interfaces, children)
     }
+}
+
+/// A number as it is written in a path, in this one way only.
+fn number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 /// The path of a node's object.
@@ -118,6 +111,11 @@ pub(crate) fn job_path(id: JobId) -> String {
     format!("{JOB_PATH_PREFIX}{id}")
 }
 
+/// The path of a monitor's object.
+pub(crate) fn monitor_path(id: MonitorId) -> String {
+    format!("{MONITOR_PATH_PREFIX}{}", id.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +124,8 @@ mod tests {
     #[test_case("/org/eclipse/bluechi", &Some(Object::Controller); "controller")]
     #[test_case("/org/eclipse/bluechi/job/7", &Some(Object::Job(JobId(7))); "job")]
     #[test_case("/org/eclipse/bluechi/job/07", &None; "another spelling of a job")]
+    #[test_case("/org/eclipse/bluechi/monitor/3", &Some(Object::Monitor(MonitorId(3))); "monitor")]
+    #[test_case("/org/eclipse/bluechi/metrics", &Some(Object::Metrics); "metrics")]
     #[test_case("/org/eclipse/bluechi/node/a_2d1", &Some(Object::Node("a-1".parse().expect("name"))); "node")]
     #[test_case("/org/eclipse/bluechi/node/_2f", &None; "no node name")]
     #[test_case("/org/freedesktop", &None; "elsewhere")]
@@ -134,6 +134,7 @@ mod tests {
         match object {
             Some(Object::Node(name)) => assert_eq!(node_path(name), path),
             Some(Object::Job(id)) => assert_eq!(job_path(*id), path),
+            Some(Object::Monitor(id)) => assert_eq!(monitor_path(*id), path),
             _ => {}
         }
     }

@@ -1,12 +1,8 @@
 use fleet::Fleet;
+use host::bus::object::{Facts, facts, variant};
 use proto::{dbus::public, time::Moment};
 
-use super::{
-    Public,
-    body::{self, Facts, facts, variant},
-    call::Failure,
-    object::Object,
-};
+use super::{Public, body, object::Object};
 use crate::settings::Log;
 
 impl Public {
@@ -54,16 +50,14 @@ impl Public {
                 | Object::Nodes
                 | Object::Node(_)
                 | Object::Jobs
-                | Object::Job(_),
+                | Object::Job(_)
+                | Object::Monitors
+                | Object::Monitor(_)
+                | Object::Metrics,
                 _,
             ) => None,
         }
     }
-}
-
-pub(super) fn no_property(interface: &str, property: &str) -> Failure {
-    let text = format!("there is no property '{interface}.{property}' here");
-    Failure::new("org.freedesktop.DBus.Error.UnknownProperty", text)
 }
 
 fn target_word(log: Log) -> &'static str {

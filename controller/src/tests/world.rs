@@ -10,6 +10,7 @@ use std::{
 
 use fleet::{DependsOn, Fleet, NodeSettings};
 use host::{
+    bus::{self, BusEvent},
     clock::{Clock, random_guid},
     config::Sources,
     link::{self, Limits, Link, LinkReceiver, LinkSender},
@@ -39,10 +40,7 @@ use zbus::{
 use crate::{
     drive::{Drive, Waits},
     peers::Doors,
-    public::{
-        Public,
-        bus::{self, BusEvent},
-    },
+    public::Public,
     settings::{Log, Settings, Tcp},
 };
 
@@ -231,6 +229,11 @@ impl World {
         serial
     }
 
+    /// Something comes over the bus.
+    pub(super) fn send(&mut self, message: Message) {
+        self.client.sender.try_send(message).expect("sent");
+    }
+
     /// The next message that the client gets.
     pub(super) async fn client_next(&mut self) -> Message {
         within(self.client.receiver.recv())
@@ -352,7 +355,7 @@ fn connect_bus(events: &mpsc::Sender<BusEvent>) -> (Link, JoinHandle<()>) {
     };
     let (link, events) = (start(theirs), events.clone());
     let task = tokio::spawn(async move {
-        let why = bus::serve(link, vec![], &events).await;
+        let why = bus::serve(link, &[], vec![], &events).await;
         let _ = events.send(BusEvent::Down(why)).await;
     });
     (start(ours), task)

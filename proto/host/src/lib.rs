@@ -7,6 +7,7 @@
 //! | [`passed`] | descriptors passed by systemd, sd_listen_fds(3) |
 //! | [`sasl`] | the D-Bus handshake of both sides, pure |
 //! | [`link`](mod@link) | D-Bus messages over a stream: framing, bounds, tasks, serials |
+//! | [`bus`] | a service on a bus: its connection, and what every object of it has |
 //! | [`config`] | drop-in configuration: fragments, layers, proofs, and their error messages |
 //! | [`log`] | where log lines go, and a level that can be changed live |
 //! | [`notify`] | sd_notify(3) |
@@ -16,6 +17,7 @@
 //! | [`limits`] | every bound of this crate, with its reason |
 
 pub mod address;
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod limits;

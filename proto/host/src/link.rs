@@ -34,7 +34,7 @@ use crate::{
 
 pub use limits::Limits;
 pub use message::{
-    CallSerial, Method, answers, call, call_quietly, error, expects_reply, reply, signal,
+    CallSerial, Method, answers, call, call_quietly, error, expects_reply, reply, signal, signal_to,
 };
 
 /// A link in both directions.

@@ -17,8 +17,9 @@ use proto::{
 };
 
 use crate::{
-    AgentError, Answer, ClaimPolicy, ClientId, DependsOn, Event, Fleet, Gone, Heartbeat, Input,
-    Level, NodeSettings, OnLoss, Origin, Output, PeerId, Request, RequestId, Settings, Transport,
+    AgentError, Answer, Choice, ClaimPolicy, ClientId, DependsOn, Event, Fleet, Gone, Heartbeat,
+    Input, Level, NodeSettings, OnLoss, Origin, Output, PeerId, Request, RequestId, Settings,
+    Transport, UnitNews,
 };
 
 pub(super) struct World {
@@ -350,6 +351,33 @@ fn show(output: &Output) -> Option<String> {
             Err(error) => format!("answer {}: error: {error}", id.0),
         },
         Output::Forward { id, peer } => format!("{} < call {}", peer.0, id.0),
+        Output::Transient { peer, job, id } => format!("{} < call {} as job {job}", peer.0, id.0),
+        Output::Watch { peer, unit, on } => {
+            let unit = match unit {
+                Choice::All => "*",
+                Choice::One(unit) => unit.as_str(),
+            };
+            format!("{} < {}watch {unit}", peer.0, if *on { "" } else { "un" })
+        }
+        Output::Monitor {
+            monitors,
+            node,
+            unit,
+            news,
+        } => {
+            let to: Vec<_> = monitors.iter().map(|id| id.0.to_string()).collect();
+            let news = match news {
+                UnitNews::New(occasion) => format!("new {}", occasion.as_str()),
+                UnitNews::Removed(occasion) => format!("removed {}", occasion.as_str()),
+                UnitNews::State {
+                    active,
+                    sub,
+                    occasion,
+                } => format!("{active} {sub} {}", occasion.as_str()),
+                UnitNews::Properties => "properties".to_owned(),
+            };
+            format!("monitors {}: {node}/{unit} {news}", to.join(","))
+        }
         Output::NodeAdded(node) => format!("added {node}"),
         Output::NodeRemoved(node) => format!("removed {node}"),
         Output::NodeStatus { node, status } => format!("{node} is {status}"),

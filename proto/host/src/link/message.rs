@@ -62,6 +62,25 @@ where
     Message::signal(path, interface, member).build(body)
 }
 
+/// A signal to one receiver on a bus.
+///
+/// # Errors
+///
+/// As [`call`].
+pub fn signal_to<B>(
+    destination: &str,
+    path: &str,
+    interface: &str,
+    member: &str,
+    body: &B,
+) -> zbus::Result<Message>
+where
+    B: Serialize + DynamicType,
+{
+    let signal = Message::signal(path, interface, member);
+    signal.destination(destination).build(body)
+}
+
 /// The reply to a call.
 ///
 /// # Errors

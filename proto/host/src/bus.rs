@@ -1,17 +1,11 @@
-//! The connection to the bus: made again and again, names taken, calls handed on.
+//! A service on a bus: its connection, made again and again, its names taken, calls handed on; and
+//! what every object of a service has.
+
+pub mod object;
 
 use std::{env, time::Duration};
 
-use host::{
-    address::Address,
-    clock::random_u64,
-    link::{self, Limits, Link, LinkReceiver, LinkSender, Method},
-    stream::{TcpOptions, connect},
-};
-use proto::{
-    backoff::Backoff,
-    dbus::{error, public},
-};
+use proto::{backoff::Backoff, dbus::error};
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
@@ -19,20 +13,44 @@ use tokio::{
 use zbus::{Message, message::Type};
 
 use crate::{
-    limits::{BUS_BYTES_MAX, BUS_MESSAGES_MAX},
-    peers::with_source,
+    address::Address,
+    clock::random_u64,
+    link::{self, Limits, Link, LinkReceiver, LinkSender, Method},
+    stream::{TcpOptions, connect},
 };
+
+/// What a service is on its bus.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// The names that it takes, in this order.
+    pub names: &'static [&'static str],
+    /// What it wants to hear, as match rules (D-Bus specification, "Match Rules").
+    pub matches: &'static [&'static str],
+    /// Messages that may wait for the bus to read them.
+    pub send_messages_max: usize,
+    /// Bytes that may.
+    pub send_bytes_max: usize,
+}
+
+/// Hears when somebody leaves the bus: of a unique name, which nobody else ever takes.
+pub const LEAVING: &str = "type='signal',sender='org.freedesktop.DBus',\
+     interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''";
 
 /// What comes from the bus.
 #[derive(Debug)]
-pub(crate) enum BusEvent {
-    /// Both names are ours.
+pub enum BusEvent {
+    /// All names are ours.
     Up(LinkSender),
     /// A client calls.
     Call(Message),
+    /// Somebody has left the bus, whose unique name this was; told with [`LEAVING`].
+    Left(String),
     /// The connection has ended, or did not come about.
     Down(String),
 }
+
+/// Messages of the bus that were read and not taken in; beyond it, reading pauses.
+const RECEIVED_MAX: usize = 1024;
 
 /// A bus that restarts is back within a second; one that is not there must not keep us busy.
 const BACKOFF: Backoff = Backoff {
@@ -43,7 +61,7 @@ const BACKOFF: Backoff = Backoff {
 /// How long the bus may take to let us in, and to answer each of our calls.
 const BUS_TIME: Duration = Duration::from_secs(25);
 
-/// `DBUS_NAME_FLAG_DO_NOT_QUEUE`: with two controllers on one bus one must fail, and say so.
+/// `DBUS_NAME_FLAG_DO_NOT_QUEUE`: of two services of one name on one bus, one must fail, and say so.
 const DO_NOT_QUEUE: u32 = 4;
 /// `DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER`.
 const PRIMARY_OWNER: u32 = 1;
@@ -53,7 +71,7 @@ const PRIMARY_OWNER: u32 = 1;
 /// # Errors
 ///
 /// Says why the address in the environment cannot be used.
-pub(crate) fn address(user: bool) -> Result<Address, String> {
+pub fn address(user: bool) -> Result<Address, String> {
     let (variable, default) = if user {
         let folder = env::var("XDG_RUNTIME_DIR").unwrap_or_else(|_| "/run/user/0".to_owned());
         let default = format!("unix:path={folder}/bus");
@@ -80,15 +98,15 @@ pub(crate) fn address(user: bool) -> Result<Address, String> {
 }
 
 /// Keeps a connection to the bus until nobody listens to the events any more.
-pub(crate) async fn run(address: Address, events: mpsc::Sender<BusEvent>) {
+pub async fn run(address: Address, service: Service, events: mpsc::Sender<BusEvent>) {
     let mut attempt = 0;
     while !events.is_closed() {
         sleep(BACKOFF.wait(attempt, random_u64().unwrap_or(0))).await;
         attempt += 1;
-        let why = match open(&address).await {
+        let why = match open(&address, &service).await {
             Ok((link, early)) => {
                 attempt = 1;
-                serve(link, early, &events).await
+                serve(link, service.names, early, &events).await
             }
             Err(why) => why,
         };
@@ -99,8 +117,9 @@ pub(crate) async fn run(address: Address, events: mpsc::Sender<BusEvent>) {
 }
 
 /// Hands on what comes over a connection whose names are ours, `early` first. Yields why it ended.
-pub(crate) async fn serve(
+pub async fn serve(
     link: Link,
+    names: &[&str],
     early: Vec<Message>,
     events: &mpsc::Sender<BusEvent>,
 ) -> String {
@@ -111,18 +130,18 @@ pub(crate) async fn serve(
     for call in early {
         hand_on(&link.sender, events, call);
     }
-    read(link, events).await
+    read(link, names, events).await
 }
 
 /// Connects and takes the names. Yields calls that came meanwhile.
-async fn open(address: &Address) -> Result<(Link, Vec<Message>), String> {
+async fn open(address: &Address, service: &Service) -> Result<(Link, Vec<Message>), String> {
     let (stream, identity) = connect(address, BUS_TIME, &TcpOptions::default())
         .await
         .map_err(|error| with_source(&error))?;
     let limits = Limits {
-        send_messages_max: BUS_MESSAGES_MAX,
-        send_bytes_max: BUS_BYTES_MAX,
-        receive_messages_max: 1024,
+        send_messages_max: service.send_messages_max,
+        send_bytes_max: service.send_bytes_max,
+        receive_messages_max: RECEIVED_MAX,
         receive_bytes_max: Limits::REGISTERED_BYTES_MAX,
         ..Limits::TRUSTED
     };
@@ -131,13 +150,16 @@ async fn open(address: &Address) -> Result<(Link, Vec<Message>), String> {
         .map_err(|error| with_source(&error))?;
     let mut early = Vec::new();
     ask(&mut link, &mut early, "Hello", &()).await?;
-    for name in [public::BUS_NAME_OWN, public::BUS_NAME] {
-        let answer = ask(&mut link, &mut early, "RequestName", &(name, DO_NOT_QUEUE)).await?;
+    for rule in service.matches {
+        ask(&mut link, &mut early, "AddMatch", rule).await?;
+    }
+    for name in service.names {
+        let answer = ask(&mut link, &mut early, "RequestName", &(*name, DO_NOT_QUEUE)).await?;
         match answer.body().deserialize::<u32>() {
             Ok(PRIMARY_OWNER) => {}
             Ok(_) => {
                 return Err(format!(
-                    "the name {name} is owned by another process; is another controller running?"
+                    "the name {name} is owned by another process; is another one of us running?"
                 ));
             }
             Err(error) => return Err(format!("the bus answered RequestName with {error}")),
@@ -196,7 +218,7 @@ where
 }
 
 /// Hands calls on until the connection ends, and says why it did.
-async fn read(link: Link, events: &mpsc::Sender<BusEvent>) -> String {
+async fn read(link: Link, names: &[&str], events: &mpsc::Sender<BusEvent>) -> String {
     let Link {
         sender,
         mut receiver,
@@ -206,11 +228,20 @@ async fn read(link: Link, events: &mpsc::Sender<BusEvent>) -> String {
         match next(&mut receiver, events).await {
             Ok(Some(message)) => match message.message_type() {
                 Type::MethodCall => hand_on(&sender, events, message),
-                Type::Signal if is_name_lost(&message) => {
-                    sender.close();
-                    return "the bus took a name from us".to_owned();
-                }
-                Type::Signal | Type::MethodReturn | Type::Error => {}
+                Type::Signal => match of_bus(&message) {
+                    Some(OfBus::Lost(name)) if names.contains(&name.as_str()) => {
+                        sender.close();
+                        return format!("the bus took the name {name} from us");
+                    }
+                    Some(OfBus::Left(name)) => {
+                        // It must not be lost, and there are never many of them at once.
+                        if events.send(BusEvent::Left(name)).await.is_err() {
+                            return String::new();
+                        }
+                    }
+                    Some(OfBus::Lost(_)) | None => {}
+                },
+                Type::MethodReturn | Type::Error => {}
             },
             Ok(None) => return "the bus closed the connection".to_owned(),
             Err(error) => return error,
@@ -239,7 +270,7 @@ fn hand_on(sender: &LinkSender, events: &mpsc::Sender<BusEvent>, call: Message) 
         && let Ok(answer) = link::error(
             &call,
             error::LIMITS_EXCEEDED,
-            "the controller has too many calls to work off",
+            "too many calls wait here already",
         )
     {
         // It fails when the connection has ended, and then nobody waits for it.
@@ -247,17 +278,42 @@ fn hand_on(sender: &LinkSender, events: &mpsc::Sender<BusEvent>, call: Message) 
     }
 }
 
-fn is_name_lost(message: &Message) -> bool {
+/// What the bus itself says.
+enum OfBus {
+    /// A name is not ours any more.
+    Lost(String),
+    /// Somebody has left.
+    Left(String),
+}
+
+fn of_bus(message: &Message) -> Option<OfBus> {
     let header = message.header();
-    let from_bus = header
-        .sender()
-        .is_some_and(|sender| sender.as_str() == "org.freedesktop.DBus");
-    let lost = header
-        .member()
-        .is_some_and(|member| member.as_str() == "NameLost");
+    let sender = header.sender()?;
+    if sender.as_str() != "org.freedesktop.DBus" {
+        return None;
+    }
     let body = message.body();
-    let name = body.deserialize::<&str>().unwrap_or_default();
-    from_bus && lost && matches!(name, public::BUS_NAME | public::BUS_NAME_OWN)
+    match header.member()?.as_str() {
+        "NameLost" => Some(OfBus::Lost(body.deserialize().ok()?)),
+        "NameOwnerChanged" => {
+            let (name, _, new): (&str, &str, &str) = body.deserialize().ok()?;
+            let left = new.is_empty() && name.starts_with(':');
+            left.then(|| OfBus::Left(name.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// The text of an error with those of its causes.
+fn with_source(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// The name and the text of an error.

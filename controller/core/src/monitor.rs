@@ -1,0 +1,619 @@
+//! Monitors: who is told what about which units, and which units agents are asked to tell of.
+//!
+//! An agent is asked once for each unit (or for all of them), however many monitors want it, and it
+//! is asked again whenever it connects. What a unit was last said to be is remembered while somebody
+//! wants to know, so that a monitor that comes later is told at once, and so that all are told when
+//! the node goes away.
+//!
+//! To find the monitors of an event costs four lookups: it does not grow with the nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::{
+    name::{NodeName, UnitName},
+    time::Moment,
+};
+
+use crate::{
+    Fleet,
+    input::{ClientId, PeerId, RequestId},
+    limits::{MONITORS_MAX, MONITORS_PER_CLIENT_MAX, UNITS_PER_MONITOR_MAX, UNITS_SEEN_MAX},
+    output::{Answer, Output, RequestError},
+};
+
+/// The number of a monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonitorId(pub u32);
+
+/// The number of a subscription, one of its monitor's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub u32);
+
+/// One of something, or all of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Choice<T> {
+    /// All, also those that are yet to come.
+    All,
+    /// This one.
+    One(T),
+}
+
+/// What happened to a unit of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnitNews {
+    /// It is loaded.
+    New(Occasion),
+    /// It is not loaded any more.
+    Removed(Occasion),
+    /// It is in another state.
+    State {
+        /// `ActiveState` of org.freedesktop.systemd1(5).
+        active: String,
+        /// `SubState`.
+        sub: String,
+        /// Why this is told.
+        occasion: Occasion,
+    },
+    /// Properties of it have changed; which, the shell has in the message.
+    Properties,
+}
+
+/// Why something is told about a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// It happened to the unit.
+    Real,
+    /// It follows from a node that came or went, or from a subscription that began.
+    Virtual,
+}
+
+impl Occasion {
+    /// The word in a signal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Virtual => "virtual",
+        }
+    }
+}
+
+/// Something that a client does with a monitor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MonitorRequest {
+    /// Make one.
+    Create,
+    /// Subscribe to units.
+    Subscribe {
+        /// The monitor.
+        monitor: MonitorId,
+        /// Of which nodes.
+        node: Choice<NodeName>,
+        /// Which units.
+        units: BTreeSet<Choice<UnitName>>,
+    },
+    /// End a subscription.
+    Unsubscribe(MonitorId, SubscriptionId),
+}
+
+/// How many subscriptions of each monitor want the same.
+type Wanting = BTreeMap<MonitorId, usize>;
+
+/// `ActiveState` and `SubState`; `None` until they were said.
+type Seen = Option<(String, String)>;
+
+/// Who wants which units, of one node or of all.
+#[derive(Debug, Default)]
+struct Wanted {
+    all: Wanting,
+    of: BTreeMap<UnitName, Wanting>,
+}
+
+impl Wanted {
+    fn wants(&self, unit: &Choice<UnitName>) -> bool {
+        match unit {
+            Choice::All => !self.all.is_empty(),
+            Choice::One(unit) => self.of.contains_key(unit),
+        }
+    }
+
+    /// Whether any subscription is about this unit.
+    fn covers(&self, unit: &UnitName) -> bool {
+        !self.all.is_empty() || self.of.contains_key(unit)
+    }
+
+    /// Whether it is the first.
+    fn add(&mut self, unit: &Choice<UnitName>, monitor: MonitorId) -> bool {
+        let wanting = match unit {
+            Choice::All => &mut self.all,
+            Choice::One(unit) => self.of.entry(unit.clone()).or_default(),
+        };
+        let first = wanting.is_empty();
+        *wanting.entry(monitor).or_default() += 1;
+        first
+    }
+
+    /// Whether it was the last.
+    fn remove(&mut self, unit: &Choice<UnitName>, monitor: MonitorId) -> bool {
+        let wanting = match unit {
+            Choice::All => Some(&mut self.all),
+            Choice::One(unit) => self.of.get_mut(unit),
+        };
+        let Some(wanting) = wanting else {
+            return false;
+        };
+        if let Some(count) = wanting.get_mut(&monitor) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                wanting.remove(&monitor);
+            }
+        }
+        let last = wanting.is_empty();
+        if let (true, Choice::One(unit)) = (last, unit) {
+            self.of.remove(unit);
+        }
+        last
+    }
+
+    fn units(&self) -> impl Iterator<Item = Choice<UnitName>> {
+        let all = (!self.all.is_empty()).then_some(Choice::All);
+        all.into_iter()
+            .chain(self.of.keys().cloned().map(Choice::One))
+    }
+
+    fn audience(&self, unit: &UnitName, to: &mut BTreeSet<MonitorId>) {
+        to.extend(self.all.keys());
+        to.extend(self.of.get(unit).into_iter().flat_map(BTreeMap::keys));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.all.is_empty() && self.of.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Monitor {
+    client: ClientId,
+    next: u32,
+    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    node: Choice<NodeName>,
+    units: BTreeSet<Choice<UnitName>>,
+}
+
+/// All monitors.
+#[derive(Debug, Default)]
+pub(crate) struct Monitors {
+    next: u32,
+    open: BTreeMap<MonitorId, Monitor>,
+    by_client: BTreeMap<ClientId, usize>,
+    /// Of every node.
+    every: Wanted,
+    nodes: BTreeMap<NodeName, Wanted>,
+    /// Units of online nodes that are loaded, as far as somebody wants to know.
+    seen: BTreeMap<NodeName, BTreeMap<UnitName, Seen>>,
+}
+
+impl Monitors {
+    fn covers(&self, node: &NodeName, unit: &UnitName) -> bool {
+        self.every.covers(unit) || self.nodes.get(node).is_some_and(|it| it.covers(unit))
+    }
+
+    fn audience(&self, node: &NodeName, unit: &UnitName) -> Vec<MonitorId> {
+        let mut to = BTreeSet::new();
+        self.every.audience(unit, &mut to);
+        if let Some(wanted) = self.nodes.get(node) {
+            wanted.audience(unit, &mut to);
+        }
+        to.into_iter().collect()
+    }
+
+    /// Everything that an agent is to tell of.
+    fn wanted_of(&self, node: &NodeName) -> BTreeSet<Choice<UnitName>> {
+        let own = self.nodes.get(node).into_iter().flat_map(Wanted::units);
+        self.every.units().chain(own).collect()
+    }
+
+    /// Takes in what happened to a unit. Whether it is anything new: what an agent repeats, because
+    /// another subscription began, is none.
+    fn note(&mut self, node: &NodeName, unit: &UnitName, news: &UnitNews) -> bool {
+        let units = self.seen.entry(node.clone()).or_default();
+        let known = units.get(unit);
+        match news {
+            UnitNews::New(Occasion::Virtual) if known.is_some() => return false,
+            UnitNews::State {
+                active,
+                sub,
+                occasion: Occasion::Virtual,
+            } if matches!(known, Some(Some(state)) if state.0 == *active && state.1 == *sub) => {
+                return false;
+            }
+            UnitNews::Removed(_) => {
+                units.remove(unit);
+            }
+            UnitNews::New(_) | UnitNews::State { .. }
+                if known.is_none() && units.len() >= UNITS_SEEN_MAX => {}
+            UnitNews::New(_) => {
+                units.insert(unit.clone(), None);
+            }
+            UnitNews::State { active, sub, .. } => {
+                units.insert(unit.clone(), Some((active.clone(), sub.clone())));
+            }
+            UnitNews::Properties => {}
+        }
+        true
+    }
+
+    /// Forgets units that nobody wants to know of any more.
+    fn forget(&mut self, node: &Choice<NodeName>, unit: &Choice<UnitName>) {
+        let mut seen = std::mem::take(&mut self.seen);
+        let touched: Vec<&NodeName> = match node {
+            Choice::All => seen.keys().collect(),
+            Choice::One(node) => vec![node],
+        };
+        let touched: Vec<NodeName> = touched.into_iter().cloned().collect();
+        for node in touched {
+            let Some(units) = seen.get_mut(&node) else {
+                continue;
+            };
+            match unit {
+                Choice::One(unit) if !self.covers(&node, unit) => drop(units.remove(unit)),
+                Choice::One(_) => {}
+                Choice::All => units.retain(|unit, _| self.covers(&node, unit)),
+            }
+            if units.is_empty() {
+                seen.remove(&node);
+            }
+        }
+        self.seen = seen;
+    }
+}
+
+impl Fleet {
+    /// Whether there is such a monitor.
+    pub fn has_monitor(&self, id: MonitorId) -> bool {
+        self.monitors.open.contains_key(&id)
+    }
+
+    /// Every monitor, by number.
+    pub fn monitors(&self) -> impl Iterator<Item = MonitorId> {
+        self.monitors.open.keys().copied()
+    }
+
+    pub(crate) fn monitor_request(
+        &mut self,
+        id: RequestId,
+        client: ClientId,
+        request: MonitorRequest,
+    ) {
+        let (result, begun) = match request {
+            MonitorRequest::Create => (self.create_monitor(client), None),
+            MonitorRequest::Subscribe {
+                monitor,
+                node,
+                units,
+            } => match self.subscribe(monitor, node, units) {
+                Ok(number) => (Ok(Answer::Subscription(number)), Some((monitor, number))),
+                Err(error) => (Err(error), None),
+            },
+            MonitorRequest::Unsubscribe(monitor, number) => {
+                (self.unsubscribe(monitor, number), None)
+            }
+        };
+        self.put(Output::Answer { id, result });
+        // After the answer: whoever is told of units knows of the subscription.
+        if let Some((monitor, number)) = begun {
+            self.tell_seen(monitor, number);
+        }
+    }
+
+    fn create_monitor(&mut self, client: ClientId) -> Result<Answer, RequestError> {
+        let of_client = self.monitors.by_client.get(&client).copied().unwrap_or(0);
+        for (count, whose, max) in [
+            (self.monitors.open.len(), "all clients", MONITORS_MAX),
+            (of_client, "this client", MONITORS_PER_CLIENT_MAX),
+        ] {
+            if count >= max {
+                return Err(RequestError::Limit {
+                    what: "monitors",
+                    whose: whose.to_owned(),
+                    max,
+                });
+            }
+        }
+        let monitors = &mut self.monitors;
+        loop {
+            monitors.next = monitors.next.wrapping_add(1);
+            if monitors.next != 0 && !monitors.open.contains_key(&MonitorId(monitors.next)) {
+                break;
+            }
+        }
+        let id = MonitorId(monitors.next);
+        *monitors.by_client.entry(client).or_default() += 1;
+        let monitor = Monitor {
+            client,
+            next: 0,
+            subscriptions: BTreeMap::new(),
+        };
+        monitors.open.insert(id, monitor);
+        Ok(Answer::Monitor(id))
+    }
+
+    fn subscribe(
+        &mut self,
+        id: MonitorId,
+        node: Choice<NodeName>,
+        units: BTreeSet<Choice<UnitName>>,
+    ) -> Result<SubscriptionId, RequestError> {
+        if let Choice::One(name) = &node
+            && !self.nodes.contains_key(name)
+        {
+            return Err(RequestError::UnknownNode(name.clone()));
+        }
+        let Some(monitor) = self.monitors.open.get_mut(&id) else {
+            return Err(RequestError::UnknownMonitor(id));
+        };
+        let present: usize = monitor
+            .subscriptions
+            .values()
+            .map(|it| it.units.len().max(1))
+            .sum();
+        if present.saturating_add(units.len().max(1)) > UNITS_PER_MONITOR_MAX {
+            return Err(RequestError::Limit {
+                what: "subscribed units",
+                whose: "this monitor".to_owned(),
+                max: UNITS_PER_MONITOR_MAX,
+            });
+        }
+        loop {
+            monitor.next = monitor.next.wrapping_add(1);
+            let free = SubscriptionId(monitor.next);
+            if monitor.next != 0 && !monitor.subscriptions.contains_key(&free) {
+                break;
+            }
+        }
+        let number = SubscriptionId(monitor.next);
+        for unit in &units {
+            let first = match &node {
+                Choice::All => self.monitors.every.add(unit, id),
+                Choice::One(name) => {
+                    let wanted = self.monitors.nodes.entry(name.clone()).or_default();
+                    wanted.add(unit, id)
+                }
+            };
+            if first {
+                self.watch(&node, unit, true);
+            }
+        }
+        if let Some(monitor) = self.monitors.open.get_mut(&id) {
+            monitor
+                .subscriptions
+                .insert(number, Subscription { node, units });
+        }
+        Ok(number)
+    }
+
+    fn unsubscribe(
+        &mut self,
+        id: MonitorId,
+        number: SubscriptionId,
+    ) -> Result<Answer, RequestError> {
+        let Some(monitor) = self.monitors.open.get_mut(&id) else {
+            return Err(RequestError::UnknownMonitor(id));
+        };
+        let Some(Subscription { node, units }) = monitor.subscriptions.remove(&number) else {
+            return Err(RequestError::UnknownSubscription(number));
+        };
+        for unit in &units {
+            let last = match &node {
+                Choice::All => self.monitors.every.remove(unit, id),
+                Choice::One(name) => {
+                    let Some(wanted) = self.monitors.nodes.get_mut(name) else {
+                        continue;
+                    };
+                    let last = wanted.remove(unit, id);
+                    if wanted.is_empty() {
+                        self.monitors.nodes.remove(name);
+                    }
+                    last
+                }
+            };
+            if last {
+                self.watch(&node, unit, false);
+                self.monitors.forget(&node, unit);
+            }
+        }
+        Ok(Answer::Done)
+    }
+
+    /// A monitor is not there any more: it was closed, or whoever made it is gone.
+    pub(crate) fn monitor_gone(&mut self, id: MonitorId) {
+        let Some(monitor) = self.monitors.open.get(&id) else {
+            return;
+        };
+        let client = monitor.client;
+        let numbers: Vec<_> = monitor.subscriptions.keys().copied().collect();
+        for number in numbers {
+            // It is there, so this does not fail.
+            let _ = self.unsubscribe(id, number);
+        }
+        self.monitors.open.remove(&id);
+        if let Some(count) = self.monitors.by_client.get_mut(&client) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.monitors.by_client.remove(&client);
+            }
+        }
+    }
+
+    /// Asks agents to tell of a unit, or not to any more, unless another subscription has seen to it.
+    fn watch(&mut self, node: &Choice<NodeName>, unit: &Choice<UnitName>, on: bool) {
+        let nodes: Vec<(PeerId, bool)> = match node {
+            Choice::One(name) => {
+                let wanted = self.monitors.every.wants(unit);
+                let peer = self.nodes.get(name).and_then(|node| node.peer());
+                peer.map(|peer| (peer.id, wanted)).into_iter().collect()
+            }
+            Choice::All => {
+                let own = |name| self.monitors.nodes.get(name);
+                let wanted = |name| own(name).is_some_and(|it| it.wants(unit));
+                let peers = self.peers.iter();
+                peers.map(|(peer, name)| (*peer, wanted(name))).collect()
+            }
+        };
+        for (peer, wanted) in nodes {
+            if !wanted {
+                let unit = unit.clone();
+                self.put(Output::Watch { peer, unit, on });
+            }
+        }
+    }
+
+    /// An agent has connected: it is to tell of all that is wanted.
+    pub(crate) fn watch_anew(&mut self, name: &NodeName, peer: PeerId) {
+        for unit in self.monitors.wanted_of(name) {
+            let on = true;
+            self.put(Output::Watch { peer, unit, on });
+        }
+    }
+
+    /// An agent says what happened to a unit.
+    pub(crate) fn unit_news(&mut self, now: Moment, peer: PeerId, unit: UnitName, news: UnitNews) {
+        let Some(name) = self.peers.get(&peer).cloned() else {
+            return;
+        };
+        if let Some(node) = self.nodes.get_mut(&name) {
+            node.last_heard = Some(now);
+        }
+        // It may have been on its way when the last subscription ended.
+        let monitors = self.monitors.audience(&name, &unit);
+        if !monitors.is_empty() && self.monitors.note(&name, &unit, &news) {
+            self.put(Output::Monitor {
+                monitors,
+                node: name,
+                unit,
+                news,
+            });
+        }
+    }
+
+    /// Tells a monitor of units that a subscription begins with.
+    fn tell_seen(&mut self, id: MonitorId, number: SubscriptionId) {
+        let subscription = |monitor: &'_ Monitor| monitor.subscriptions.contains_key(&number);
+        let Some(monitor) = self.monitors.open.get(&id).filter(|it| subscription(it)) else {
+            return;
+        };
+        let Some(Subscription { node, units }) = monitor.subscriptions.get(&number) else {
+            return;
+        };
+        let nodes = self.monitors.seen.iter().filter(|(name, _)| match node {
+            Choice::All => true,
+            Choice::One(node) => node == *name,
+        });
+        let mut events = Vec::new();
+        for (name, seen) in nodes {
+            let begun: Vec<(&UnitName, &Seen)> = if units.contains(&Choice::All) {
+                seen.iter().collect()
+            } else {
+                let named = units.iter().filter_map(|unit| match unit {
+                    Choice::All => None,
+                    Choice::One(unit) => seen.get_key_value(unit),
+                });
+                named.collect()
+            };
+            for (unit, state) in begun {
+                events.push((name.clone(), unit.clone(), UnitNews::New(Occasion::Virtual)));
+                if let Some((active, sub)) = state {
+                    let news = UnitNews::State {
+                        active: active.clone(),
+                        sub: sub.clone(),
+                        occasion: Occasion::Virtual,
+                    };
+                    events.push((name.clone(), unit.clone(), news));
+                }
+            }
+        }
+        for (node, unit, news) in events {
+            let monitors = vec![id];
+            self.put(Output::Monitor {
+                monitors,
+                node,
+                unit,
+                news,
+            });
+        }
+    }
+
+    /// A node is out of sight, and its units with it.
+    pub(crate) fn unwatch(&mut self, name: &NodeName) {
+        for (unit, state) in self.monitors.seen.remove(name).unwrap_or_default() {
+            let monitors = self.monitors.audience(name, &unit);
+            let down = UnitNews::State {
+                active: "inactive".to_owned(),
+                sub: "dead".to_owned(),
+                occasion: Occasion::Virtual,
+            };
+            let was_up = state.is_some_and(|(active, _)| active != "inactive");
+            let removed = UnitNews::Removed(Occasion::Virtual);
+            for news in was_up.then_some(down).into_iter().chain([removed]) {
+                self.put(Output::Monitor {
+                    monitors: monitors.clone(),
+                    node: name.clone(),
+                    unit: unit.clone(),
+                    news,
+                });
+            }
+        }
+    }
+
+    /// What must be true of monitors between two inputs.
+    pub(crate) fn check_monitors(&self) -> Result<(), String> {
+        let mut wanted: BTreeMap<(Choice<NodeName>, Choice<UnitName>, MonitorId), usize> =
+            BTreeMap::new();
+        let mut clients: BTreeMap<ClientId, usize> = BTreeMap::new();
+        for (id, monitor) in &self.monitors.open {
+            *clients.entry(monitor.client).or_default() += 1;
+            for Subscription { node, units } in monitor.subscriptions.values() {
+                for unit in units {
+                    let key = (node.clone(), unit.clone(), *id);
+                    *wanted.entry(key).or_default() += 1;
+                }
+            }
+        }
+        let mut indexed = BTreeMap::new();
+        let every = [(Choice::All, &self.monitors.every)];
+        let own = self.monitors.nodes.iter();
+        let own = own.map(|(name, wanted)| (Choice::One(name.clone()), wanted));
+        for (node, index) in every.into_iter().chain(own) {
+            for unit in index.units() {
+                let wanting = match &unit {
+                    Choice::All => Some(&index.all),
+                    Choice::One(unit) => index.of.get(unit),
+                };
+                for (id, count) in wanting.into_iter().flatten() {
+                    indexed.insert((node.clone(), unit.clone(), *id), *count);
+                }
+            }
+        }
+        if wanted != indexed {
+            return Err(format!(
+                "subscriptions {wanted:?} are indexed as {indexed:?}"
+            ));
+        }
+        if clients != self.monitors.by_client {
+            return Err("monitors of clients are counted wrong".to_owned());
+        }
+        for (node, units) in &self.monitors.seen {
+            let online = self.nodes.get(node).is_some_and(|it| it.peer().is_some());
+            if let Some(unit) = units
+                .keys()
+                .find(|unit| !online || !self.monitors.covers(node, unit))
+            {
+                return Err(format!("{unit} of {node} is remembered for nobody"));
+            }
+        }
+        Ok(())
+    }
+}
