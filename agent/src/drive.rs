@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 
 use host::{
     address::Address,
+    bus::BusEvent,
     clock::Clock,
     notify,
+    rate::{Line, Repeats},
     signal::{Signal, Signals},
     stream::TcpOptions,
 };
 use node::{
     Event, FromHelper, FromLink, FromManager, HelperAnswer, Input, LinkStatus, Live, Node, Output,
-    Waiter,
+    Request, Verb, Waiter,
 };
 use tokio::{
     sync::mpsc,
@@ -24,9 +26,10 @@ use crate::{
     limits::{GOODBYE, HEAR_OUT, QUIET},
     link::{Connection, Ending, LinkEvent, LinkNews, Surroundings},
     local::HelperEvent,
+    public::{LinkState, Present, Public, Todo},
     records::RecordFile,
     report,
-    systemd::ManagerEvent,
+    systemd::{ManagerEvent, Said, Watching},
 };
 
 /// What the loop listens to.
@@ -34,6 +37,7 @@ pub(crate) struct Sources {
     pub(crate) manager: mpsc::Receiver<ManagerEvent>,
     pub(crate) link: mpsc::Receiver<LinkEvent>,
     pub(crate) helpers: mpsc::Receiver<HelperEvent>,
+    pub(crate) bus: mpsc::Receiver<BusEvent>,
     pub(crate) signals: Signals,
 }
 
@@ -64,6 +68,11 @@ pub(crate) struct Agent {
     pub(crate) records: RecordFile,
     pub(crate) around: Surroundings,
     pub(crate) dial: Dial,
+    pub(crate) live: Live,
+    pub(crate) public: Public,
+    /// The controller that a client wants, until the agent is started again.
+    switched: Option<Address>,
+    bus_lost: Repeats,
     connection: Option<Connection>,
     ending: Option<Ending>,
     helpers: BTreeMap<Waiter, mpsc::Sender<HelperAnswer>>,
@@ -85,6 +94,7 @@ enum Came {
     Manager(ManagerEvent),
     Link(LinkEvent),
     Helper(HelperEvent),
+    Bus(BusEvent),
     Signal(Signal),
     Deadline,
     Watchdog,
@@ -98,7 +108,8 @@ impl Agent {
         name: String,
         records: RecordFile,
         around: Surroundings,
-        dial: Dial,
+        (live, dial): (Live, Dial),
+        public: Public,
     ) -> Self {
         Self {
             node,
@@ -107,6 +118,10 @@ impl Agent {
             records,
             around,
             dial,
+            live,
+            public,
+            switched: None,
+            bus_lost: Repeats::default(),
             connection: None,
             ending: None,
             helpers: BTreeMap::new(),
@@ -128,6 +143,7 @@ impl Agent {
                 Came::Manager(event) => self.manager(event),
                 Came::Link(event) => self.link(event),
                 Came::Helper(event) => self.helper(event),
+                Came::Bus(event) => self.bus(event),
                 Came::Deadline => self.node.handle_timeout(self.clock.now()),
                 Came::Watchdog => tell(notify::watchdog()),
                 Came::Signal(Signal::Quit) => return End::Quit,
@@ -139,8 +155,8 @@ impl Agent {
                 Came::Signal(Signal::Reload) => {
                     tell(notify::reloading());
                     if let Some((live, dial)) = reload() {
-                        self.dial = dial;
-                        self.take(Input::Configure(live));
+                        (self.live, self.dial) = (live, dial);
+                        self.configure();
                     }
                     tell(notify::ready(&self.status.text));
                 }
@@ -149,6 +165,7 @@ impl Agent {
             }
             self.carry_out();
             self.say_status();
+            self.say_link();
         }
     }
 
@@ -165,10 +182,84 @@ impl Agent {
             event = sources.manager.recv() => event.map_or(Came::Nothing, Came::Manager),
             event = sources.link.recv() => event.map_or(Came::Nothing, Came::Link),
             event = sources.helpers.recv() => event.map_or(Came::Nothing, Came::Helper),
+            // Its task may end; nothing here needs it.
+            Some(event) = sources.bus.recv() => Came::Bus(event),
             () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)),
                 if deadline.is_some() => Came::Deadline,
             _ = watchdog => Came::Watchdog,
         }
+    }
+
+    /// Puts the settings into force, and the controller that a client wants.
+    fn configure(&mut self) {
+        let mut live = self.live.clone();
+        if let Some(address) = &self.switched {
+            live.controllers = vec![address.to_string()];
+            self.dial.addresses = vec![address.clone()];
+        }
+        self.take(Input::Configure(live));
+    }
+
+    fn bus(&mut self, event: BusEvent) {
+        let gone = match event {
+            BusEvent::Up(sender) => {
+                self.bus_lost.over();
+                self.public.up(sender);
+                info!("interface of the agent is on the bus");
+                Vec::new()
+            }
+            BusEvent::Down(why) => {
+                if let Line::Write { kept_back } = self.bus_lost.line(self.clock.now(), &why) {
+                    info!(why, kept_back, "no connection to the bus, going on without");
+                }
+                self.public.down()
+            }
+            BusEvent::Left(name) => self.public.left(&name),
+            BusEvent::Call(call) => {
+                let present = Present {
+                    now: self.clock.now(),
+                    level: self.around.level(),
+                    manager: &self.around.manager,
+                };
+                match self.public.call(present, call) {
+                    Todo::Done => {}
+                    Todo::Switch(address) => {
+                        info!(%address, "a client wants another controller");
+                        self.switched = Some(address);
+                        self.configure();
+                    }
+                }
+                Vec::new()
+            }
+        };
+        for waiter in gone {
+            self.helper(HelperEvent::Gone(waiter));
+        }
+    }
+
+    /// Says on the bus how the link is.
+    fn say_link(&mut self) {
+        let state = match self.node.link_status() {
+            LinkStatus::Registered { address } => LinkState {
+                online: true,
+                address,
+            },
+            LinkStatus::Unreachable => LinkState {
+                online: false,
+                address: self
+                    .dial
+                    .addresses
+                    .first()
+                    .map_or_else(String::new, Address::to_string),
+            },
+        };
+        self.public.set_link(self.clock.now(), state);
+    }
+
+    /// There is no connection any more, and nobody who wants to hear of units.
+    fn end_connection(&mut self) {
+        self.connection = None;
+        self.around.manager.watch(Watching::Forget);
     }
 
     fn take(&mut self, input: Input) {
@@ -176,10 +267,19 @@ impl Agent {
     }
 
     fn manager(&mut self, ManagerEvent { session, said }: ManagerEvent) {
-        if matches!(said, FromManager::Connected(_)) {
-            self.session = session;
+        match said {
+            Said::Core(said) => {
+                if matches!(said, FromManager::Connected(_)) {
+                    self.session = session;
+                }
+                self.take(Input::Manager(said));
+            }
+            Said::Unit(signal) => {
+                if let Some(connection) = &self.connection {
+                    connection.tell(&signal);
+                }
+            }
         }
-        self.take(Input::Manager(said));
     }
 
     fn link(&mut self, LinkEvent { link, what }: LinkEvent) {
@@ -191,24 +291,32 @@ impl Agent {
                 connection.connected(sender);
                 FromLink::Connected
             }
-            LinkNews::Message(message) => match connection.heard(message, &self.around) {
-                Ok(Some(message)) => FromLink::Said(message),
-                Ok(None) => return,
-                Err(why) => {
-                    self.connection = None;
-                    FromLink::Closed(why)
+            LinkNews::Message(message) => {
+                self.public.heard(self.clock.now());
+                match connection.heard(message, &self.around) {
+                    Ok(Some(message)) => FromLink::Said(message),
+                    Ok(None) => return,
+                    Err(why) => {
+                        self.end_connection();
+                        FromLink::Closed(why)
+                    }
                 }
-            },
+            }
             LinkNews::Failed(why) => {
-                self.connection = None;
+                self.end_connection();
                 FromLink::Failed(why)
             }
             LinkNews::Closed(why) => {
-                self.connection = None;
+                self.end_connection();
                 FromLink::Closed(why)
             }
         };
         self.take(Input::Link(link, input));
+        // A start that the message asked for is among what is to be done now, if it is at all.
+        self.carry_out();
+        if let Some(connection) = &mut self.connection {
+            connection.taken_in();
+        }
     }
 
     fn helper(&mut self, event: HelperEvent) {
@@ -223,6 +331,7 @@ impl Agent {
                 (waiter, FromHelper::Asks { proxy, token })
             }
             HelperEvent::Gone(waiter) => {
+                self.public.answered(waiter);
                 self.helpers.remove(&waiter);
                 (waiter, FromHelper::Gone)
             }
@@ -254,10 +363,29 @@ impl Agent {
                 Output::Disconnect(link) => {
                     if let Some(connection) = self.connection.take_if(|it| it.is(link)) {
                         self.ending = Some(connection.disconnect());
+                        self.around.manager.watch(Watching::Forget);
                     }
                 }
                 Output::Call { call, request } => {
-                    self.around.manager.ask(self.session, call, request);
+                    let made = match &request {
+                        Request::Queue {
+                            verb: Verb::Start,
+                            unit,
+                            ..
+                        } => {
+                            let connection = self.connection.as_mut();
+                            connection.and_then(|connection| connection.take_made(unit))
+                        }
+                        Request::Queue { .. }
+                        | Request::Cancel(_)
+                        | Request::Look(_)
+                        | Request::Describe(_) => None,
+                    };
+                    let manager = &self.around.manager;
+                    match made {
+                        Some(message) => manager.make(self.session, call, message),
+                        None => manager.ask(self.session, call, request),
+                    }
                 }
                 Output::Helper { waiter, answer } => self.answer(waiter, answer),
                 Output::Event(event) => self.event(event),
@@ -275,6 +403,7 @@ impl Agent {
         };
         // A helper that does not read loses its connection, and comes again.
         if answers.try_send(answer).is_err() || last {
+            self.public.answered(waiter);
             self.helpers.remove(&waiter);
         }
     }

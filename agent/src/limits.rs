@@ -60,3 +60,23 @@ pub(crate) const HEAR_OUT: Duration = Duration::from_millis(500);
 /// Nothing more is on its way when nothing has come for so long. systemd sends within its loop, but
 /// the machine is busy when it shuts down.
 pub(crate) const QUIET: Duration = Duration::from_millis(30);
+
+/// Units that the controller may subscribe to on one connection, one by one. It has a bound of its own,
+/// of the same size, for each of those who ask it.
+pub(crate) const WATCHED_MAX: usize = 16_384;
+
+/// Units whose state is remembered because the controller wants to hear of them. systemd has some
+/// hundreds; what is beyond is told as it changes, but not whether it did.
+pub(crate) const UNITS_KNOWN_MAX: usize = 16_384;
+
+/// Calls of `CreateProxy` that wait for a unit. Each is a start of a proxy on this node.
+pub(crate) const CREATE_PROXY_MAX: usize = 256;
+
+/// Calls on the bus that wait for the loop; more are refused.
+pub(crate) const BUS_CALLS_MAX: usize = 512;
+
+/// Messages that may wait for the bus to read them.
+pub(crate) const BUS_MESSAGES_MAX: usize = 4_096;
+
+/// Bytes that may wait for the bus to read them.
+pub(crate) const BUS_BYTES_MAX: usize = 4 * 1024 * 1024;

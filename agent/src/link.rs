@@ -2,12 +2,14 @@
 //! through to systemd never come to the core; each is a task of its own, within a bound.
 
 mod codec;
+mod measure;
 mod pass;
 mod status;
 #[cfg(test)]
 mod tests;
+mod unit;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use host::{
     address::Address,
@@ -20,6 +22,7 @@ use proto::{
     dbus::{error, error_name, internal},
     message::{Stream, ToAgent, ToController},
     model::JobId,
+    name::UnitName,
 };
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -29,10 +32,12 @@ use tracing::{debug, info};
 use zbus::Message;
 
 use crate::{
-    limits::PASSING_MAX,
-    systemd::{Manager, chain},
+    limits::{PASSING_MAX, WATCHED_MAX},
+    systemd::{Manager, UnitSignal, Watching, Which, chain},
 };
 use codec::{Calls, Heard};
+use measure::Measures;
+pub(crate) use pass::unit_property;
 
 /// What comes from the link.
 #[derive(Debug)]
@@ -67,6 +72,12 @@ impl Surroundings {
             passing: Arc::new(Semaphore::new(PASSING_MAX)),
         }
     }
+
+    /// The level of the log.
+    pub(crate) fn level(&self) -> tracing::Level {
+        let level = self.log.as_ref().map(LogControl::level);
+        level.unwrap_or(tracing::Level::INFO)
+    }
 }
 
 /// The present connection.
@@ -76,6 +87,9 @@ pub(crate) struct Connection {
     task: JoinHandle<()>,
     sender: Option<LinkSender>,
     calls: Calls,
+    /// Units that the controller wants to hear of.
+    watched: BTreeSet<Which>,
+    measures: Measures,
 }
 
 impl Connection {
@@ -113,6 +127,8 @@ impl Connection {
             task,
             sender: None,
             calls: Calls::default(),
+            watched: BTreeSet::new(),
+            measures: Measures::default(),
         }
     }
 
@@ -130,6 +146,11 @@ impl Connection {
         let Some(sender) = &self.sender else {
             return;
         };
+        if let ToController::JobDone { job, .. } = message
+            && let Some(measured) = self.measures.ended(*job)
+        {
+            push_built(sender, measured);
+        }
         match self.calls.write(message, sender) {
             Ok(messages) => messages
                 .into_iter()
@@ -170,7 +191,15 @@ impl Connection {
             }
         };
         match heard {
-            Heard::Say(message) => return Ok(Some(message)),
+            Heard::Say(message) => {
+                self.measures.heard(&message);
+                return Ok(Some(message));
+            }
+            Heard::Watch(watching) => self.watch(watching, &sender, &message, around),
+            Heard::Measure(on) => {
+                self.measures.enable(on);
+                push_reply(&sender, &message, &());
+            }
             Heard::Nothing => {}
             Heard::Pass => pass_on(message, sender, around.clone()),
             Heard::Ping => push_reply(&sender, &message, &()),
@@ -188,7 +217,7 @@ impl Connection {
                 }
             },
             Heard::NotSupported => {
-                let text = "this agent does not send signals of units";
+                let text = "dependencies of units are told in sets, not by this call";
                 push_error(&sender, &message, error::NOT_SUPPORTED, text);
             }
             Heard::Invalid(text) => push_error(&sender, &message, error::INVALID_ARGS, &text),
@@ -206,6 +235,47 @@ impl Connection {
             }
         }
         Ok(None)
+    }
+
+    /// The controller wants to hear of units, or not any more.
+    fn watch(
+        &mut self,
+        watching: Watching,
+        sender: &LinkSender,
+        call: &Message,
+        around: &Surroundings,
+    ) {
+        match &watching {
+            Watching::Begin(which)
+                if !self.watched.contains(which) && self.watched.len() >= WATCHED_MAX =>
+            {
+                let text = format!("{WATCHED_MAX} units are watched already");
+                return push_error(sender, call, error::LIMITS_EXCEEDED, &text);
+            }
+            Watching::Begin(which) => drop(self.watched.insert(which.clone())),
+            Watching::End(which) => drop(self.watched.remove(which)),
+            Watching::Forget => self.watched.clear(),
+        }
+        push_reply(sender, call, &());
+        around.manager.watch(watching);
+    }
+
+    /// Tells the controller of a unit, if it wants to hear: what systemd said may be older than the
+    /// connection.
+    pub(crate) fn tell(&self, signal: &UnitSignal) {
+        if let (Some(sender), false) = (&self.sender, self.watched.is_empty()) {
+            push_built(sender, unit::write(signal));
+        }
+    }
+
+    /// What the unit is made of whose start the core asks for.
+    pub(crate) fn take_made(&mut self, unit: &UnitName) -> Option<Message> {
+        self.calls.take_made(unit)
+    }
+
+    /// The core has taken in the message that was heard last.
+    pub(crate) fn taken_in(&mut self) {
+        self.calls.drop_made();
     }
 
     /// Ends it, after what was said.
@@ -295,6 +365,13 @@ fn pass_on(message: Message, sender: LinkSender, around: Surroundings) {
 fn push(sender: &LinkSender, message: Message) {
     if sender.try_send(message).is_err() {
         debug!("the link has ended before a message was sent");
+    }
+}
+
+fn push_built(sender: &LinkSender, message: zbus::Result<Message>) {
+    match message {
+        Ok(message) => push(sender, message),
+        Err(error) => debug!(%error, "failed to write a signal"),
     }
 }
 

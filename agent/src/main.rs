@@ -6,6 +6,7 @@ mod drive;
 mod limits;
 mod link;
 mod local;
+mod public;
 mod records;
 mod report;
 mod settings;
@@ -17,6 +18,7 @@ use anyhow::Context;
 use clap::Parser;
 use host::{
     address::ListenAddress,
+    bus::Service,
     clock::{self, Clock},
     config::{self, Loaded},
     log::LogControl,
@@ -25,14 +27,18 @@ use host::{
     stream::{Listener, TcpOptions, UnixOptions},
 };
 use node::{Live, Node};
-use proto::name::NodeName;
+use proto::{dbus::agent, name::NodeName};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use cli::Cli;
 use drive::{Agent, Dial, End, Sources};
-use limits::{HELPER_EVENTS_MAX, LINK_EVENTS_MAX, MANAGER_EVENTS_MAX};
+use limits::{
+    BUS_BYTES_MAX, BUS_CALLS_MAX, BUS_MESSAGES_MAX, HELPER_EVENTS_MAX, LINK_EVENTS_MAX,
+    MANAGER_EVENTS_MAX,
+};
 use link::Surroundings;
+use public::Public;
 use records::RecordFile;
 use settings::Settings;
 use systemd::Manager;
@@ -52,6 +58,14 @@ const INTERRUPTED: u8 = 130;
 const HELPER_SOCKET: &str = "/run/unitlink/agent.sock";
 /// The name of that socket among those that systemd passes (`FileDescriptorName=`).
 const HELPER_SOCKET_NAME: &str = "helpers";
+
+/// What the agent is on the bus of its node.
+const SERVICE: Service = Service {
+    names: &[agent::BUS_NAME],
+    matches: &[host::bus::LEAVING],
+    send_messages_max: BUS_MESSAGES_MAX,
+    send_bytes_max: BUS_BYTES_MAX,
+};
 
 fn main() -> ExitCode {
     // Before anything that may start a thread.
@@ -159,8 +173,14 @@ async fn run(
     let (manager_events, manager) = mpsc::channel(MANAGER_EVENTS_MAX);
     let (link_events, link) = mpsc::channel(LINK_EVENTS_MAX);
     let (helper_events, helpers) = mpsc::channel(HELPER_EVENTS_MAX);
+    let (bus_events, bus) = mpsc::channel(BUS_CALLS_MAX);
+    let public = Public::new(clock.now(), settings.log.target, helper_events.clone());
     let edge = Manager::start(uid.is_root(), manager_events);
     tokio::spawn(local::accept(listener, uid.as_raw(), helper_events));
+    match host::bus::address(false) {
+        Ok(address) => drop(tokio::spawn(host::bus::run(address, SERVICE, bus_events))),
+        Err(why) => warn!(why, "no interface on the bus"),
+    }
     info!(node = %name, version = env!("CARGO_PKG_VERSION"), "starting");
 
     let dial = Dial {
@@ -169,11 +189,14 @@ async fn run(
         events: link_events,
     };
     let around = Surroundings::new(edge, Some(log.clone()));
-    let mut agent = Agent::new(node, clock, name.to_string(), records, around, dial.clone());
+    let settings = (settings.live(), dial.clone());
+    let name_text = name.to_string();
+    let mut agent = Agent::new(node, clock, name_text, records, around, settings, public);
     let sources_of_events = Sources {
         manager,
         link,
         helpers,
+        bus,
         signals,
     };
     let reload = || reload(sources, &name, &log, &dial);

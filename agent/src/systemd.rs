@@ -11,6 +11,7 @@ mod pending;
 mod session;
 #[cfg(test)]
 pub(crate) mod tests;
+mod watch;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -28,6 +29,8 @@ use zbus::Message;
 use crate::limits::{MANAGER_BACKOFF, MANAGER_CONNECT, PRIVATE_ATTEMPTS};
 use session::Session;
 pub(crate) use session::error_of;
+use watch::Watch;
+pub(crate) use watch::{UnitSignal, Watching, Which};
 
 /// systemd's own socket, which only root may use.
 const PRIVATE: &str = "/run/systemd/private";
@@ -39,7 +42,16 @@ const BUS: &str = "/run/dbus/system_bus_socket";
 pub(crate) struct ManagerEvent {
     /// In which session. What the core asks belongs to one, and is dropped in another.
     pub(crate) session: u64,
-    pub(crate) said: FromManager,
+    pub(crate) said: Said,
+}
+
+/// What it has said.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// Something for the core.
+    Core(FromManager),
+    /// Something about a unit that the controller wants to hear of.
+    Unit(UnitSignal),
 }
 
 /// Asks systemd.
@@ -59,6 +71,14 @@ enum Command {
         call: CallId,
         request: Request,
     },
+    /// The core asks for a start, and the controller's message brings the unit that is made for it.
+    Made {
+        session: u64,
+        call: CallId,
+        message: Message,
+    },
+    /// The controller wants to hear of units, or not any more.
+    Watch(Watching),
     /// Somebody else asks.
     Raw {
         method: RawMethod,
@@ -117,6 +137,21 @@ impl Manager {
         });
     }
 
+    /// The core asks for a start; the unit is made of what the message has: name, mode, properties,
+    /// auxiliary units, and the controller's number of the job, which is not systemd's affair.
+    pub(crate) fn make(&self, session: u64, call: CallId, message: Message) {
+        let _ = self.commands.send(Command::Made {
+            session,
+            call,
+            message,
+        });
+    }
+
+    /// The controller wants to hear of units, or not any more.
+    pub(crate) fn watch(&self, watching: Watching) {
+        let _ = self.commands.send(Command::Watch(watching));
+    }
+
     /// Calls systemd with whatever `write` writes.
     ///
     /// # Errors
@@ -141,6 +176,7 @@ async fn keep(
 ) {
     let mut attempt = 0_u32;
     let mut session = 0_u64;
+    let mut watch = Watch::default();
     // What was logged last about each way, in this outage.
     let mut complaints: BTreeMap<Way, String> = BTreeMap::new();
     loop {
@@ -148,12 +184,13 @@ async fn keep(
         let why = match open(way).await {
             Ok(link) => {
                 session = session.saturating_add(1);
-                let mut open = Session::new(session, link, way);
+                let mut open = Session::new(session, link, way, std::mem::take(&mut watch));
                 let ended = open.run(&mut commands, &events).await;
+                watch = open.take_watch();
                 if open.is_reached() {
                     attempt = 0;
                     complaints.clear();
-                    let said = FromManager::Disconnected;
+                    let said = Said::Core(FromManager::Disconnected);
                     if events.send(ManagerEvent { session, said }).await.is_err() {
                         return;
                     }
@@ -169,7 +206,7 @@ async fn keep(
         attempt = attempt.saturating_add(1);
         // One agent asks one systemd: there is nobody to come back in step with.
         let wait = MANAGER_BACKOFF.wait(attempt, 0);
-        if pause(wait, &mut commands).await.is_none() {
+        if pause(wait, &mut commands, &mut watch).await.is_none() {
             return;
         }
     }
@@ -186,7 +223,11 @@ fn way(is_root: bool, attempt: u32) -> Way {
 }
 
 /// Waits, and answers what is asked meanwhile. `None` when nobody asks any more.
-async fn pause(wait: Duration, commands: &mut mpsc::UnboundedReceiver<Command>) -> Option<()> {
+async fn pause(
+    wait: Duration,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+    watch: &mut Watch,
+) -> Option<()> {
     let sleep = tokio::time::sleep(wait);
     tokio::pin!(sleep);
     loop {
@@ -195,7 +236,11 @@ async fn pause(wait: Duration, commands: &mut mpsc::UnboundedReceiver<Command>) 
             command = commands.recv() => command?,
         };
         match command {
-            Command::Core { call, .. } => debug!(?call, "dropped a call of an earlier session"),
+            // How the units are is asked for when systemd is reached again.
+            Command::Watch(watching) => drop(watch.change(watching)),
+            Command::Core { call, .. } | Command::Made { call, .. } => {
+                debug!(?call, "dropped a call of an earlier session")
+            }
             // Where nobody waits any more, nobody needs an answer.
             Command::Raw { answer, .. } => drop(answer.send(Err(unreachable()))),
         }

@@ -8,6 +8,7 @@ use proto::{
     dbus::{error, internal},
     message::ToController,
     model::{Cause, JobId, JobKind, JobMode, JobState, Reason},
+    name::UnitName,
     sync::Generation,
     wire::{
         Facts, NeedsBody, StatesBody, hello_to_wire, needs_from_wire, needs_to_wire,
@@ -17,10 +18,11 @@ use proto::{
 use zbus::{
     Message,
     message::{Body, Type},
-    wire::DynamicDeserialize,
+    wire::{DynamicDeserialize, Structure},
 };
 
 use super::{Stream, ToAgent};
+use crate::systemd::{Watching, Which};
 
 /// What the controller has said.
 #[derive(Debug)]
@@ -33,6 +35,10 @@ pub(super) enum Heard {
     Ping,
     /// The level of the log is to be another one.
     LogLevel(String),
+    /// It wants to hear of units, or not any more.
+    Watch(Watching),
+    /// Jobs are to be measured, or not any more.
+    Measure(bool),
     /// A call that BlueChi's agents know and this one does not.
     NotSupported,
     /// A call with an argument that is not valid.
@@ -58,6 +64,8 @@ pub(super) struct Calls {
     /// Jobs that systemd has not queued. The core bounds them.
     jobs: BTreeMap<JobId, Message>,
     refused: Option<(JobId, ManagerError)>,
+    /// A unit that is made for a job, while the core takes in that it is to be started.
+    made: Option<(UnitName, Message)>,
 }
 
 impl Calls {
@@ -185,6 +193,10 @@ impl Calls {
                 Ok(Heard::Say(ToAgent::ClaimStates(delta)))
             }
             (Type::MethodCall, internal::AGENT_OWN, "UnitStatus") => Ok(Heard::Pass),
+            (Type::MethodCall, internal::AGENT_OWN, "StartTransientUnit") => {
+                let made: Structure<'_> = take(member, &body)?;
+                self.made(message, &made)
+            }
             (Type::MethodCall, internal::AGENT, member) => self.agent(member, message, &body),
             (Type::MethodCall, _, _) => Ok(Heard::Unknown),
         }
@@ -202,8 +214,23 @@ impl Calls {
                 return Ok(Heard::Say(ToAgent::CancelJob(JobId(id))));
             }
             "SetLogLevel" => return Ok(Heard::LogLevel(take(member, body)?)),
-            "Subscribe" | "Unsubscribe" | "EnableMetrics" | "DisableMetrics" | "StartDep"
-            | "StopDep" => return Ok(Heard::NotSupported),
+            "Subscribe" | "Unsubscribe" => {
+                let which = match take::<&str>(member, body)? {
+                    "*" => Which::All,
+                    unit => match unit_from_wire(unit) {
+                        Ok(unit) => Which::One(unit),
+                        Err(error) => return Ok(Heard::Invalid(error.to_string())),
+                    },
+                };
+                return Ok(Heard::Watch(match member {
+                    "Subscribe" => Watching::Begin(which),
+                    _ => Watching::End(which),
+                }));
+            }
+            "EnableMetrics" => return Ok(Heard::Measure(true)),
+            "DisableMetrics" => return Ok(Heard::Measure(false)),
+            // What a controller of BlueChi's does with these, the holds do here.
+            "StartDep" | "StopDep" => return Ok(Heard::NotSupported),
             "ListUnits" | "ListUnitFiles" | "GetUnitFileState" | "FreezeUnit" | "ThawUnit"
             | "KillUnit" | "GetUnitProperties" | "GetUnitProperty" | "SetUnitProperties"
             | "EnableUnitFiles" | "DisableUnitFiles" | "Reload" | "ResetFailed"
@@ -226,6 +253,47 @@ impl Calls {
             unit,
             mode,
         }))
+    }
+
+    /// A start of a unit that the message brings.
+    fn made(&mut self, message: &Message, body: &Structure<'_>) -> Result<Heard, String> {
+        let [unit, mode, _, _, job] = body.fields() else {
+            return Err("the controller sent a unit without a job".to_owned());
+        };
+        let (Ok(unit), Ok(mode), Ok(job)) = (
+            <&str>::try_from(unit),
+            <&str>::try_from(mode),
+            u32::try_from(job),
+        ) else {
+            return Err("the controller sent a unit that cannot be read".to_owned());
+        };
+        let job = JobId(job);
+        let (unit, mode) = match (unit_from_wire(unit), mode.parse::<JobMode>()) {
+            (Ok(unit), Ok(mode)) => (unit, mode),
+            (Err(error), _) => return Ok(Heard::Invalid(error.to_string())),
+            (_, Err(error)) => return Ok(Heard::Invalid(error.to_string())),
+        };
+        self.jobs.insert(job, message.clone());
+        self.made = Some((unit.clone(), message.clone()));
+        let kind = JobKind::Start;
+        Ok(Heard::Say(ToAgent::Job {
+            job,
+            kind,
+            unit,
+            mode,
+        }))
+    }
+
+    /// What the unit is made of whose start the core asks for while it takes in a message.
+    pub(super) fn take_made(&mut self, unit: &UnitName) -> Option<Message> {
+        self.made
+            .take_if(|(made, _)| made == unit)
+            .map(|(_, message)| message)
+    }
+
+    /// The core has taken in the message.
+    pub(super) fn drop_made(&mut self) {
+        self.made = None;
     }
 
     /// The controller has answered a call.

@@ -107,6 +107,22 @@ pub(super) async fn get_all(manager: &Manager, path: String, interface: String) 
         .await
 }
 
+/// A property of a unit.
+///
+/// # Errors
+///
+/// Fails with what systemd answers.
+pub(crate) async fn unit_property(
+    manager: &Manager,
+    unit: String,
+    interface: String,
+    property: String,
+) -> Result<OwnedVariant, ManagerError> {
+    let path = unit_path(manager, unit).await?;
+    let answer = get(manager, path, interface, property).await?;
+    from_systemd(&answer.body())
+}
+
 async fn get(manager: &Manager, path: String, interface: String, property: String) -> Answer {
     manager
         .call(move |serial, destination| {

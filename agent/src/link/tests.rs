@@ -47,6 +47,8 @@ impl Stage {
             task: tokio::spawn(async {}),
             sender: Some(ours.sender),
             calls: Calls::default(),
+            watched: BTreeSet::new(),
+            measures: Measures::default(),
         };
         let around = Surroundings::new(scene.manager.clone(), None);
         Self {

@@ -8,7 +8,7 @@ use node::CallId;
 use proto::name::UnitName;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::Answer;
+use super::{Answer, watch::Scope};
 use crate::limits::CALL_TIMEOUT;
 
 /// What an answer is for.
@@ -33,6 +33,8 @@ pub(super) enum Purpose {
     Find(CallId),
     /// The core asks why: the properties.
     Describe(CallId),
+    /// The controller wants to hear of units: these.
+    Watch(Scope),
     /// Somebody else asks.
     Raw(oneshot::Sender<Answer>),
 }

@@ -2,6 +2,7 @@
 
 mod begin;
 mod signal;
+mod watched;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -13,23 +14,28 @@ use proto::{
 };
 use serde::Serialize;
 use tokio::{sync::mpsc, time::sleep_until};
+use tracing::debug;
 use zbus::{
     Message,
     message::{Body, Type},
-    wire::{DynamicDeserialize, DynamicType, ObjectPath},
+    wire::{DynamicDeserialize, DynamicType, ObjectPath, Structure, StructureBuilder},
 };
 
 use super::{
-    Command, ManagerEvent, RawMethod, Way,
+    Command, ManagerEvent, RawMethod, Said, Way,
     cache::{self, Cache, Properties},
     chain,
     pending::{Pending, Purpose},
     unreachable,
+    watch::Watch,
 };
 use crate::limits::CALL_TIMEOUT;
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const BUS: &str = "org.freedesktop.DBus";
+/// Arguments of systemd's `StartTransientUnit`.
+const MADE_FIELDS: usize = 4;
+
 /// A connection to systemd.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -45,8 +51,11 @@ pub(super) struct Session {
     /// it forgets each, and says so, before it loads it again.
     reloading: bool,
     beginning: Option<Beginning>,
+    watch: Watch,
+    /// Whether all that is watched is to be listed, once systemd can be asked.
+    watch_again: bool,
     /// What is to be told, in order.
-    said: VecDeque<FromManager>,
+    said: VecDeque<Said>,
 }
 
 /// What is collected until all units are known.
@@ -63,7 +72,7 @@ struct Beginning {
 type Ended = String;
 
 impl Session {
-    pub(super) fn new(number: u64, link: Link, way: Way) -> Self {
+    pub(super) fn new(number: u64, link: Link, way: Way, watch: Watch) -> Self {
         Self {
             number,
             way,
@@ -74,6 +83,8 @@ impl Session {
             reached: false,
             reloading: false,
             beginning: Some(Beginning::default()),
+            watch,
+            watch_again: true,
             said: VecDeque::new(),
         }
     }
@@ -81,6 +92,11 @@ impl Session {
     /// Whether the snapshot was told.
     pub(super) fn is_reached(&self) -> bool {
         self.reached
+    }
+
+    /// What is watched, for the next session.
+    pub(super) fn take_watch(&mut self) -> Watch {
+        std::mem::take(&mut self.watch)
     }
 
     /// Carries calls and events until the end, and says why it came.
@@ -92,6 +108,9 @@ impl Session {
         let ended = match self.begin() {
             Err(ended) => ended,
             Ok(()) => loop {
+                if let Err(ended) = self.list_again() {
+                    break ended;
+                }
                 while let Some(said) = self.said.pop_front() {
                     let event = ManagerEvent {
                         session: self.number,
@@ -137,8 +156,18 @@ impl Session {
                 call,
                 request,
             } if session == self.number => self.request(call, request),
+            Command::Made {
+                session,
+                call,
+                message,
+            } if session == self.number => self.make(call, &message),
             // The core has given it up with the session that it belongs to.
-            Command::Core { .. } => Ok(()),
+            Command::Core { .. } | Command::Made { .. } => Ok(()),
+            Command::Watch(watching) => match self.watch.change(watching) {
+                // Otherwise it is listed with all the others as soon as it can be.
+                Some(scope) if !self.watch_again => self.list_watched(scope),
+                Some(_) | None => Ok(()),
+            },
             Command::Raw {
                 method: RawMethod(write),
                 answer,
@@ -157,6 +186,19 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Has systemd make a unit, and start it.
+    fn make(&mut self, call: CallId, message: &Message) -> Result<(), Ended> {
+        let body = message.body();
+        let mut made = StructureBuilder::new();
+        let fields: Structure<'_> = read(&body)?;
+        for field in fields.into_fields().into_iter().take(MADE_FIELDS) {
+            made = made.append_field(field);
+        }
+        let made = made.build().map_err(|error| error.to_string())?;
+        let method = self.manager("StartTransientUnit");
+        self.call(method, &made, Purpose::Job(call))
     }
 
     fn request(&mut self, call: CallId, request: Request) -> Result<(), Ended> {
@@ -216,6 +258,13 @@ impl Session {
         match (purpose, answer) {
             (Purpose::Raw(waiting), answer) => {
                 let _ = waiting.send(answer.cloned());
+            }
+            (Purpose::Watch(scope), Ok(message)) => self.watched(&scope, message)?,
+            (Purpose::Watch(_), Err(error)) => {
+                debug!(
+                    error = error.text,
+                    "units that are watched cannot be listed"
+                );
             }
             (Purpose::Setup(step), Ok(message)) => self.set_up(step, message)?,
             (Purpose::Setup(_), Err(error)) => return Err(error.text),
@@ -304,13 +353,14 @@ impl Session {
     }
 
     fn tell_answer(&mut self, call: CallId, answer: Result<Answer, ManagerError>) {
-        self.said.push_back(FromManager::Answered(call, answer));
+        let answered = FromManager::Answered(call, answer);
+        self.said.push_back(Said::Core(answered));
     }
 
     /// Tells the core, unless it is told all at once when all is known.
     fn tell(&mut self, said: FromManager) {
         if self.beginning.is_none() && !self.reloading {
-            self.said.push_back(said);
+            self.said.push_back(Said::Core(said));
         }
     }
 

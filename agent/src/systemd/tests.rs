@@ -157,8 +157,11 @@ pub(crate) fn scene(way: Way) -> Scene {
     let theirs = Link::start(Box::new(theirs), identity, Vec::new(), Limits::TRUSTED);
     let (sender, mut commands) = mpsc::unbounded_channel();
     let (events, receiver) = mpsc::channel(64);
-    let session =
-        tokio::spawn(async move { Session::new(1, ours, way).run(&mut commands, &events).await });
+    let session = tokio::spawn(async move {
+        Session::new(1, ours, way, Watch::default())
+            .run(&mut commands, &events)
+            .await
+    });
     Scene {
         manager: Manager { commands: sender },
         systemd: Played { link: theirs },
@@ -169,7 +172,10 @@ pub(crate) fn scene(way: Way) -> Scene {
 
 impl Scene {
     async fn said(&mut self) -> FromManager {
-        self.events.recv().await.expect("a session").said
+        match self.events.recv().await.expect("a session").said {
+            Said::Core(said) => said,
+            Said::Unit(signal) => panic!("{signal:?}"),
+        }
     }
 
     async fn reached(way: Way) -> Self {

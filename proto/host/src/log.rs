@@ -60,6 +60,12 @@ pub struct LogControl {
 }
 
 impl LogControl {
+    /// The level that is in force.
+    pub fn level(&self) -> Level {
+        let level = self.level.with_current(|level| level.into_level());
+        level.ok().flatten().unwrap_or(Level::ERROR)
+    }
+
     /// Sets the level from now on.
     pub fn set_level(&self, level: Level) {
         // It fails when logging is gone, and then there is nothing to set.
@@ -138,6 +144,7 @@ mod tests {
         assert!(!tracing::enabled!(Level::DEBUG));
         control.set_level(Level::DEBUG);
         assert!(tracing::enabled!(Level::DEBUG));
+        assert_eq!(control.level(), Level::DEBUG);
         control.set_level(Level::ERROR);
         assert!(!tracing::enabled!(Level::WARN));
         assert!(matches!(

@@ -7,7 +7,7 @@ use zbus::{Message, wire::ObjectPath};
 
 use super::{
     super::{
-        Way,
+        Said, Way,
         cache::{Cache, PATTERNS},
         pending::{Purpose, Setup},
     },
@@ -75,6 +75,7 @@ impl Session {
     /// systemd begins to read its units again, or has.
     pub(super) fn reload(&mut self, active: bool) -> Result<(), Ended> {
         self.reloading = active;
+        self.watch_again = true;
         if active {
             return Ok(());
         }
@@ -126,12 +127,12 @@ impl Session {
         };
         let (units, jobs) = (self.cache.states(), jobs.into_iter().collect());
         let snapshot = Snapshot { units, jobs };
-        self.said.push_back(if self.reached {
+        self.said.push_back(Said::Core(if self.reached {
             FromManager::Reloaded(snapshot)
         } else {
             FromManager::Connected(snapshot)
-        });
+        }));
         self.reached = true;
-        self.said.extend(ends);
+        self.said.extend(ends.into_iter().map(Said::Core));
     }
 }

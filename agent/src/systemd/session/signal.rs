@@ -5,7 +5,10 @@ use proto::{dbus::systemd, model::JobResult, name::UnitName};
 use zbus::{Message, message::Body, wire::ObjectPath};
 
 use super::{
-    super::cache::{self, Properties},
+    super::{
+        Said,
+        cache::{self, Properties},
+    },
     BUS, Ended, PROPERTIES, Session, read,
 };
 use crate::limits::ENDS_MAX;
@@ -13,7 +16,7 @@ use crate::limits::ENDS_MAX;
 const JOB: &str = "org.freedesktop.systemd1.Job";
 
 /// The body of `PropertiesChanged`.
-type Changed<'a> = (&'a str, Properties<'a>, Vec<&'a str>);
+pub(super) type Changed<'a> = (&'a str, Properties<'a>, Vec<&'a str>);
 
 impl Session {
     pub(super) fn signal(&mut self, message: &Message) -> Result<(), Ended> {
@@ -23,7 +26,10 @@ impl Session {
         let path = header.path().map_or("", |it| it.as_str());
         let body = message.body();
         match (interface, member) {
-            (PROPERTIES, "PropertiesChanged") => self.properties_changed(path, &body),
+            (PROPERTIES, "PropertiesChanged") => {
+                self.watched_changed(path, message)?;
+                self.properties_changed(path, &body)
+            }
             (systemd::MANAGER, "Reloading") => {
                 let active: bool = read(&body)?;
                 self.reload(active)
@@ -31,6 +37,8 @@ impl Session {
             (systemd::MANAGER, "UnitNew") if self.reloading => Ok(()),
             (systemd::MANAGER, "UnitNew") => {
                 let (name, path): (&str, ObjectPath<'_>) = read(&body)?;
+                let told = self.watch.loaded(name).map(Said::Unit);
+                self.said.extend(told);
                 match name.parse() {
                     Ok(unit) if cache::matters(name) => self.ask_unit(unit, path.as_str(), None),
                     Ok(_) | Err(_) => Ok(()),
@@ -38,6 +46,10 @@ impl Session {
             }
             (systemd::MANAGER, "UnitRemoved") => {
                 let (name, _): (&str, ObjectPath<'_>) = read(&body)?;
+                if !self.reloading {
+                    let told = self.watch.removed(name).map(Said::Unit);
+                    self.said.extend(told);
+                }
                 if let Ok(unit) = name.parse() {
                     self.gone(&unit);
                 }
@@ -115,7 +127,7 @@ impl Session {
                 beginning.ends.push(end);
             }
             Some(_) => {}
-            None => self.said.push_back(end),
+            None => self.said.push_back(Said::Core(end)),
         }
     }
 }
