@@ -8,7 +8,7 @@
 
 mod rule;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use proto::{
     message::{Claim, ClaimKey, HoldKey, ToAgent, TokenState},
@@ -23,7 +23,7 @@ use crate::{
     limits::{ADOPTED_GRACE_MIN, CLAIMS_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
     node::Sight,
     output::{Breach, Event, Output},
-    settings::OnLoss,
+    settings::{ClaimPolicy, OnLoss},
     timer::Timer,
 };
 
@@ -202,19 +202,21 @@ impl Fleet {
 
     /// A claim was lost for longer than the grace: it is given up.
     pub(crate) fn loss_over(&mut self, source: &NodeName, key: ClaimKey) {
-        let policy = self.settings.policy(source);
-        let record = self
-            .nodes
-            .get_mut(source)
-            .and_then(|node| node.records.get_mut(&key));
-        let (Some(policy), Some(record)) = (policy, record) else {
+        let Some(policy) = self.settings.policy(source) else {
             return;
         };
         let text = format!(
             "node {} has been out of sight for {:.0} s",
             key.node,
-            policy.loss_grace.as_secs_f64()
+            self.loss_grace(&policy, &key.node).as_secs_f64()
         );
+        let record = self
+            .nodes
+            .get_mut(source)
+            .and_then(|node| node.records.get_mut(&key));
+        let Some(record) = record else {
+            return;
+        };
         record.state = ClaimState::Down(Reason::new(Cause::NodeLost, text));
         record.decided_here = true;
         self.log_claim(source, &key, true);
@@ -312,7 +314,8 @@ impl Fleet {
                 if !same_attempt {
                     self.timers.cancel(loss.clone());
                 }
-                self.timers.set_once(loss, now.plus(policy.loss_grace));
+                let grace = self.loss_grace(&policy, &key.node);
+                self.timers.set_once(loss, now.plus(grace));
             }
             (
                 ClaimState::Lost(_)
@@ -343,6 +346,16 @@ impl Fleet {
         }
         if changed {
             self.log_claim(source, &key, was_lost);
+        }
+    }
+
+    /// How long a target may be out of sight. One that was not heard since this controller started
+    /// must have had its turn.
+    fn loss_grace(&self, policy: &ClaimPolicy, target: &NodeName) -> Duration {
+        let heard = self.nodes.get(target).and_then(|node| node.last_heard);
+        match heard {
+            Some(_) => policy.loss_grace,
+            None => policy.loss_grace.max(ADOPTED_GRACE_MIN),
         }
     }
 

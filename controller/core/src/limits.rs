@@ -23,7 +23,7 @@ pub const CLAIMS_PER_SOURCE_MAX: usize = 8192;
 /// to fit into one message. A claim beyond it is refused.
 pub const HOLDS_PER_TARGET_MAX: usize = 16_384;
 
-/// The shortest grace of a source that was not heard since the controller started, whatever
-/// `source_grace` is. An agent that found no controller for a while asks again every five seconds at
-/// most; what it needs must not be stopped before it had its turn.
+/// The shortest grace of a node that was not heard since the controller started, whatever
+/// `source_grace` and `loss_grace` are. An agent that found no controller for a while asks again
+/// every five seconds at most; nothing must be stopped before it had its turn.
 pub const ADOPTED_GRACE_MIN: Duration = Duration::from_secs(7);
