@@ -60,3 +60,8 @@ pub(crate) const HEAR_OUT: Duration = Duration::from_millis(500);
 /// Nothing more is on its way when nothing has come for so long. systemd sends within its loop, but
 /// the machine is busy when it shuts down.
 pub(crate) const QUIET: Duration = Duration::from_millis(30);
+
+/// Jobs that are asked for one question what starts wait for. Each answers in some tens of
+/// microseconds; a boot has a few hundred jobs. Of a queue that is longer still, not all is found out, and the
+/// start timeout ends what waits in a circle there.
+pub(crate) const JOBS_WALKED_MAX: usize = 1_024;

@@ -5,7 +5,7 @@
 //! Calls that only pass through (the properties of a unit, the list of units) are not here: the
 //! shells carry their bodies unchanged.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     model::{ClaimState, JobId, JobKind, JobMode, JobResult, JobState, Reason, Token},
@@ -16,7 +16,10 @@ use crate::{
 /// The version of the protocol between agent and controller that goes beyond BlueChi's. Peers of
 /// one version more or less must understand each other: unknown keys of [`Hello`] and [`Welcome`]
 /// are ignored, and nothing is ever removed.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
+
+/// The first version that knows [`ToController::Waits`].
+pub const PROTOCOL_WAITS: u32 = 2;
 
 /// A unit of another node, as its source names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +76,24 @@ pub enum Attempt {
     Keep,
 }
 
+/// What the start of a held unit waits for, of what its node needs of other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldWait {
+    /// The attempt that waits.
+    pub token: Token,
+    /// What it waits for.
+    pub on: BTreeMap<ClaimKey, WaitOn>,
+}
+
+/// One claim that a start waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitOn {
+    /// The attempt of the claim.
+    pub token: Token,
+    /// Units of the same node between the one that is held and the claim, in this order.
+    pub via: Vec<UnitName>,
+}
+
 /// How an agent introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -110,6 +131,8 @@ pub enum Stream {
     Holds,
     /// Agent to controller: how these stand.
     HoldStates,
+    /// Agent to controller: what those wait for that are starting.
+    Waits,
 }
 
 /// What an agent tells the controller.
@@ -125,6 +148,8 @@ pub enum ToController {
     Claims(Delta<ClaimKey, Claim>),
     /// How the holds on its units stand.
     HoldStates(Delta<HoldKey, TokenState>),
+    /// What the starts of held units wait for.
+    Waits(Delta<HoldKey, HoldWait>),
     /// It has taken in a message about a set of the controller's.
     Acknowledged(Stream, Generation),
     /// A job is at work or not.

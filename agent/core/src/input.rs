@@ -104,6 +104,19 @@ pub enum Answer {
     Unit(Option<UnitState>),
     /// To a question why a unit is as it is.
     Description(Description),
+    /// To a question what jobs wait for.
+    Waits(Vec<Waited>),
+}
+
+/// A job that waits until a proxy has started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// The job.
+    pub job: ManagerJob,
+    /// The proxy, which has a job too.
+    pub proxy: UnitName,
+    /// The units over which it waits, beginning with the one that the job's own waits for.
+    pub via: Vec<UnitName>,
 }
 
 /// An error that the service manager answered with, or that ended the call.

@@ -75,6 +75,9 @@ pub enum Request {
     /// Say why a unit is as it is; answered with
     /// [`Answer::Description`](crate::Answer::Description), also for a unit that is not loaded.
     Describe(UnitName),
+    /// Say for which proxies these jobs wait, directly or over other jobs; answered with
+    /// [`Answer::Waits`](crate::Answer::Waits). A job that has ended by then waits for nothing.
+    WaitsOf(Vec<ManagerJob>),
 }
 
 /// A method of the service manager that queues a job.

@@ -9,12 +9,14 @@ mod link;
 mod show;
 mod source;
 mod target;
+mod wait;
 
 use std::time::Duration;
 
 use proto::{
     message::{
-        Attempt, ClaimKey, Hold, HoldKey, Stream, ToAgent, ToController, TokenState, Welcome,
+        Attempt, ClaimKey, Hold, HoldKey, PROTOCOL, Stream, ToAgent, ToController, TokenState,
+        Welcome,
     },
     model::{Cause, ClaimState, JobId, JobMode, Reason, Token},
     sync::{Delta, Generation},
@@ -25,7 +27,7 @@ use show::show;
 
 use crate::{
     ActiveState, Answer, Description, FromHelper, FromLink, FromManager, Input, LinkId, Live,
-    ManagerError, ManagerJob, Node, Output, Records, Settings, Snapshot, UnitState, Waiter,
+    ManagerError, ManagerJob, Node, Output, Records, Settings, Snapshot, UnitState, Waited, Waiter,
 };
 
 /// A node and what surrounds it.
@@ -253,6 +255,7 @@ fn set_of(output: &Output) -> Option<(Stream, Generation)> {
     match message {
         ToController::Claims(delta) => Some((Stream::Claims, delta.generation)),
         ToController::HoldStates(delta) => Some((Stream::HoldStates, delta.generation)),
+        ToController::Waits(delta) => Some((Stream::Waits, delta.generation)),
         ToController::Hello(_)
         | ToController::Goodbye
         | ToController::Heartbeat
@@ -275,7 +278,7 @@ pub(crate) fn live(controllers: &[&str]) -> Live {
 
 fn welcome() -> ToAgent {
     ToAgent::Welcome(Welcome {
-        protocol: 1,
+        protocol: PROTOCOL,
         version: "1".into(),
         start_timeout: Duration::from_secs(90),
     })
@@ -312,6 +315,7 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
         ["job", job] => Ok(Answer::Job(manager_job(job))),
         ["done"] => Ok(Answer::Done),
         ["unit", rest @ ..] => Ok(Answer::Unit(Some(unit(rest)))),
+        ["waits", rest @ ..] => Ok(Answer::Waits(waits(&rest.join(" ")))),
         ["no-unit"] => Ok(Answer::Unit(None)),
         ["described", load, active, result, code, status] => Ok(Answer::Description(Description {
             load: (*load).to_owned(),
@@ -329,6 +333,23 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
         }),
         other => panic!("'{}' is no answer", other.join(" ")),
     }
+}
+
+/// `JOB PROXY VIA…, …`
+fn waits(text: &str) -> Vec<Waited> {
+    let parts = text.split(", ").filter(|part| !part.is_empty());
+    let read = |part| {
+        let words = words_of(part);
+        Waited {
+            job: manager_job(words[0]),
+            proxy: words[1].parse().expect("unit"),
+            via: words[2..]
+                .iter()
+                .map(|it| it.parse().expect("unit"))
+                .collect(),
+        }
+    };
+    parts.map(read).collect()
 }
 
 /// `whole|change ENTRY, ENTRY…`, where `-KEY KEY` drops one.
@@ -398,6 +419,7 @@ fn states(generation: u64, words: &[&str]) -> Delta<ClaimKey, TokenState> {
             "down" => ClaimState::Down(reason()),
             "refused" => ClaimState::Refused(reason()),
             "lost" => ClaimState::Lost(reason()),
+            "cycle" => ClaimState::Refused(Reason::new(Cause::Cycle, words[4..].join(" "))),
             other => panic!("'{other}' is no state"),
         };
         (

@@ -11,7 +11,7 @@ use proto::{
     sync::Generation,
     wire::{
         Facts, NeedsBody, StatesBody, hello_to_wire, needs_from_wire, needs_to_wire,
-        states_from_wire, states_to_wire, unit_from_wire, welcome_from_wire,
+        states_from_wire, states_to_wire, unit_from_wire, waits_to_wire, welcome_from_wire,
     },
 };
 use zbus::{
@@ -52,6 +52,7 @@ pub(super) struct Calls {
     /// Sets that were told; at most one message of each is on the way.
     claims: Option<(CallSerial, Generation)>,
     hold_states: Option<(CallSerial, Generation)>,
+    waits: Option<(CallSerial, Generation)>,
     /// Sets that were heard and are to be acknowledged.
     claim_states: Option<Message>,
     holds: Option<Message>,
@@ -109,11 +110,19 @@ impl Calls {
                     &states_to_wire(delta),
                 )?]
             }
+            ToController::Waits(delta) => {
+                self.waits = Some((serial, delta.generation));
+                vec![link::call(
+                    serial,
+                    controller("Waits"),
+                    &waits_to_wire(delta),
+                )?]
+            }
             ToController::Acknowledged(stream, _) => {
                 let call = match stream {
                     Stream::Holds => self.holds.take(),
                     Stream::ClaimStates => self.claim_states.take(),
-                    Stream::Claims | Stream::HoldStates => None,
+                    Stream::Claims | Stream::HoldStates | Stream::Waits => None,
                 };
                 call.iter()
                     .map(|call| link::reply(call, &()))
@@ -244,6 +253,7 @@ impl Calls {
         let sets = [
             (Stream::Claims, &mut self.claims),
             (Stream::HoldStates, &mut self.hold_states),
+            (Stream::Waits, &mut self.waits),
         ];
         for (stream, set) in sets {
             let Some((_, generation)) = set.take_if(|(sent, _)| *sent == serial) else {

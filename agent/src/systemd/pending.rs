@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use host::link::CallSerial;
-use node::CallId;
+use node::{CallId, ManagerJob};
 use proto::name::UnitName;
 use tokio::{sync::oneshot, time::Instant};
 
@@ -33,6 +33,8 @@ pub(super) enum Purpose {
     Find(CallId),
     /// The core asks why: the properties.
     Describe(CallId),
+    /// The core asks what jobs wait for: what this one does.
+    Walk(CallId, ManagerJob),
     /// Somebody else asks.
     Raw(oneshot::Sender<Answer>),
 }

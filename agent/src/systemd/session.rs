@@ -2,6 +2,7 @@
 
 mod begin;
 mod signal;
+mod walk;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -45,6 +46,8 @@ pub(super) struct Session {
     /// it forgets each, and says so, before it loads it again.
     reloading: bool,
     beginning: Option<Beginning>,
+    /// The question that is followed from job to job; the core asks one at a time.
+    walk: Option<walk::Walk>,
     /// What is to be told, in order.
     said: VecDeque<FromManager>,
 }
@@ -74,6 +77,7 @@ impl Session {
             reached: false,
             reloading: false,
             beginning: Some(Beginning::default()),
+            walk: None,
             said: VecDeque::new(),
         }
     }
@@ -176,6 +180,7 @@ impl Session {
                 &unit.as_str(),
                 Purpose::Find(call),
             ),
+            Request::WaitsOf(jobs) => self.walk(call, jobs),
         }
     }
 
@@ -278,6 +283,7 @@ impl Session {
                 let description = cache::description(&read(&message.body())?);
                 self.tell_answer(call, Ok(Answer::Description(description)));
             }
+            (Purpose::Walk(call, job), answer) => self.step(call, job, answer.ok())?,
             (
                 Purpose::Job(call)
                 | Purpose::Done(call)

@@ -20,6 +20,7 @@ use proto::{
 
 use crate::{
     Fleet,
+    circle::Claimed,
     limits::{ADOPTED_GRACE_MIN, CLAIMS_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
     node::Sight,
     output::{Breach, Event, Output},
@@ -34,6 +35,8 @@ use rule::{Target, assess, hold_adopted, hold_for};
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {
     pub(crate) claims: BTreeSet<(NodeName, ClaimKey)>,
+    /// Claims of which it is news that they wait, or what for.
+    pub(crate) circles: BTreeSet<Claimed>,
     pub(crate) tellers: BTreeSet<NodeName>,
 }
 
@@ -46,7 +49,7 @@ pub(crate) fn hold_key(source: &NodeName, key: &ClaimKey) -> HoldKey {
 }
 
 /// The same need, as its source names it.
-fn claim_key(target: &NodeName, key: &HoldKey) -> ClaimKey {
+pub(crate) fn claim_key(target: &NodeName, key: &HoldKey) -> ClaimKey {
     ClaimKey {
         node: target.clone(),
         unit: key.unit.clone(),
@@ -149,6 +152,8 @@ impl Fleet {
         };
         node.claims.connected();
         node.hold_states.connected();
+        // Nothing is told of what waits for nothing, so there may be no whole set to come.
+        node.waits = Listener::default();
         if legacy {
             // It has no claims, and will never say so.
             self.forget_claims(name);
@@ -252,8 +257,14 @@ impl Fleet {
 
     /// Looks at everything that was touched, then tells what has changed.
     pub(crate) fn settle(&mut self, now: Moment) {
-        while let Some((source, key)) = self.unsettled.claims.pop_first() {
-            self.settle_claim(now, &source, key);
+        loop {
+            while let Some((source, key)) = self.unsettled.claims.pop_first() {
+                self.settle_claim(now, &source, key);
+            }
+            match self.unsettled.circles.pop_first() {
+                Some(begin) => self.settle_circle(&begin),
+                None => break,
+            }
         }
         while let Some(name) = self.unsettled.tellers.pop_first() {
             self.tell(&name);
@@ -295,6 +306,7 @@ impl Fleet {
         let (state, decided_here) = assess(&key, claim, before, &sight);
         let changed = before.is_none_or(|b| b.state != state || b.token != claim.token);
         let same_attempt = before.is_some_and(|record| record.token == claim.token);
+        let since = before.filter(|_| same_attempt).map_or(now, |b| b.since);
         let was_lost = before.is_some_and(|b| matches!(b.state, ClaimState::Lost(_)));
 
         let held = !(state.is_final() && decided_here);
@@ -336,10 +348,14 @@ impl Fleet {
                 state: state.clone(),
             };
             node.claim_states.put(key.clone(), told);
+            if changed && state == ClaimState::Starting {
+                self.unsettled.circles.insert((source.clone(), key.clone()));
+            }
             let record = Record {
                 token,
                 state,
                 decided_here,
+                since,
             };
             node.records.insert(key.clone(), record);
             self.unsettled.tellers.insert(source.clone());
@@ -407,7 +423,7 @@ impl Fleet {
         }
     }
 
-    fn log_claim(&mut self, source: &NodeName, key: &ClaimKey, was_lost: bool) {
+    pub(crate) fn log_claim(&mut self, source: &NodeName, key: &ClaimKey, was_lost: bool) {
         let record = self
             .nodes
             .get(source)

@@ -88,7 +88,9 @@ impl Fleet {
 
     fn check_claims(&self, found: &mut Vec<Violation>) {
         let unsettled = &self.unsettled;
-        let settled = unsettled.claims.is_empty() && unsettled.tellers.is_empty();
+        let settled = unsettled.claims.is_empty()
+            && unsettled.circles.is_empty()
+            && unsettled.tellers.is_empty();
         must(found, settled, || "something is not settled".into());
         let mut claimed: BTreeMap<&NodeName, Vec<HoldKey>> = BTreeMap::new();
         let mut held: BTreeMap<&NodeName, Vec<HoldKey>> = BTreeMap::new();

@@ -38,6 +38,7 @@
 //! Every bound is in [`limits`], with its reason.
 
 mod call;
+mod circle;
 mod claim;
 mod input;
 mod invariant;

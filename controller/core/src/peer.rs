@@ -127,6 +127,7 @@ impl Fleet {
             ToController::Heartbeat => Ok(()),
             ToController::Claims(_)
             | ToController::HoldStates(_)
+            | ToController::Waits(_)
             | ToController::Acknowledged(..)
                 if legacy =>
             {
@@ -141,6 +142,11 @@ impl Fleet {
                 let generation = delta.generation;
                 self.hear_hold_states(now, &name, delta)
                     .map(|()| self.acknowledge(peer, Stream::HoldStates, generation))
+            }
+            ToController::Waits(delta) => {
+                let generation = delta.generation;
+                self.hear_waits(&name, delta)
+                    .map(|()| self.acknowledge(peer, Stream::Waits, generation))
             }
             ToController::Acknowledged(stream, generation) => {
                 self.acknowledged(&name, stream, generation)
@@ -182,7 +188,9 @@ impl Fleet {
         match stream {
             Stream::ClaimStates => node.claim_states.acknowledged(generation)?,
             Stream::Holds => node.holds.acknowledged(generation)?,
-            Stream::Claims | Stream::HoldStates => return Err(Breach::OwnSet),
+            Stream::Claims | Stream::HoldStates | Stream::Waits => {
+                return Err(Breach::OwnSet);
+            }
         }
         self.unsettled.tellers.insert(name.clone());
         Ok(())

@@ -48,6 +48,7 @@ struct Peer {
     /// Its calls that wait for an acknowledgement.
     claims: Option<Message>,
     hold_states: Option<Message>,
+    waits: Option<Message>,
 }
 
 /// What the answer to a call is about.
@@ -77,6 +78,7 @@ impl Agents {
             ends: BTreeMap::new(),
             claims: None,
             hold_states: None,
+            waits: None,
         };
         self.peers.insert(peer, new);
         Input::Hello {
@@ -133,6 +135,7 @@ impl Agents {
                 match stream {
                     Stream::Claims => peer.claims = Some(message),
                     Stream::HoldStates => peer.hold_states = Some(message),
+                    Stream::Waits => peer.waits = Some(message),
                     Stream::ClaimStates | Stream::Holds => {}
                 }
                 Some(Input::Message {
@@ -284,6 +287,7 @@ impl Agents {
                 let call = match stream {
                     Stream::Claims => peer.claims.take(),
                     Stream::HoldStates => peer.hold_states.take(),
+                    Stream::Waits => peer.waits.take(),
                     Stream::ClaimStates | Stream::Holds => None,
                 };
                 call.filter(link::expects_reply)

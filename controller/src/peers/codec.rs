@@ -6,8 +6,8 @@ use proto::{
     message::{Hello, Stream, ToAgent, ToController},
     model::{JobId, JobKind, JobResult, JobState, Reason},
     wire::{
-        Facts, NeedsBody, StatesBody, WireError, hello_from_wire, needs_from_wire, needs_to_wire,
-        states_from_wire, states_to_wire, welcome_to_wire,
+        Facts, NeedsBody, StatesBody, WaitsBody, WireError, hello_from_wire, needs_from_wire, needs_to_wire,
+        states_from_wire, states_to_wire, waits_from_wire, welcome_to_wire,
     },
 };
 use thiserror::Error;
@@ -160,6 +160,11 @@ pub(crate) fn read(message: &Message) -> Result<Heard, CodecError> {
             let delta = states_from_wire(&states).map_err(|error| value(member, error))?;
             let message = ToController::HoldStates(delta);
             Ok(Heard::Set(Stream::HoldStates, message))
+        }
+        (Type::MethodCall, internal::CONTROLLER_OWN, "Waits") => {
+            let waits: WaitsBody = take(member, &body)?;
+            let delta = waits_from_wire(&waits).map_err(|error| value(member, error))?;
+            Ok(Heard::Set(Stream::Waits, ToController::Waits(delta)))
         }
         (Type::MethodCall, "org.freedesktop.DBus.Peer", "Ping") => Ok(Heard::Ping),
         (Type::MethodCall, _, _) => Ok(Heard::Unknown),

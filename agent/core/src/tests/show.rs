@@ -37,6 +37,10 @@ fn show_request(request: Request) -> String {
         Request::Cancel(job) => format!("cancel {job}"),
         Request::Look(unit) => format!("look {unit}"),
         Request::Describe(unit) => format!("describe {unit}"),
+        Request::WaitsOf(jobs) => {
+            let jobs: Vec<_> = jobs.iter().map(ToString::to_string).collect();
+            format!("waits of {}", jobs.join(", "))
+        }
     }
 }
 
@@ -64,6 +68,20 @@ fn show_message(message: ToController) -> String {
                     "{} {} {} {word}{reason}",
                     key.unit, key.source, state.token.0[0]
                 )
+            },
+            |key| format!("{} {}", key.unit, key.source),
+        ),
+        ToController::Waits(delta) => show_delta(
+            "waits",
+            delta,
+            |key, wait| {
+                let on = wait.on.iter().map(|(claim, on)| {
+                    let via = on.via.iter().map(|unit| format!("{unit} "));
+                    let via = via.collect::<String>();
+                    format!(" on {via}{} {} {}", claim.node, claim.unit, on.token.0[0])
+                });
+                let on = on.collect::<String>();
+                format!("{} {} {}{on}", key.unit, key.source, wait.token.0[0])
             },
             |key| format!("{} {}", key.unit, key.source),
         ),
