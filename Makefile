@@ -135,6 +135,7 @@ check-purity: toolchain
 VERIFY      = $(abspath $(TARGET))/verify
 UNITS       = unitlink-controller.service unitlink-controller.socket unitlink-agent.service \
               unitlink-agent.socket proxy@worker2_target.service bluechi-proxy@worker2_target.service \
+              conflict@worker2_target.service \
               dep@systemd-journald.service bluechi-dep@systemd-journald.service \
               dep-unit@sockets.target.service
 .PHONY: check-packaging

@@ -215,12 +215,11 @@ impl Agent {
         let (waiter, input) = match event {
             HelperEvent::Asks {
                 waiter,
-                proxy,
-                token,
+                request,
                 answers,
             } => {
                 self.helpers.insert(waiter, answers);
-                (waiter, FromHelper::Asks { proxy, token })
+                (waiter, request)
             }
             HelperEvent::Gone(waiter) => {
                 self.helpers.remove(&waiter);
@@ -268,7 +267,7 @@ impl Agent {
     fn answer(&mut self, waiter: Waiter, answer: HelperAnswer) {
         let last = match &answer {
             HelperAnswer::Wait { .. } => false,
-            HelperAnswer::Up | HelperAnswer::Failed(_) => true,
+            HelperAnswer::Up | HelperAnswer::Done | HelperAnswer::Failed(_) => true,
         };
         let Some(answers) = self.helpers.get(&waiter) else {
             return;
@@ -306,6 +305,7 @@ impl Agent {
             | Event::Limit { .. }
             | Event::ManagerLost
             | Event::ManagerReached { .. }
+            | Event::OrderFailed { .. }
             | Event::ProxyRestarting { .. }
             | Event::ProxyStopping { .. }
             | Event::RecordDamaged { .. }

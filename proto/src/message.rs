@@ -21,6 +21,9 @@ pub const PROTOCOL: u32 = 2;
 /// The first version that knows [`ToController::Waits`].
 pub const PROTOCOL_WAITS: u32 = 2;
 
+/// The first version that knows [`ToController::Order`].
+pub const PROTOCOL_ORDERS: u32 = 2;
+
 /// A unit of another node, as its source names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKey {
@@ -120,6 +123,10 @@ pub struct Welcome {
     pub start_timeout: Duration,
 }
 
+/// The number of an order, given by the agent, and never used twice on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId(pub u64);
+
 /// A set that is kept equal over the link by [`crate::sync`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -158,6 +165,18 @@ pub enum ToController {
         job: JobId,
         /// How far it is.
         state: JobState,
+    },
+    /// Have something done, once, with a unit of another node. It is answered with
+    /// [`ToAgent::Ordered`].
+    Order {
+        /// The order.
+        order: OrderId,
+        /// What to do.
+        kind: JobKind,
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
     },
     /// A job has ended.
     JobDone {
@@ -198,4 +217,11 @@ pub enum ToAgent {
     },
     /// Take a job back.
     CancelJob(JobId),
+    /// An order of the agent has been carried out, or not.
+    Ordered {
+        /// The order.
+        order: OrderId,
+        /// Why not.
+        result: Result<(), Reason>,
+    },
 }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use proto::{message::ToAgent, model::JobResult, name::UnitName};
+use proto::{
+    message::ToAgent,
+    model::{JobKind, JobResult},
+    name::UnitName,
+};
 
 use crate::unit::{ManagerJob, UnitState};
 
@@ -159,6 +163,13 @@ pub enum FromHelper {
         proxy: String,
         /// `$INVOCATION_ID`.
         token: String,
+    },
+    /// It wants something done, once, with what its proxy stands for.
+    Orders {
+        /// What.
+        kind: JobKind,
+        /// The name of the proxy, as it was sent.
+        proxy: String,
     },
     /// It has gone.
     Gone,

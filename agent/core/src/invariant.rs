@@ -2,7 +2,7 @@
 
 use crate::{
     Node,
-    limits::{CLAIMS_MAX, EARLY_MAX, HOLDS_MAX, JOBS_MAX, UNITS_MAX, WAITS_MAX},
+    limits::{CLAIMS_MAX, EARLY_MAX, HOLDS_MAX, JOBS_MAX, UNITS_MAX, WAITERS_MAX, WAITS_MAX},
 };
 
 impl Node {
@@ -25,6 +25,7 @@ impl Node {
             ("jobs", self.jobs.len(), JOBS_MAX),
             ("early ends of jobs", self.calls.early(), EARLY_MAX),
             ("units", self.units.len(), UNITS_MAX),
+            ("orders", self.orders.len(), WAITERS_MAX),
             ("starts that wait", self.waits.len(), WAITS_MAX),
         ];
         match bounds.into_iter().find(|(_, there, max)| there > max) {

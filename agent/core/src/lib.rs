@@ -27,7 +27,7 @@
 //! # Parts
 //!
 //! `link` connects and registers, `job` does what the controller orders, `claim` is the
-//! source's side, `hold` the target's; `call` knows who asked systemd for what, `unit` how the
+//! source's side, `order` what it has done once, `hold` the target's side; `call` knows who asked systemd for what, `unit` how the
 //! proxies and hold units are, `wait` what starts wait for, [`record`] what has to survive a restart. Claims and holds collect what
 //! has changed and are settled once, at the end of each input.
 
@@ -40,6 +40,7 @@ mod invariant;
 mod job;
 pub mod limits;
 mod link;
+mod order;
 mod output;
 mod reason;
 pub mod record;
@@ -73,6 +74,7 @@ use failure::Failures;
 use hold::Holds;
 use job::Jobs;
 use link::Link;
+use order::Orders;
 use unit::Units;
 use wait::Waits;
 
@@ -100,6 +102,7 @@ pub struct Node {
     claims: Claims,
     holds: Holds,
     waits: Waits,
+    orders: Orders,
     units: Units,
     calls: Calls,
     failures: Failures,
@@ -133,6 +136,7 @@ impl Node {
             claims: Claims::default(),
             holds: Holds::new(records.entries),
             waits: Waits::default(),
+            orders: Orders::default(),
             units: Units::default(),
             calls: Calls::default(),
             failures: Failures::default(),
@@ -157,7 +161,13 @@ impl Node {
             Input::Helper(waiter, FromHelper::Asks { proxy, token }) => {
                 self.claims.asks(waiter, &proxy, &token, cx!(self, now));
             }
-            Input::Helper(waiter, FromHelper::Gone) => self.claims.gone(waiter),
+            Input::Helper(waiter, FromHelper::Orders { kind, proxy }) => {
+                self.orders.asks(waiter, kind, &proxy, cx!(self, now));
+            }
+            Input::Helper(waiter, FromHelper::Gone) => {
+                self.claims.gone(waiter);
+                self.orders.gone(waiter);
+            }
             Input::Configure(live) => {
                 let moved = live.controllers != self.settings.live.controllers;
                 self.settings.live = live;
@@ -202,7 +212,11 @@ impl Node {
             .holds
             .deadline(&self.units, self.link.registered().is_some());
         let waits = self.waits.deadline(&self.units);
-        [link, claims, holds, waits].into_iter().flatten().min()
+        let orders = self.orders.deadline(self.link.registered().is_some());
+        [link, claims, holds, waits, orders]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether the node is registered, and where.
@@ -249,6 +263,7 @@ impl Node {
                 self.holds.registered();
                 self.claims.registered(welcome.start_timeout);
                 self.waits.registered(&welcome);
+                self.orders.registered(&welcome);
             }
             ToAgent::Rejected(reason) if !registered => self.link.rejected(reason, cx!(self, now)),
             ToAgent::Heartbeat => {}
@@ -258,6 +273,7 @@ impl Node {
             | ToAgent::Acknowledged(..)
             | ToAgent::Job { .. }
             | ToAgent::CancelJob(_)
+            | ToAgent::Ordered { .. }
                 if !registered =>
             {
                 return Err("a message came before the welcome".to_owned());
@@ -291,6 +307,7 @@ impl Node {
                 self.jobs.begin(job, kind, unit, mode, cx!(self, now));
             }
             ToAgent::CancelJob(job) => self.jobs.cancel(job, cx!(self, now)),
+            ToAgent::Ordered { order, result } => self.orders.ended(order, result, cx!(self, now)),
         }
         Ok(())
     }
@@ -306,6 +323,7 @@ impl Node {
         self.claims.disconnected();
         self.holds.disconnected();
         self.waits.disconnected();
+        self.orders.disconnected();
     }
 
     fn on_manager(&mut self, now: Moment, input: FromManager) {
@@ -484,6 +502,7 @@ impl Node {
         touched |= self.holds.settle(cx!(self, now));
         let (claims, holds) = (&self.claims, &self.holds);
         self.waits.settle(touched, claims, holds, cx!(self, now));
+        self.orders.settle(cx!(self, now));
         let hold_states = self.holds.poll().map(ToController::HoldStates);
         let claims = self.claims.poll().map(ToController::Claims);
         let waits = self.waits.poll().map(ToController::Waits);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::{
     message::ToController,
-    model::{ClaimState, JobId, JobMode, Reason},
+    model::{ClaimState, JobId, JobKind, JobMode, Reason},
     name::{NodeName, UnitName},
 };
 
@@ -120,7 +120,9 @@ pub enum HelperAnswer {
     },
     /// The unit is up. The helper is then forgotten.
     Up,
-    /// The unit will not be up. The helper is then forgotten.
+    /// What it has ordered is done. The helper is then forgotten.
+    Done,
+    /// The unit will not be up, or what was ordered is not done. The helper is then forgotten.
     Failed(Reason),
 }
 
@@ -202,6 +204,15 @@ pub enum Event {
     StartFailed {
         /// The proxy, as it was written.
         proxy: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// What was ordered for a unit of another node was not done.
+    OrderFailed {
+        /// What.
+        kind: JobKind,
+        /// The proxy that stands for the unit.
+        proxy: UnitName,
         /// Why.
         reason: Reason,
     },

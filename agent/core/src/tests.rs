@@ -6,6 +6,7 @@
 
 mod job;
 mod link;
+mod order;
 mod show;
 mod source;
 mod target;
@@ -15,8 +16,8 @@ use std::time::Duration;
 
 use proto::{
     message::{
-        Attempt, ClaimKey, Hold, HoldKey, PROTOCOL, Stream, ToAgent, ToController, TokenState,
-        Welcome,
+        Attempt, ClaimKey, Hold, HoldKey, OrderId, PROTOCOL, Stream, ToAgent, ToController,
+        TokenState, Welcome,
     },
     model::{Cause, ClaimState, JobId, JobMode, Reason, Token},
     sync::{Delta, Generation},
@@ -237,6 +238,23 @@ impl Stage {
                     },
                 },
             )],
+            ["orders", waiter, kind, proxy] => vec![Input::Helper(
+                Waiter(number(waiter)),
+                FromHelper::Orders {
+                    kind: kind.parse().expect("kind"),
+                    proxy: (*proxy).to_owned(),
+                },
+            )],
+            ["ordered", order, rest @ ..] => {
+                let result = match rest {
+                    [] => Ok(()),
+                    [cause, text @ ..] => {
+                        Err(Reason::new(cause.parse().expect("cause"), text.join(" ")))
+                    }
+                };
+                let order = OrderId(number(order));
+                vec![self.said(ToAgent::Ordered { order, result })]
+            }
             ["helper-gone", waiter] => {
                 vec![Input::Helper(Waiter(number(waiter)), FromHelper::Gone)]
             }
@@ -260,6 +278,7 @@ fn set_of(output: &Output) -> Option<(Stream, Generation)> {
         | ToController::Goodbye
         | ToController::Heartbeat
         | ToController::Acknowledged(..)
+        | ToController::Order { .. }
         | ToController::JobState { .. }
         | ToController::JobDone { .. } => None,
     }

@@ -6,7 +6,7 @@ use host::link::{self, CallSerial, LinkSender, Method};
 use node::ManagerError;
 use proto::{
     dbus::{error, internal},
-    message::ToController,
+    message::{OrderId, ToController},
     model::{Cause, JobId, JobKind, JobMode, JobState, Reason},
     sync::Generation,
     wire::{
@@ -56,6 +56,8 @@ pub(super) struct Calls {
     /// Sets that were heard and are to be acknowledged.
     claim_states: Option<Message>,
     holds: Option<Message>,
+    /// Orders that are not carried out. The core bounds them.
+    orders: BTreeMap<CallSerial, OrderId>,
     /// Jobs that systemd has not queued. The core bounds them.
     jobs: BTreeMap<JobId, Message>,
     refused: Option<(JobId, ManagerError)>,
@@ -127,6 +129,16 @@ impl Calls {
                 call.iter()
                     .map(|call| link::reply(call, &()))
                     .collect::<Result<_, _>>()?
+            }
+            ToController::Order {
+                order,
+                kind,
+                node,
+                unit,
+            } => {
+                self.orders.insert(serial, *order);
+                let body = (kind.as_str(), node.as_str(), unit.as_str());
+                vec![link::call(serial, controller("Order"), &body)?]
             }
             ToController::JobState {
                 job,
@@ -249,6 +261,22 @@ impl Calls {
             let facts: Facts = take("Hello", &body)?;
             let welcome = welcome_from_wire(&facts).map_err(|error| invalid("Hello", &error))?;
             return Ok(Heard::Say(ToAgent::Welcome(welcome)));
+        }
+        if let Some(order) = self.orders.remove(&serial) {
+            let result = if is_error {
+                let ManagerError { text, .. } = crate::systemd::error_of(message);
+                Err(Reason::new(Cause::Manager, text))
+            } else {
+                let body = message.body();
+                match take::<(&str, &str)>("Order", &body)? {
+                    ("", _) => Ok(()),
+                    (cause, text) => {
+                        let cause = cause.parse().map_err(|error| invalid("Order", &error))?;
+                        Err(Reason::new(cause, text))
+                    }
+                }
+            };
+            return Ok(Heard::Say(ToAgent::Ordered { order, result }));
         }
         let sets = [
             (Stream::Claims, &mut self.claims),

@@ -3,7 +3,12 @@ use std::collections::BTreeMap;
 use proto::{message::HoldKey, model::ClaimState, name::NodeName};
 
 use crate::{
-    Fleet, claim::hold_key, input::ClientId, job::Phase, node::Node, settings::OnLoss, timer::Timer,
+    Fleet,
+    claim::hold_key,
+    job::{Owner, Phase},
+    node::Node,
+    settings::OnLoss,
+    timer::Timer,
 };
 
 /// Something that must never be. Its text says what, and of whom.
@@ -50,9 +55,9 @@ impl Fleet {
     }
 
     fn check_open(&self, found: &mut Vec<Violation>) {
-        let mut by_client: BTreeMap<ClientId, usize> = BTreeMap::new();
+        let mut by_owner: BTreeMap<Owner, usize> = BTreeMap::new();
         for job in self.jobs.iter() {
-            *by_client.entry(job.client).or_default() += 1;
+            *by_owner.entry(job.owner.clone()).or_default() += 1;
             let there = self
                 .nodes
                 .get(&job.node)
@@ -64,8 +69,8 @@ impl Fleet {
                 )
             });
         }
-        must(found, &by_client == self.jobs.by_client(), || {
-            "the jobs of the clients are counted wrongly".into()
+        must(found, &by_owner == self.jobs.by_owner(), || {
+            "the jobs of their owners are counted wrongly".into()
         });
         for (id, name) in &self.calls {
             let there = self
@@ -171,7 +176,7 @@ impl Fleet {
                 }
                 Timer::Queued(job) => {
                     let phase = self.jobs.get(*job).map(|job| job.phase);
-                    matches!(phase, Some(Phase::Asked(_)))
+                    matches!(phase, Some(Phase::Asked))
                 }
                 Timer::Job(job) => self.jobs.get(*job).is_some(),
                 Timer::Call(call) => self.calls.contains_key(call),

@@ -45,6 +45,7 @@ mod invariant;
 mod job;
 pub mod limits;
 mod node;
+mod order;
 mod output;
 mod peer;
 mod settings;
@@ -69,7 +70,7 @@ pub use view::{AgentView, ClaimView, NodeView};
 
 use call::Calls;
 use claim::Unsettled;
-use job::{Jobs, Order};
+use job::{Asker, Jobs, Order, Owner};
 use node::Node;
 use timer::{Timer, Timers};
 
@@ -192,12 +193,14 @@ impl Fleet {
                 mode,
             } => {
                 let order = Order {
+                    owner: Owner::Client(client),
+                    asker: Asker::Client(id),
                     node,
                     kind,
                     unit,
                     mode,
                 };
-                match self.start_job(now, id, client, order) {
+                match self.start_job(now, order) {
                     Ok(()) => return,
                     Err(error) => Err(error),
                 }

@@ -10,6 +10,9 @@ pub const JOBS_PER_NODE_MAX: usize = 4096;
 /// so that a script in a loop cannot take the whole fleet from everybody else.
 pub const JOBS_PER_CLIENT_MAX: usize = 16_384;
 
+/// Jobs that the units of one node may have open at once: as many as its agent lets helpers wait.
+pub const ORDERS_PER_NODE_MAX: usize = 1_024;
+
 /// Calls that may wait for the answer of one node at once. Each has its body in memory, and a node
 /// answers them one after the other.
 pub const CALLS_PER_NODE_MAX: usize = 512;

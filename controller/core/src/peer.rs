@@ -10,6 +10,7 @@ use crate::{
     Fleet,
     input::{Gone, Origin, PeerId},
     node::{Link, Peer},
+    order::Wish,
     output::{Breach, Disconnect, Event, Output},
     timer::Timer,
 };
@@ -128,6 +129,7 @@ impl Fleet {
             ToController::Claims(_)
             | ToController::HoldStates(_)
             | ToController::Waits(_)
+            | ToController::Order { .. }
             | ToController::Acknowledged(..)
                 if legacy =>
             {
@@ -150,6 +152,16 @@ impl Fleet {
             }
             ToController::Acknowledged(stream, generation) => {
                 self.acknowledged(&name, stream, generation)
+            }
+            ToController::Order {
+                order,
+                kind,
+                node,
+                unit,
+            } => {
+                let wish = Wish { kind, node, unit };
+                self.take_order(now, &name, (peer, order), wish);
+                Ok(())
             }
             ToController::JobState { job, state } => {
                 self.job_state(now, &name, job, state);

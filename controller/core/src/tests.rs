@@ -4,5 +4,6 @@ mod circles;
 mod claims;
 mod jobs;
 mod nodes;
+mod orders;
 mod random;
 mod world;

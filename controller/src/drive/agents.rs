@@ -6,7 +6,7 @@ use fleet::{AgentError, Gone, Input, PeerId, RequestId};
 use host::link::{self, CallSerial, Limits, LinkSender};
 use proto::{
     dbus::error,
-    message::{Stream, ToAgent, ToController},
+    message::{OrderId, Stream, ToAgent, ToController},
     model::{Cause, JobId, JobResult},
     sync::Generation,
 };
@@ -49,6 +49,8 @@ struct Peer {
     claims: Option<Message>,
     hold_states: Option<Message>,
     waits: Option<Message>,
+    /// Its orders; the core bounds them.
+    orders: BTreeMap<OrderId, Message>,
 }
 
 /// What the answer to a call is about.
@@ -79,6 +81,7 @@ impl Agents {
             claims: None,
             hold_states: None,
             waits: None,
+            orders: BTreeMap::new(),
         };
         self.peers.insert(peer, new);
         Input::Hello {
@@ -141,6 +144,20 @@ impl Agents {
                 Some(Input::Message {
                     peer: id,
                     message: said,
+                })
+            }
+            Ok(Heard::Order { kind, node, unit }) => {
+                // The serial of the call: the agent uses none twice.
+                let order = OrderId(message.primary_header().serial_num().get().into());
+                peer.orders.insert(order, message);
+                Some(Input::Message {
+                    peer: id,
+                    message: ToController::Order {
+                        order,
+                        kind,
+                        node,
+                        unit,
+                    },
                 })
             }
             Ok(Heard::Answer(serial)) => {
@@ -294,6 +311,16 @@ impl Agents {
                     .map(|call| link::reply(&call, &()))
                     .transpose()
             }
+            ToAgent::Ordered { order, result } => {
+                let (cause, text) = match result {
+                    Ok(()) => ("", ""),
+                    Err(reason) => (reason.cause.as_str(), reason.text.as_str()),
+                };
+                let call = peer.orders.remove(order);
+                call.filter(link::expects_reply)
+                    .map(|call| link::reply(&call, &(cause, text)))
+                    .transpose()
+            }
             ToAgent::Heartbeat
             | ToAgent::ClaimStates(_)
             | ToAgent::Holds(_)
@@ -308,6 +335,7 @@ impl Agents {
             | ToAgent::Rejected(_)
             | ToAgent::Heartbeat
             | ToAgent::Acknowledged(..)
+            | ToAgent::Ordered { .. }
             | ToAgent::CancelJob(_) => return peer.send_built(built),
         };
         if peer.waiting.len() >= UNANSWERED_MAX {

@@ -51,7 +51,7 @@ impl Claims {
             proxy.note_loss(state, cx);
             for (waiter, answer) in proxy.answers(&verdict, self.start_timeout, cx) {
                 match &answer {
-                    HelperAnswer::Wait { .. } => {}
+                    HelperAnswer::Wait { .. } | HelperAnswer::Done => {}
                     HelperAnswer::Up => {
                         self.forget(&mut proxy, waiter);
                         cx.failures.forget(&unit);

@@ -17,6 +17,7 @@ pub(super) fn show(output: Output, log: bool) -> Option<String> {
                 format!("helper {} wait {left:?} {what}", waiter.0)
             }
             HelperAnswer::Up => format!("helper {} up", waiter.0),
+            HelperAnswer::Done => format!("helper {} done", waiter.0),
             HelperAnswer::Failed(reason) => {
                 format!("helper {} failed {} {reason}", waiter.0, reason.cause)
             }
@@ -86,6 +87,12 @@ fn show_message(message: ToController) -> String {
             |key| format!("{} {}", key.unit, key.source),
         ),
         ToController::Acknowledged(stream, _) => format!("acknowledge {stream:?}"),
+        ToController::Order {
+            order,
+            kind,
+            node,
+            unit,
+        } => format!("order {} {kind} {node} {unit}", order.0),
         ToController::JobState { job, state } => format!("job {job} {state}"),
         ToController::JobDone {
             job,

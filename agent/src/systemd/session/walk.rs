@@ -130,7 +130,11 @@ impl Walk {
                 }
                 before.insert(*after, job);
                 next.push_back(*after);
-                if let Some(proxy) = self.units.get(after).filter(|unit| ProxyName::is_proxy(unit)) {
+                if let Some(proxy) = self
+                    .units
+                    .get(after)
+                    .filter(|unit| ProxyName::is_proxy(unit))
+                {
                     found.push(Waited {
                         job: from,
                         proxy: proxy.clone(),

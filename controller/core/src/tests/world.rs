@@ -346,7 +346,8 @@ impl World {
                     | ToAgent::Heartbeat
                     | ToAgent::Acknowledged(..)
                     | ToAgent::Job { .. }
-                    | ToAgent::CancelJob(_) => {}
+                    | ToAgent::CancelJob(_)
+                    | ToAgent::Ordered { .. } => {}
                 }
             }
             if let Output::Disconnect { peer, .. } = &output {
@@ -443,6 +444,10 @@ fn message_line(message: &ToAgent) -> Option<String> {
         })?,
         ToAgent::Job { job, kind, .. } => format!("job {job} {kind}"),
         ToAgent::CancelJob(job) => format!("cancel {job}"),
+        ToAgent::Ordered { order, result } => match result {
+            Ok(()) => format!("ordered {}", order.0),
+            Err(reason) => format!("ordered {}: {}: {reason}", order.0, reason.cause),
+        },
     })
 }
 
