@@ -18,6 +18,9 @@ SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 TMPFILESDIR = $(PREFIX)/lib/tmpfiles.d
 MANDIR      = $(PREFIX)/share/man
 DOCDIR      = $(PREFIX)/share/doc/unitlink
+BASHDIR     = $(PREFIX)/share/bash-completion/completions
+ZSHDIR      = $(PREFIX)/share/zsh/site-functions
+FISHDIR     = $(PREFIX)/share/fish/vendor_completions.d
 # The bus reads policies of its distribution and of /etc, but not of /usr/local.
 DBUSDIR     = $(if $(filter /usr,$(PREFIX)),/usr/share,$(SYSCONFDIR))/dbus-1/system.d
 
@@ -66,6 +69,12 @@ install:
 	    sed 's|@libexecdir@|$(LIBEXECDIR)|g' $$page >$$to && chmod 0644 $$to || exit 1; done
 	ln -sfn unitlinkctl.1 $(D)$(MANDIR)/man1/ctl.1
 	ln -sfn unitlink-proxy.8 $(D)$(MANDIR)/man8/proxy@.service.8
+	install -d $(addprefix $(D),$(BASHDIR) $(ZSHDIR) $(FISHDIR))
+	$(BUILT)/unitlinkctl completion bash >$(D)$(BASHDIR)/unitlinkctl
+	$(BUILT)/unitlinkctl completion zsh >$(D)$(ZSHDIR)/_unitlinkctl
+	$(BUILT)/unitlinkctl completion fish >$(D)$(FISHDIR)/unitlinkctl.fish
+	ln -sfn unitlinkctl $(D)$(BASHDIR)/ctl
+	ln -sfn unitlinkctl.fish $(D)$(FISHDIR)/ctl.fish
 	cp -R units/example $(D)$(DOCDIR)
 
 # An installed tree for tests, built with a profile of its own (not named as this folder, which would
@@ -126,6 +135,7 @@ check-purity: toolchain
 VERIFY      = $(abspath $(TARGET))/verify
 UNITS       = unitlink-controller.service unitlink-controller.socket unitlink-agent.service \
               unitlink-agent.socket proxy@worker2_target.service bluechi-proxy@worker2_target.service \
+              conflict@worker2_target.service \
               dep@systemd-journald.service bluechi-dep@systemd-journald.service \
               dep-unit@sockets.target.service
 .PHONY: check-packaging

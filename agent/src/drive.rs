@@ -323,12 +323,11 @@ impl Agent {
         let (waiter, input) = match event {
             HelperEvent::Asks {
                 waiter,
-                proxy,
-                token,
+                request,
                 answers,
             } => {
                 self.helpers.insert(waiter, answers);
-                (waiter, FromHelper::Asks { proxy, token })
+                (waiter, request)
             }
             HelperEvent::Gone(waiter) => {
                 self.public.answered(waiter);
@@ -379,7 +378,8 @@ impl Agent {
                         Request::Queue { .. }
                         | Request::Cancel(_)
                         | Request::Look(_)
-                        | Request::Describe(_) => None,
+                        | Request::Describe(_)
+                        | Request::WaitsOf(_) => None,
                     };
                     let manager = &self.around.manager;
                     match made {
@@ -396,7 +396,7 @@ impl Agent {
     fn answer(&mut self, waiter: Waiter, answer: HelperAnswer) {
         let last = match &answer {
             HelperAnswer::Wait { .. } => false,
-            HelperAnswer::Up | HelperAnswer::Failed(_) => true,
+            HelperAnswer::Up | HelperAnswer::Done | HelperAnswer::Failed(_) => true,
         };
         let Some(answers) = self.helpers.get(&waiter) else {
             return;
@@ -435,6 +435,7 @@ impl Agent {
             | Event::Limit { .. }
             | Event::ManagerLost
             | Event::ManagerReached { .. }
+            | Event::OrderFailed { .. }
             | Event::ProxyRestarting { .. }
             | Event::ProxyStopping { .. }
             | Event::RecordDamaged { .. }

@@ -80,3 +80,8 @@ pub(crate) const BUS_MESSAGES_MAX: usize = 4_096;
 
 /// Bytes that may wait for the bus to read them.
 pub(crate) const BUS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Jobs that are asked for one question what starts wait for. Each answers in some tens of
+/// microseconds; a boot has a few hundred jobs. Of a queue that is longer still, not all is found out, and the
+/// start timeout ends what waits in a circle there.
+pub(crate) const JOBS_WALKED_MAX: usize = 1_024;

@@ -6,7 +6,7 @@ mod line;
 use std::{io, sync::Arc};
 
 use host::stream::{BoxStream, Identity, Listener};
-use node::{HelperAnswer, Waiter, limits::WAITERS_MAX};
+use node::{FromHelper, HelperAnswer, Waiter, limits::WAITERS_MAX};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     sync::{Semaphore, mpsc},
@@ -15,7 +15,6 @@ use tokio::{
 use tracing::{debug, warn};
 
 use crate::limits::{HELPER_ANSWERS_MAX, HELPER_PATIENCE, LINE_BYTES_MAX};
-use line::Need;
 
 /// What comes from helpers.
 #[derive(Debug)]
@@ -23,8 +22,7 @@ pub(crate) enum HelperEvent {
     /// A helper asks; answers go into the channel.
     Asks {
         waiter: Waiter,
-        proxy: String,
-        token: String,
+        request: FromHelper,
         answers: mpsc::Sender<HelperAnswer>,
     },
     /// It has gone without an answer.
@@ -77,12 +75,11 @@ async fn serve(
     events: &mpsc::Sender<HelperEvent>,
 ) -> io::Result<()> {
     let mut stream = BufReader::with_capacity(LINE_BYTES_MAX, stream);
-    let Need { proxy, token } = timeout(HELPER_PATIENCE, read_need(&mut stream)).await??;
+    let request = timeout(HELPER_PATIENCE, read_request(&mut stream)).await??;
     let (answers, mut answered) = mpsc::channel(HELPER_ANSWERS_MAX);
     let asks = HelperEvent::Asks {
         waiter,
-        proxy,
-        token,
+        request,
         answers,
     };
     if events.send(asks).await.is_err() {
@@ -94,7 +91,7 @@ async fn serve(
     carried
 }
 
-async fn read_need(stream: &mut BufReader<BoxStream>) -> io::Result<Need> {
+async fn read_request(stream: &mut BufReader<BoxStream>) -> io::Result<FromHelper> {
     let mut line = Vec::new();
     let bytes_max = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
     stream.take(bytes_max).read_until(b'\n', &mut line).await?;
@@ -131,7 +128,9 @@ async fn carry(
         .await??;
         match answer {
             HelperAnswer::Wait { .. } => {}
-            HelperAnswer::Up | HelperAnswer::Failed(_) => return stream.shutdown().await,
+            HelperAnswer::Up | HelperAnswer::Done | HelperAnswer::Failed(_) => {
+                return stream.shutdown().await;
+            }
         }
     }
 }
@@ -155,8 +154,7 @@ mod tests {
         helper.write_all(b"need p 1\n").await.expect("written");
         let Some(HelperEvent::Asks {
             answers,
-            proxy,
-            token,
+            request: FromHelper::Asks { proxy, token },
             ..
         }) = events.recv().await
         else {

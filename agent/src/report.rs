@@ -43,6 +43,13 @@ pub(crate) fn log(event: &Event) {
         Event::StartFailed { proxy, reason } => {
             warn!(proxy, %reason, cause = %reason.cause, "proxy does not start");
         }
+        Event::OrderFailed {
+            kind,
+            proxy,
+            reason,
+        } => {
+            warn!(%kind, %proxy, %reason, cause = %reason.cause, "unit of another node was not stopped or reloaded");
+        }
         Event::Retrying { unit, why } => warn!(%unit, why, "systemd refused, trying again"),
         Event::RecordDamaged { line, why } => {
             warn!(line, why, "a record of a hold is damaged, ignoring it");

@@ -201,14 +201,11 @@ fn listen(
             .with_context(|| format!("socket '{name}' passed by the service manager"));
         listeners.push(listener.map_err(unavailable)?);
     }
-    let passed_tcp = listeners.iter().any(|it| it.tcp_address().is_some());
-    let passed_unix = listeners.iter().any(|it| it.tcp_address().is_none());
     for address in &settings.listen {
-        let stands = match address {
-            host::address::ListenAddress::Unix(_) => passed_unix,
-            host::address::ListenAddress::Tcp(_) => passed_tcp,
-        };
-        if !stands {
+        let passed = listeners
+            .iter()
+            .any(|it| it.address().as_ref() == Some(address));
+        if !passed {
             let listener = Listener::bind(address, UnixOptions::default(), tcp);
             listeners.push(listener.map_err(|error| unavailable(error.into()))?);
             info!(%address, "listening for agents");

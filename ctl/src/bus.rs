@@ -27,6 +27,7 @@ use zbus::{
 use crate::{
     fault::{Fault, Refusal},
     limits, span,
+    window::Window,
 };
 
 const BUS: &str = "org.freedesktop.DBus";
@@ -118,15 +119,21 @@ impl Bus {
     }
 
     /// As [`Self::ask_all`], and what came before the bus or the patience came to an end is kept.
-    /// Only so many calls are under way at once as the bus allows.
+    /// Only so many calls are under way at once as the bus and the nodes take.
     pub(crate) async fn ask_each(&mut self, calls: &[Message]) -> Vec<Result<Answer, Fault>> {
-        let (first, rest) = calls.split_at(calls.len().min(limits::CALLS_AT_ONCE));
+        let object = |call: &Message| {
+            let header = call.header();
+            header.path().map(ToString::to_string).unwrap_or_default()
+        };
+        let mut window = Window::new(calls.iter().map(object));
         let mut open: BTreeMap<NonZeroU32, usize> = calls.iter().map(serial).zip(0..).collect();
-        let mut rest = rest.iter();
         let mut answers: Vec<Option<Answer>> = calls.iter().map(|_| None).collect();
-        let mut sent = self.send(first).await;
         let fault = loop {
-            if let Err(fault) = sent {
+            let next = std::iter::from_fn(|| window.next());
+            let next: Vec<Message> = next.filter_map(|at| calls.get(at).cloned()).collect();
+            if !next.is_empty()
+                && let Err(fault) = self.send(&next).await
+            {
                 break fault;
             }
             if open.is_empty() {
@@ -137,12 +144,12 @@ impl Bus {
                     let Some((to, answer)) = answer(message) else {
                         continue;
                     };
-                    let Some(slot) = open.remove(&to).and_then(|at| answers.get_mut(at)) else {
+                    let Some(at) = open.remove(&to) else {
                         continue;
                     };
-                    *slot = Some(answer);
-                    if let Some(call) = rest.next() {
-                        sent = self.send(std::slice::from_ref(call)).await;
+                    if let (Some(slot), Some(call)) = (answers.get_mut(at), calls.get(at)) {
+                        *slot = Some(answer);
+                        window.answered(&object(call));
                     }
                 }
                 Err(fault) => break fault,

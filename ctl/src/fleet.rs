@@ -67,6 +67,24 @@ impl Node {
         }
     }
 
+    /// Where its agent connects from, for people: an agent beside the controller has no address that
+    /// would tell them anything.
+    pub(crate) fn place(&self) -> &str {
+        if self.transport == "unix" && !self.address.is_empty() {
+            "local"
+        } else {
+            &self.address
+        }
+    }
+
+    /// What its agent is, for people.
+    pub(crate) fn agent(&self) -> &str {
+        match self.protocol {
+            Some(0) if self.is_online() => "BlueChi",
+            Some(_) | None => &self.agent_version,
+        }
+    }
+
     /// Whether its agent is connected.
     pub(crate) fn is_online(&self) -> bool {
         self.status == "online"

@@ -18,6 +18,13 @@ pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// (`max_replies_per_connection` of dbus-daemon(1) for a user), and some are kept for questions.
 pub(crate) const CALLS_AT_ONCE: usize = 100;
 
+/// Calls to one object that are under way at once: an agent passes 32 calls on to its service manager
+/// at the same time, and refuses more; half of that leaves room for somebody else.
+pub(crate) const CALLS_OF_OBJECT_AT_ONCE: usize = 16;
+
+/// Units whose state is asked for in one call: an agent answers 256 at most.
+pub(crate) const UNITS_OF_STATUS: usize = 200;
+
 /// Units of all nodes that one command works on: a few of each node of the largest fleet. More is a
 /// pattern that says something else than was meant.
 pub(crate) const TARGETS_MAX: usize = 20_000;

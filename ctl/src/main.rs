@@ -20,6 +20,7 @@ mod signal;
 mod span;
 mod suggest;
 mod view;
+mod window;
 
 use std::{io::Write as _, process::ExitCode};
 

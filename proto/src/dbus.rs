@@ -58,8 +58,8 @@ pub mod internal {
     pub const CONTROLLER: &str = "org.eclipse.bluechi.internal.Controller";
     /// Interface of the agent: unit operations and their signals.
     pub const AGENT: &str = "org.eclipse.bluechi.internal.Agent";
-    /// What goes beyond, on the controller's object: `Hello`, `Claims`, `HoldStates`, `Goodbye`,
-    /// `JobDone`.
+    /// What goes beyond, on the controller's object: `Hello`, `Claims`, `HoldStates`, `Waits`,
+    /// `Goodbye`, `JobDone`.
     pub const CONTROLLER_OWN: &str = "org.unitlink.internal.Controller1";
     /// What goes beyond, on the agent's object: `Holds`, `ClaimStates`, `UnitStatus`.
     pub const AGENT_OWN: &str = "org.unitlink.internal.Agent1";

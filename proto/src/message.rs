@@ -5,7 +5,7 @@
 //! Calls that only pass through (the properties of a unit, the list of units) are not here: the
 //! shells carry their bodies unchanged.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     model::{ClaimState, JobId, JobKind, JobMode, JobResult, JobState, Reason, Token},
@@ -16,7 +16,13 @@ use crate::{
 /// The version of the protocol between agent and controller that goes beyond BlueChi's. Peers of
 /// one version more or less must understand each other: unknown keys of [`Hello`] and [`Welcome`]
 /// are ignored, and nothing is ever removed.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
+
+/// The first version that knows [`ToController::Waits`].
+pub const PROTOCOL_WAITS: u32 = 2;
+
+/// The first version that knows [`ToController::Order`].
+pub const PROTOCOL_ORDERS: u32 = 2;
 
 /// A unit of another node, as its source names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +79,24 @@ pub enum Attempt {
     Keep,
 }
 
+/// What the start of a held unit waits for, of what its node needs of other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldWait {
+    /// The attempt that waits.
+    pub token: Token,
+    /// What it waits for.
+    pub on: BTreeMap<ClaimKey, WaitOn>,
+}
+
+/// One claim that a start waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitOn {
+    /// The attempt of the claim.
+    pub token: Token,
+    /// Units of the same node between the one that is held and the claim, in this order.
+    pub via: Vec<UnitName>,
+}
+
 /// How an agent introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -99,6 +123,10 @@ pub struct Welcome {
     pub start_timeout: Duration,
 }
 
+/// The number of an order, given by the agent, and never used twice on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId(pub u64);
+
 /// A set that is kept equal over the link by [`crate::sync`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -110,6 +138,8 @@ pub enum Stream {
     Holds,
     /// Agent to controller: how these stand.
     HoldStates,
+    /// Agent to controller: what those wait for that are starting.
+    Waits,
 }
 
 /// What an agent tells the controller.
@@ -125,6 +155,8 @@ pub enum ToController {
     Claims(Delta<ClaimKey, Claim>),
     /// How the holds on its units stand.
     HoldStates(Delta<HoldKey, TokenState>),
+    /// What the starts of held units wait for.
+    Waits(Delta<HoldKey, HoldWait>),
     /// It has taken in a message about a set of the controller's.
     Acknowledged(Stream, Generation),
     /// A job is at work or not.
@@ -133,6 +165,18 @@ pub enum ToController {
         job: JobId,
         /// How far it is.
         state: JobState,
+    },
+    /// Have something done, once, with a unit of another node. It is answered with
+    /// [`ToAgent::Ordered`].
+    Order {
+        /// The order.
+        order: OrderId,
+        /// What to do.
+        kind: JobKind,
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
     },
     /// A job has ended.
     JobDone {
@@ -173,4 +217,11 @@ pub enum ToAgent {
     },
     /// Take a job back.
     CancelJob(JobId),
+    /// An order of the agent has been carried out, or not.
+    Ordered {
+        /// The order.
+        order: OrderId,
+        /// Why not.
+        result: Result<(), Reason>,
+    },
 }

@@ -11,7 +11,7 @@ use crate::{limits, outcome::Failure};
 pub(crate) enum Answer {
     /// It will give up after `limit`; the text says what it waits for.
     Wait { limit: Duration, text: String },
-    /// The unit is up.
+    /// The unit is up, or what was ordered is done.
     Up,
     /// It is not.
     Failed { failure: Failure, text: String },
@@ -28,7 +28,7 @@ impl Answer {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
-            "up" if rest.is_empty() => Some(Self::Up),
+            "up" | "done" if rest.is_empty() => Some(Self::Up),
             "wait" => {
                 let (ms, text) = rest.split_once(' ').unwrap_or((rest, ""));
                 let limit = Duration::from_millis(ms.parse().ok()?).min(limits::WAIT_MAX);
@@ -83,6 +83,7 @@ mod tests {
     }
 
     #[test_case("up", Answer::Up; "up")]
+    #[test_case("done", Answer::Up; "done")]
     #[test_case("up\r", Answer::Up; "with the line end of a terminal")]
     #[test_case("wait 90000 node b is offline", wait(90_000, "node b is offline"); "wait")]
     #[test_case("wait 5", wait(5, "the remote unit"); "wait without a text")]

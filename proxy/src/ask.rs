@@ -12,7 +12,7 @@ use proto::model::Cause;
 use crate::{
     answer::Answer,
     limits,
-    options::Options,
+    options::{Options, Verb},
     outcome::{Failure, Outcome},
 };
 
@@ -85,7 +85,12 @@ fn ask_once(
 fn connect(options: &Options, patience: &Patience) -> io::Result<Lines> {
     let mut stream = UnixStream::connect(&options.socket)?;
     stream.set_write_timeout(Some(patience.left_at_least_a_moment()))?;
-    let request = format!("need {} {}\n", options.proxy, options.token);
+    let (proxy, token) = (&options.proxy, options.token);
+    let request = match options.verb {
+        Verb::Up => format!("need {proxy} {token}\n"),
+        Verb::Reload => format!("reload {proxy}\n"),
+        Verb::Stop => format!("stop {proxy}\n"),
+    };
     stream.write_all(request.as_bytes())?;
     Ok(Lines {
         stream,
@@ -152,7 +157,12 @@ impl Patience {
                 reason(error),
             ),
             Some(_) => format!(
-                "{asked} was not up after {waited} s; waited for: {}",
+                "{asked} was not {} after {waited} s; waited for: {}",
+                match options.verb {
+                    Verb::Up => "up",
+                    Verb::Reload => "reloaded",
+                    Verb::Stop => "stopped",
+                },
                 self.waiting_for
             ),
         };
@@ -264,6 +274,7 @@ mod tests {
     #[test]
     fn who_gives_up_says_who_did_not_answer() {
         let options = Options {
+            verb: Verb::Up,
             proxy: ProxyName::parse("proxy@b_t.service").expect("valid"),
             token: Token([0; 16]),
             socket: "/run/agent.sock".into(),

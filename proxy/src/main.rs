@@ -1,4 +1,5 @@
-//! `unitlink-proxy up proxy@NODE_UNIT.service`: what `proxy@.service` runs. It asks the agent of
+//! `unitlink-proxy up proxy@NODE_UNIT.service`: what `proxy@.service` runs (`reload` when it is reloaded;
+//! `stop` is for `conflict@.service`). It asks the agent of
 //! this machine for the unit of the other node and exits when the agent has an answer: with 0 when
 //! the unit is up, else with a code for the reason (see `outcome.rs`).
 //!
@@ -15,13 +16,13 @@ mod outcome;
 use std::{env, io::Write, process::ExitCode};
 
 use crate::{
-    options::{Command, Options},
+    options::{Command, Options, Verb},
     outcome::Outcome,
 };
 
 fn main() -> ExitCode {
     match options::parse(env::args_os().skip(1)) {
-        Ok(Command::Up(options)) => up(&options),
+        Ok(Command::Ask(options)) => ask(&options),
         Ok(Command::Say(text)) => {
             // Nobody reads: nothing to be done about it.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -34,15 +35,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn up(options: &Options) -> ExitCode {
+fn ask(options: &Options) -> ExitCode {
     let outcome = ask::until_answered(options, &mut |waiting_for| {
         notify::status(&format!("waiting: {waiting_for}"));
     });
     match &outcome {
         Outcome::Up => notify::status(&format!(
-            "{} on {} is up",
+            "{} on {} {}",
             options.proxy.unit(),
-            options.proxy.node()
+            options.proxy.node(),
+            match options.verb {
+                Verb::Up => "is up",
+                Verb::Reload => "is up and was reloaded",
+                Verb::Stop => "was stopped",
+            }
         )),
         Outcome::Failed { text, .. } => {
             notify::status(text);

@@ -14,10 +14,12 @@ use crate::limits;
 
 /// What `--help` says.
 pub(crate) const HELP: &str = "\
-Usage: unitlink-proxy [OPTIONS] up PROXY
+Usage: unitlink-proxy [OPTIONS] up|reload|stop PROXY
 
-Asks the agent of this node for the unit that PROXY (proxy@NODE_UNIT.service) stands for, and exits
-when it is up or when it is known that it will not be. Run by proxy@.service.
+up      asks the agent of this node for the unit that PROXY (proxy@NODE_UNIT.service) stands for,
+        and exits when it is up or when it is known that it will not be. Run by proxy@.service.
+reload  has that unit reloaded. Run by proxy@.service when it is reloaded.
+stop    has that unit stopped. Run by conflict@.service.
 
 Options:
       --socket PATH      socket of the agent [default: /run/unitlink/agent.sock]
@@ -30,7 +32,7 @@ Environment:
   NOTIFY_SOCKET   set by systemd: where to say what is waited for
 
 Exit codes:
-   0  the unit is up                        16  the agent has no controller
+   0  it is so                              16  the agent has no controller
    1  the unit failed                       17  the agent does not answer
    2  wrong command line or name            18  it took too long
   10  the unit was stopped                  19  units need each other in a circle
@@ -44,15 +46,28 @@ Exit codes:
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Ask for the unit.
-    Up(Options),
+    /// Ask the agent.
+    Ask(Options),
     /// Only say this.
     Say(String),
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// The unit, for as long as the proxy is active.
+    Up,
+    /// A reload of it.
+    Reload,
+    /// A stop of it.
+    Stop,
 }
 
 /// All that is needed to ask.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
+    /// What for.
+    pub(crate) verb: Verb,
     /// What stands for the remote unit.
     pub(crate) proxy: ProxyName,
     /// Which attempt this is.
@@ -105,16 +120,22 @@ fn parse_with(
     }
     let [verb, name] = words.as_slice() else {
         return Err(UsageError(
-            "usage: unitlink-proxy up proxy@NODE_UNIT.service".into(),
+            "usage: unitlink-proxy up|reload|stop proxy@NODE_UNIT.service".into(),
         ));
     };
-    if verb != "up" {
-        return Err(UsageError(format!(
-            "verb '{}' is not known; known is 'up'",
-            verb.display()
-        )));
-    }
-    Ok(Command::Up(Options {
+    let verb = match verb.to_str() {
+        Some("up") => Verb::Up,
+        Some("reload") => Verb::Reload,
+        Some("stop") => Verb::Stop,
+        Some(_) | None => {
+            return Err(UsageError(format!(
+                "verb '{}' is not known; known are 'up', 'reload' and 'stop'",
+                verb.display()
+            )));
+        }
+    };
+    Ok(Command::Ask(Options {
+        verb,
         proxy: ProxyName::parse(&name.to_string_lossy()).map_err(|e| UsageError(e.to_string()))?,
         token: token(invocation_id)?,
         socket,
@@ -168,21 +189,24 @@ mod tests {
         .map_err(|error| error.0)
     }
 
-    #[test]
-    fn the_line_of_the_template_is_enough() {
+    #[test_case("up", Verb::Up)]
+    #[test_case("reload", Verb::Reload)]
+    #[test_case("stop", Verb::Stop)]
+    fn the_line_of_the_template_is_enough(word: &str, verb: Verb) {
         let options = Options {
+            verb,
             proxy: ProxyName::parse("proxy@b_t.service").expect("valid"),
             token: ID.parse().expect("valid"),
             socket: "/run/unitlink/agent.sock".into(),
             timeout: Duration::from_secs(90),
         };
         assert_eq!(
-            run("up proxy@b_t.service", Some(ID)),
-            Ok(Command::Up(options))
+            run(&format!("{word} proxy@b_t.service"), Some(ID)),
+            Ok(Command::Ask(options))
         );
     }
 
-    #[test_case("", "usage: unitlink-proxy up"; "nothing")]
+    #[test_case("", "usage: unitlink-proxy up|reload|stop"; "nothing")]
     #[test_case("down proxy@b_t.service", "verb 'down' is not known"; "another verb")]
     #[test_case("up t.service", "'t.service' is no proxy"; "no proxy")]
     #[test_case("up proxy@b_t.service.service", "proxy@b_t.service"; "another spelling")]

@@ -2,7 +2,7 @@
 //!
 //! | code | the remote unit |
 //! |---|---|
-//! | 0 | is up |
+//! | 0 | is up, or was stopped or reloaded as ordered |
 //! | 1 | could not be started, or failed (`unit-failed`; also a reason not known here) |
 //! | 2 | was not asked for: wrong command line, or the name is not valid (`invalid-name`) |
 //! | 10 | was stopped (`unit-stopped`) |
@@ -30,7 +30,7 @@ pub(crate) const USAGE: u8 = 2;
 /// How it ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The unit is up.
+    /// The unit is up, or what was ordered is done.
     Up,
     /// It is not; the text says why.
     Failed { failure: Failure, text: String },

@@ -1,5 +1,6 @@
 //! Named scenarios: what one fault alone does, in the order of `FAULTS.md`'s table where it has one.
 
+mod circle;
 mod stage;
 
 use std::time::Duration;

@@ -13,6 +13,7 @@ mod binds_to;
 mod bluechi_names;
 mod config;
 mod ctl;
+mod cycle;
 mod harness;
 mod leftover;
 mod many;

@@ -32,6 +32,8 @@ pub(crate) enum Purpose {
     Hold(UnitName),
     /// This proxy.
     Proxy(UnitName),
+    /// What starts wait for.
+    Waits,
 }
 
 /// How far an operation is.
@@ -181,6 +183,7 @@ impl Cx<'_> {
         description: Option<&Description>,
     ) -> Reason {
         let need = description.and_then(|unit| self.failures.first_of(&unit.proxies));
+        let need = need.or_else(|| self.failures.circle_of(unit));
         reason::of_unit(&self.settings.node, unit, ending, description, need)
     }
 
@@ -193,10 +196,12 @@ impl Cx<'_> {
 pub(crate) fn job_of(result: Result<Answer, ManagerError>) -> Result<ManagerJob, ManagerError> {
     match result {
         Ok(Answer::Job(job)) => Ok(job),
-        Ok(Answer::Done | Answer::Unit(_) | Answer::Description(_)) => Err(ManagerError {
-            name: proto::dbus::error::FAILED.to_owned(),
-            text: "the answer names no job".to_owned(),
-        }),
+        Ok(Answer::Done | Answer::Unit(_) | Answer::Description(_) | Answer::Waits(_)) => {
+            Err(ManagerError {
+                name: proto::dbus::error::FAILED.to_owned(),
+                text: "the answer names no job".to_owned(),
+            })
+        }
         Err(error) => Err(error),
     }
 }

@@ -105,6 +105,13 @@ impl Claims {
         self.told.entries()
     }
 
+    /// The attempts that are under way.
+    pub(crate) fn activating(&self) -> BTreeMap<ClaimKey, Token> {
+        let proxies = self.proxies.values();
+        let activating = proxies.filter(|proxy| proxy.phase == Phase::Activating);
+        activating.map(|proxy| (proxy.key(), proxy.token)).collect()
+    }
+
     /// The service manager is reached, with these units. Proxies that are not among them are gone,
     /// except those that a helper has proved meanwhile.
     pub(crate) fn manager_reached(&mut self, cx: &mut Cx<'_>) {
@@ -297,7 +304,8 @@ impl Claims {
                 Ok(Answer::Unit(None)) => self.remove(unit, cx.out),
                 // The helper is a process of the proxy: while it is there, so is the run.
                 Err(_) if !proxy.waiters.is_empty() => {}
-                Err(_) | Ok(Answer::Job(_) | Answer::Done | Answer::Description(_)) => {
+                Err(_)
+                | Ok(Answer::Job(_) | Answer::Done | Answer::Description(_) | Answer::Waits(_)) => {
                     self.remove(unit, cx.out);
                 }
             }

@@ -175,6 +175,39 @@ impl Holds {
         })
     }
 
+    /// The attempt of this hold, while it is starting.
+    pub(crate) fn starting(&self, key: &HoldKey) -> Option<Token> {
+        let record = self.units.get(&key.unit)?.records.get(&key.source)?;
+        (record.state == RecordState::Starting).then_some(record.token)
+    }
+
+    /// The jobs of hold units that are starting, each with the unit that is held.
+    pub(crate) fn starting_jobs(&self, units: &Units) -> BTreeMap<ManagerJob, UnitName> {
+        let starting = self.units.iter().filter(|(_, held)| {
+            let mut records = held.records.values();
+            records.any(|record| record.state == RecordState::Starting)
+        });
+        let with_job = starting.filter_map(|(unit, held)| {
+            let own = match &held.work {
+                Some(Work::Start(Step::Queued(job))) => Some(*job),
+                Some(Work::Start(Step::Called(_)) | Work::Stop(_) | Work::Describe { .. })
+                | None => None,
+            };
+            let hold = || units.get(HoldName::of(unit).ok()?.name())?.job;
+            Some((own.or_else(hold)?, unit.clone()))
+        });
+        with_job.collect()
+    }
+
+    /// The attempts on these units that are starting.
+    pub(crate) fn all_starting(&self, units: &BTreeSet<&UnitName>) -> BTreeMap<HoldKey, Token> {
+        let records = self.records();
+        let starting = records.filter(|(key, record)| {
+            record.state == RecordState::Starting && units.contains(&key.unit)
+        });
+        starting.map(|(key, record)| (key, record.token)).collect()
+    }
+
     /// A hold unit has changed.
     pub(crate) fn unit_changed(&mut self, hold: &HoldName) {
         self.dirty.insert(hold.unit().clone());
@@ -256,7 +289,8 @@ impl Holds {
             Some(Work::Describe { call: open, .. }) if *open == call => {
                 let description = match result {
                     Ok(Answer::Description(description)) => Some(description),
-                    Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_)) | Err(_) => None,
+                    Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_) | Answer::Waits(_))
+                    | Err(_) => None,
                 };
                 self.described(unit, description, cx);
             }
@@ -289,19 +323,23 @@ impl Holds {
         }
     }
 
-    /// Settles what has changed.
-    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
+    /// Settles what has changed. Returns whether anything has.
+    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) -> bool {
+        let touched = !self.dirty.is_empty();
         let acting = cx.link.is_some() && self.heard.has_heard();
         if !cx.units.connected {
-            return;
+            return touched;
         }
         while let Some(unit) = self.dirty.pop_first() {
             let mut held = self.units.remove(&unit).unwrap_or_default();
             held.settle(&unit, acting, self, cx);
-            if !held.is_idle() {
+            if held.is_idle() {
+                cx.failures.forget_unit(&unit);
+            } else {
                 self.units.insert(unit, held);
             }
         }
+        touched
     }
 
     pub(crate) fn len(&self) -> usize {

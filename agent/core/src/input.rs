@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use proto::{message::ToAgent, model::JobResult, name::UnitName};
+use proto::{
+    message::ToAgent,
+    model::{JobKind, JobResult},
+    name::UnitName,
+};
 
 use crate::unit::{ManagerJob, UnitState};
 
@@ -104,6 +108,19 @@ pub enum Answer {
     Unit(Option<UnitState>),
     /// To a question why a unit is as it is.
     Description(Description),
+    /// To a question what jobs wait for.
+    Waits(Vec<Waited>),
+}
+
+/// A job that waits until a proxy has started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// The job.
+    pub job: ManagerJob,
+    /// The proxy, which has a job too.
+    pub proxy: UnitName,
+    /// The units over which it waits, beginning with the one that the job's own waits for.
+    pub via: Vec<UnitName>,
 }
 
 /// An error that the service manager answered with, or that ended the call.
@@ -146,6 +163,13 @@ pub enum FromHelper {
         proxy: String,
         /// `$INVOCATION_ID`.
         token: String,
+    },
+    /// It wants something done, once, with what its proxy stands for.
+    Orders {
+        /// What.
+        kind: JobKind,
+        /// The name of the proxy, as it was sent.
+        proxy: String,
     },
     /// It has gone.
     Gone,

@@ -2,7 +2,7 @@
 
 use crate::{
     Node,
-    limits::{CLAIMS_MAX, EARLY_MAX, HOLDS_MAX, JOBS_MAX, UNITS_MAX},
+    limits::{CLAIMS_MAX, EARLY_MAX, HOLDS_MAX, JOBS_MAX, UNITS_MAX, WAITERS_MAX, WAITS_MAX},
 };
 
 impl Node {
@@ -14,6 +14,7 @@ impl Node {
     pub fn check(&self) -> Result<(), String> {
         self.holds.check(&self.units, &self.calls)?;
         self.claims.check(&self.calls)?;
+        self.waits.check(&self.holds, &self.calls)?;
         let bounds = [
             ("claims", self.claims.len(), CLAIMS_MAX),
             (
@@ -24,6 +25,8 @@ impl Node {
             ("jobs", self.jobs.len(), JOBS_MAX),
             ("early ends of jobs", self.calls.early(), EARLY_MAX),
             ("units", self.units.len(), UNITS_MAX),
+            ("orders", self.orders.len(), WAITERS_MAX),
+            ("starts that wait", self.waits.len(), WAITS_MAX),
         ];
         match bounds.into_iter().find(|(_, there, max)| there > max) {
             Some((what, there, max)) => Err(format!("there are {there} {what}, at most {max}")),

@@ -172,7 +172,8 @@ impl Jobs {
                 let end = *end;
                 let description = match result {
                     Ok(Answer::Description(description)) => Some(description),
-                    Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_)) | Err(_) => None,
+                    Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_) | Answer::Waits(_))
+                    | Err(_) => None,
                 };
                 let why = cx.why(&job.unit, &Ending::Job(end), description.as_ref());
                 self.done(id, end, Some(why), cx);

@@ -27,8 +27,8 @@
 //! # Parts
 //!
 //! `link` connects and registers, `job` does what the controller orders, `claim` is the
-//! source's side, `hold` the target's; `call` knows who asked systemd for what, `unit` how the
-//! proxies and hold units are, [`record`] what has to survive a restart. Claims and holds collect what
+//! source's side, `order` what it has done once, `hold` the target's side; `call` knows who asked systemd for what, `unit` how the
+//! proxies and hold units are, `wait` what starts wait for, [`record`] what has to survive a restart. Claims and holds collect what
 //! has changed and are settled once, at the end of each input.
 
 mod call;
@@ -40,10 +40,12 @@ mod invariant;
 mod job;
 pub mod limits;
 mod link;
+mod order;
 mod output;
 mod reason;
 pub mod record;
 mod unit;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -59,7 +61,7 @@ use proto::{
 
 pub use input::{
     Answer, CallId, Description, FromHelper, FromLink, FromManager, Input, LinkId, Live,
-    ManagerError, Snapshot, Waiter,
+    ManagerError, Snapshot, Waited, Waiter,
 };
 pub use link::LinkStatus;
 pub use output::{Event, HelperAnswer, Output, Request, Verb};
@@ -72,7 +74,9 @@ use failure::Failures;
 use hold::Holds;
 use job::Jobs;
 use link::Link;
+use order::Orders;
 use unit::Units;
+use wait::Waits;
 
 /// What a node is told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +101,8 @@ pub struct Node {
     jobs: Jobs,
     claims: Claims,
     holds: Holds,
+    waits: Waits,
+    orders: Orders,
     units: Units,
     calls: Calls,
     failures: Failures,
@@ -129,6 +135,8 @@ impl Node {
             jobs: Jobs::default(),
             claims: Claims::default(),
             holds: Holds::new(records.entries),
+            waits: Waits::default(),
+            orders: Orders::default(),
             units: Units::default(),
             calls: Calls::default(),
             failures: Failures::default(),
@@ -153,7 +161,13 @@ impl Node {
             Input::Helper(waiter, FromHelper::Asks { proxy, token }) => {
                 self.claims.asks(waiter, &proxy, &token, cx!(self, now));
             }
-            Input::Helper(waiter, FromHelper::Gone) => self.claims.gone(waiter),
+            Input::Helper(waiter, FromHelper::Orders { kind, proxy }) => {
+                self.orders.asks(waiter, kind, &proxy, cx!(self, now));
+            }
+            Input::Helper(waiter, FromHelper::Gone) => {
+                self.claims.gone(waiter);
+                self.orders.gone(waiter);
+            }
             Input::Configure(live) => {
                 let moved = live.controllers != self.settings.live.controllers;
                 self.settings.live = live;
@@ -197,7 +211,12 @@ impl Node {
         let holds = self
             .holds
             .deadline(&self.units, self.link.registered().is_some());
-        [link, claims, holds].into_iter().flatten().min()
+        let waits = self.waits.deadline(&self.units);
+        let orders = self.orders.deadline(self.link.registered().is_some());
+        [link, claims, holds, waits, orders]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether the node is registered, and where.
@@ -243,6 +262,8 @@ impl Node {
                 }
                 self.holds.registered();
                 self.claims.registered(welcome.start_timeout);
+                self.waits.registered(&welcome);
+                self.orders.registered(&welcome);
             }
             ToAgent::Rejected(reason) if !registered => self.link.rejected(reason, cx!(self, now)),
             ToAgent::Heartbeat => {}
@@ -252,6 +273,7 @@ impl Node {
             | ToAgent::Acknowledged(..)
             | ToAgent::Job { .. }
             | ToAgent::CancelJob(_)
+            | ToAgent::Ordered { .. }
                 if !registered =>
             {
                 return Err("a message came before the welcome".to_owned());
@@ -270,6 +292,9 @@ impl Node {
             ToAgent::Acknowledged(Stream::HoldStates, generation) => {
                 self.holds.acknowledged(generation).map_err(breach)?;
             }
+            ToAgent::Acknowledged(Stream::Waits, generation) => {
+                self.waits.acknowledged(generation).map_err(breach)?;
+            }
             ToAgent::Acknowledged(Stream::ClaimStates | Stream::Holds, _) => {
                 return Err("the controller acknowledged a set of its own".to_owned());
             }
@@ -282,6 +307,7 @@ impl Node {
                 self.jobs.begin(job, kind, unit, mode, cx!(self, now));
             }
             ToAgent::CancelJob(job) => self.jobs.cancel(job, cx!(self, now)),
+            ToAgent::Ordered { order, result } => self.orders.ended(order, result, cx!(self, now)),
         }
         Ok(())
     }
@@ -296,6 +322,8 @@ impl Node {
         self.jobs.disconnected();
         self.claims.disconnected();
         self.holds.disconnected();
+        self.waits.disconnected();
+        self.orders.disconnected();
     }
 
     fn on_manager(&mut self, now: Moment, input: FromManager) {
@@ -339,7 +367,8 @@ impl Node {
                 for purpose in self.calls.followers(job).to_vec() {
                     match purpose {
                         Purpose::Job(id) => self.jobs.running(id, job, cx!(self, now)),
-                        Purpose::Cancel | Purpose::Hold(_) | Purpose::Proxy(_) => {}
+                        Purpose::Cancel | Purpose::Hold(_) | Purpose::Proxy(_) | Purpose::Waits => {
+                        }
                     }
                 }
             }
@@ -356,7 +385,7 @@ impl Node {
                         Purpose::Proxy(unit) => {
                             self.claims.ended(&unit, job, result, cx!(self, now));
                         }
-                        Purpose::Cancel => {}
+                        Purpose::Cancel | Purpose::Waits => {}
                     }
                 }
             }
@@ -367,6 +396,11 @@ impl Node {
                         self.holds.answered(&unit, call, result, cx!(self, now));
                     }
                     Some(Purpose::Proxy(unit)) => self.proxy_answered(now, &unit, call, result),
+                    Some(Purpose::Waits) => {
+                        let (claims, holds) = (&self.claims, &self.holds);
+                        let cx: &mut Cx<'_> = cx!(self, now);
+                        self.waits.answered(call, result, claims, holds, cx);
+                    }
                     Some(Purpose::Cancel) | None => {}
                 }
                 self.calls.tidy();
@@ -387,7 +421,8 @@ impl Node {
                 self.units.put(state.clone());
             }
             Ok(Answer::Unit(None)) => self.units.gone(unit),
-            Ok(Answer::Job(_) | Answer::Done | Answer::Description(_)) | Err(_) => {}
+            Ok(Answer::Job(_) | Answer::Done | Answer::Description(_) | Answer::Waits(_))
+            | Err(_) => {}
         }
         self.claims.answered(unit, call, result, cx!(self, now));
     }
@@ -401,7 +436,7 @@ impl Node {
                 Purpose::Job(id) => self.jobs.job_lost(id, job, cx!(self, now)),
                 Purpose::Hold(unit) => self.holds.job_lost(&unit, job),
                 Purpose::Proxy(unit) => self.claims.job_lost(&unit, job),
-                Purpose::Cancel => {}
+                Purpose::Cancel | Purpose::Waits => {}
             }
         }
         self.take_snapshot(now, snapshot.units);
@@ -423,9 +458,10 @@ impl Node {
         for (call, purpose) in self.calls.disconnected() {
             match purpose {
                 Purpose::Job(id) => self.jobs.call_lost(id, call, cx!(self, now)),
-                Purpose::Cancel | Purpose::Hold(_) | Purpose::Proxy(_) => {}
+                Purpose::Cancel | Purpose::Hold(_) | Purpose::Proxy(_) | Purpose::Waits => {}
             }
         }
+        self.waits.manager_lost();
         self.claims.manager_lost();
         self.holds.manager_lost();
     }
@@ -462,12 +498,16 @@ impl Node {
     /// Settles what has changed, and puts what is to be done in order: records first, then all else
     /// as it came up, then the sets.
     fn finish(&mut self, now: Moment) {
-        self.claims.settle(cx!(self, now));
-        self.holds.settle(cx!(self, now));
+        let mut touched = self.claims.settle(cx!(self, now));
+        touched |= self.holds.settle(cx!(self, now));
+        let (claims, holds) = (&self.claims, &self.holds);
+        self.waits.settle(touched, claims, holds, cx!(self, now));
+        self.orders.settle(cx!(self, now));
         let hold_states = self.holds.poll().map(ToController::HoldStates);
         let claims = self.claims.poll().map(ToController::Claims);
+        let waits = self.waits.poll().map(ToController::Waits);
         let cx: &mut Cx<'_> = cx!(self, now);
-        for message in [hold_states, claims].into_iter().flatten() {
+        for message in [hold_states, claims, waits].into_iter().flatten() {
             cx.say(message);
         }
         let records = self.holds.poll_records().map(Output::Persist);

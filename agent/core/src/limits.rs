@@ -31,6 +31,23 @@ pub const EARLY_MAX: usize = 1_024;
 /// Units of ours (proxies and holds) that are kept in view: every claim and every held unit.
 pub const UNITS_MAX: usize = CLAIMS_MAX + HOLDS_MAX;
 
+/// Starts that are told to wait for proxies: one for each record of a hold that is starting.
+pub const WAITS_MAX: usize = HOLDS_MAX;
+
+/// Units that are named between a held unit and the proxy that it waits for. A circle is a sentence
+/// for people; more than this nobody reads.
+pub const WAITS_VIA_MAX: usize = 8;
+
+/// What comes up together, such as the units of one transaction, is asked about together.
+pub const WAITS_SETTLE: Duration = Duration::from_millis(20);
+
+/// From one question what starts wait for to the next: a circle is found within this time, and a
+/// boot that goes on for a minute asks so often at most.
+pub const WAITS_GAP: Duration = Duration::from_millis(500);
+
+/// When to ask again although nothing of ours has changed.
+pub const WAITS_AGAIN: Duration = Duration::from_secs(10);
+
 /// Bytes of the file of records: each has a unit (255), a node (64), two tokens and a reason (512).
 pub const RECORDS_BYTES_MAX: usize = HOLDS_MAX * 1_024;
 

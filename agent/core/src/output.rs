@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::{
     message::ToController,
-    model::{ClaimState, JobId, JobMode, Reason},
+    model::{ClaimState, JobId, JobKind, JobMode, Reason},
     name::{NodeName, UnitName},
 };
 
@@ -75,6 +75,9 @@ pub enum Request {
     /// Say why a unit is as it is; answered with
     /// [`Answer::Description`](crate::Answer::Description), also for a unit that is not loaded.
     Describe(UnitName),
+    /// Say for which proxies these jobs wait, directly or over other jobs; answered with
+    /// [`Answer::Waits`](crate::Answer::Waits). A job that has ended by then waits for nothing.
+    WaitsOf(Vec<ManagerJob>),
 }
 
 /// A method of the service manager that queues a job.
@@ -117,7 +120,9 @@ pub enum HelperAnswer {
     },
     /// The unit is up. The helper is then forgotten.
     Up,
-    /// The unit will not be up. The helper is then forgotten.
+    /// What it has ordered is done. The helper is then forgotten.
+    Done,
+    /// The unit will not be up, or what was ordered is not done. The helper is then forgotten.
     Failed(Reason),
 }
 
@@ -199,6 +204,15 @@ pub enum Event {
     StartFailed {
         /// The proxy, as it was written.
         proxy: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// What was ordered for a unit of another node was not done.
+    OrderFailed {
+        /// What.
+        kind: JobKind,
+        /// The proxy that stands for the unit.
+        proxy: UnitName,
         /// Why.
         reason: Reason,
     },

@@ -6,15 +6,18 @@
 
 mod job;
 mod link;
+mod order;
 mod show;
 mod source;
 mod target;
+mod wait;
 
 use std::time::Duration;
 
 use proto::{
     message::{
-        Attempt, ClaimKey, Hold, HoldKey, Stream, ToAgent, ToController, TokenState, Welcome,
+        Attempt, ClaimKey, Hold, HoldKey, OrderId, PROTOCOL, Stream, ToAgent, ToController,
+        TokenState, Welcome,
     },
     model::{Cause, ClaimState, JobId, JobMode, Reason, Token},
     sync::{Delta, Generation},
@@ -25,7 +28,7 @@ use show::show;
 
 use crate::{
     ActiveState, Answer, Description, FromHelper, FromLink, FromManager, Input, LinkId, Live,
-    ManagerError, ManagerJob, Node, Output, Records, Settings, Snapshot, UnitState, Waiter,
+    ManagerError, ManagerJob, Node, Output, Records, Settings, Snapshot, UnitState, Waited, Waiter,
 };
 
 /// A node and what surrounds it.
@@ -235,6 +238,23 @@ impl Stage {
                     },
                 },
             )],
+            ["orders", waiter, kind, proxy] => vec![Input::Helper(
+                Waiter(number(waiter)),
+                FromHelper::Orders {
+                    kind: kind.parse().expect("kind"),
+                    proxy: (*proxy).to_owned(),
+                },
+            )],
+            ["ordered", order, rest @ ..] => {
+                let result = match rest {
+                    [] => Ok(()),
+                    [cause, text @ ..] => {
+                        Err(Reason::new(cause.parse().expect("cause"), text.join(" ")))
+                    }
+                };
+                let order = OrderId(number(order));
+                vec![self.said(ToAgent::Ordered { order, result })]
+            }
             ["helper-gone", waiter] => {
                 vec![Input::Helper(Waiter(number(waiter)), FromHelper::Gone)]
             }
@@ -253,10 +273,12 @@ fn set_of(output: &Output) -> Option<(Stream, Generation)> {
     match message {
         ToController::Claims(delta) => Some((Stream::Claims, delta.generation)),
         ToController::HoldStates(delta) => Some((Stream::HoldStates, delta.generation)),
+        ToController::Waits(delta) => Some((Stream::Waits, delta.generation)),
         ToController::Hello(_)
         | ToController::Goodbye
         | ToController::Heartbeat
         | ToController::Acknowledged(..)
+        | ToController::Order { .. }
         | ToController::JobState { .. }
         | ToController::JobDone { .. } => None,
     }
@@ -275,7 +297,7 @@ pub(crate) fn live(controllers: &[&str]) -> Live {
 
 fn welcome() -> ToAgent {
     ToAgent::Welcome(Welcome {
-        protocol: 1,
+        protocol: PROTOCOL,
         version: "1".into(),
         start_timeout: Duration::from_secs(90),
     })
@@ -312,6 +334,7 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
         ["job", job] => Ok(Answer::Job(manager_job(job))),
         ["done"] => Ok(Answer::Done),
         ["unit", rest @ ..] => Ok(Answer::Unit(Some(unit(rest)))),
+        ["waits", rest @ ..] => Ok(Answer::Waits(waits(&rest.join(" ")))),
         ["no-unit"] => Ok(Answer::Unit(None)),
         ["described", load, active, result, code, status] => Ok(Answer::Description(Description {
             load: (*load).to_owned(),
@@ -329,6 +352,23 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
         }),
         other => panic!("'{}' is no answer", other.join(" ")),
     }
+}
+
+/// `JOB PROXY VIA…, …`
+fn waits(text: &str) -> Vec<Waited> {
+    let parts = text.split(", ").filter(|part| !part.is_empty());
+    let read = |part| {
+        let words = words_of(part);
+        Waited {
+            job: manager_job(words[0]),
+            proxy: words[1].parse().expect("unit"),
+            via: words[2..]
+                .iter()
+                .map(|it| it.parse().expect("unit"))
+                .collect(),
+        }
+    };
+    parts.map(read).collect()
 }
 
 /// `whole|change ENTRY, ENTRY…`, where `-KEY KEY` drops one.
@@ -398,6 +438,7 @@ fn states(generation: u64, words: &[&str]) -> Delta<ClaimKey, TokenState> {
             "down" => ClaimState::Down(reason()),
             "refused" => ClaimState::Refused(reason()),
             "lost" => ClaimState::Lost(reason()),
+            "cycle" => ClaimState::Refused(Reason::new(Cause::Cycle, words[4..].join(" "))),
             other => panic!("'{other}' is no state"),
         };
         (

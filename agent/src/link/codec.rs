@@ -6,13 +6,13 @@ use host::link::{self, CallSerial, LinkSender, Method};
 use node::ManagerError;
 use proto::{
     dbus::{error, internal},
-    message::ToController,
+    message::{OrderId, ToController},
     model::{Cause, JobId, JobKind, JobMode, JobState, Reason},
     name::UnitName,
     sync::Generation,
     wire::{
         Facts, NeedsBody, StatesBody, hello_to_wire, needs_from_wire, needs_to_wire,
-        states_from_wire, states_to_wire, unit_from_wire, welcome_from_wire,
+        states_from_wire, states_to_wire, unit_from_wire, waits_to_wire, welcome_from_wire,
     },
 };
 use zbus::{
@@ -58,9 +58,12 @@ pub(super) struct Calls {
     /// Sets that were told; at most one message of each is on the way.
     claims: Option<(CallSerial, Generation)>,
     hold_states: Option<(CallSerial, Generation)>,
+    waits: Option<(CallSerial, Generation)>,
     /// Sets that were heard and are to be acknowledged.
     claim_states: Option<Message>,
     holds: Option<Message>,
+    /// Orders that are not carried out. The core bounds them.
+    orders: BTreeMap<CallSerial, OrderId>,
     /// Jobs that systemd has not queued. The core bounds them.
     jobs: BTreeMap<JobId, Message>,
     refused: Option<(JobId, ManagerError)>,
@@ -117,15 +120,33 @@ impl Calls {
                     &states_to_wire(delta),
                 )?]
             }
+            ToController::Waits(delta) => {
+                self.waits = Some((serial, delta.generation));
+                vec![link::call(
+                    serial,
+                    controller("Waits"),
+                    &waits_to_wire(delta),
+                )?]
+            }
             ToController::Acknowledged(stream, _) => {
                 let call = match stream {
                     Stream::Holds => self.holds.take(),
                     Stream::ClaimStates => self.claim_states.take(),
-                    Stream::Claims | Stream::HoldStates => None,
+                    Stream::Claims | Stream::HoldStates | Stream::Waits => None,
                 };
                 call.iter()
                     .map(|call| link::reply(call, &()))
                     .collect::<Result<_, _>>()?
+            }
+            ToController::Order {
+                order,
+                kind,
+                node,
+                unit,
+            } => {
+                self.orders.insert(serial, *order);
+                let body = (kind.as_str(), node.as_str(), unit.as_str());
+                vec![link::call(serial, controller("Order"), &body)?]
             }
             ToController::JobState {
                 job,
@@ -309,9 +330,26 @@ impl Calls {
             let welcome = welcome_from_wire(&facts).map_err(|error| invalid("Hello", &error))?;
             return Ok(Heard::Say(ToAgent::Welcome(welcome)));
         }
+        if let Some(order) = self.orders.remove(&serial) {
+            let result = if is_error {
+                let ManagerError { text, .. } = crate::systemd::error_of(message);
+                Err(Reason::new(Cause::Manager, text))
+            } else {
+                let body = message.body();
+                match take::<(&str, &str)>("Order", &body)? {
+                    ("", _) => Ok(()),
+                    (cause, text) => {
+                        let cause = cause.parse().map_err(|error| invalid("Order", &error))?;
+                        Err(Reason::new(cause, text))
+                    }
+                }
+            };
+            return Ok(Heard::Say(ToAgent::Ordered { order, result }));
+        }
         let sets = [
             (Stream::Claims, &mut self.claims),
             (Stream::HoldStates, &mut self.hold_states),
+            (Stream::Waits, &mut self.waits),
         ];
         for (stream, set) in sets {
             let Some((_, generation)) = set.take_if(|(sent, _)| *sent == serial) else {

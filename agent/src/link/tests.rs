@@ -284,7 +284,7 @@ async fn calls_that_are_not_for_this_agent_say_why() {
     for (interface, member, name) in [
         (internal::AGENT, "Explode", error::UNKNOWN_METHOD),
         ("org.example.Else", "StartUnit", error::UNKNOWN_METHOD),
-        (internal::AGENT, "EnableMetrics", error::NOT_SUPPORTED),
+        (internal::AGENT, "StartDep", error::NOT_SUPPORTED),
     ] {
         assert_eq!(stage.calls(interface, member, &()).await, Ok(None));
         assert_eq!(stage.hears_error().await.0, name, "{member}");

@@ -1,7 +1,7 @@
 //! A call of `CreateProxy`: what a helper of ours asks on its socket, asked on the bus.
 
 use host::link::{self, LinkSender};
-use node::{HelperAnswer, ManagerError, Waiter};
+use node::{FromHelper, HelperAnswer, ManagerError, Waiter};
 use proto::{
     dbus::{error, systemd},
     model::Token,
@@ -60,15 +60,17 @@ impl Asking {
         let (answers, mut answered) = mpsc::channel(HELPER_ANSWERS_MAX);
         let asks = HelperEvent::Asks {
             waiter: self.waiter,
-            proxy: self.proxy.clone(),
-            token: token.to_string(),
+            request: FromHelper::Asks {
+                proxy: self.proxy.clone(),
+                token: token.to_string(),
+            },
             answers,
         };
         self.helpers.send(asks).await.ok()?;
         loop {
             match answered.recv().await? {
                 HelperAnswer::Wait { .. } => {}
-                HelperAnswer::Up => return Some(link::reply(&self.call, &())),
+                HelperAnswer::Up | HelperAnswer::Done => return Some(link::reply(&self.call, &())),
                 HelperAnswer::Failed(reason) => {
                     let name = error::ACTIVATION_FAILED;
                     return Some(link::error(&self.call, name, &reason.text));

@@ -6,7 +6,7 @@ use host::{
     link::{Limits, Link},
     stream::Identity,
 };
-use node::HelperAnswer;
+use node::{FromHelper, HelperAnswer};
 use proto::{
     dbus::systemd,
     model::{Cause, Reason},
@@ -121,8 +121,8 @@ async fn properties_are_those_of_the_interface_and_say_when_the_link_was_lost() 
     assert_eq!(served, names);
     let word = |value: &OwnedVariant| value.to_string();
     assert_eq!(word(&all["Status"]), "\"offline\"");
-    assert_ne!(word(&all["DisconnectTimestamp"]), "0");
-    assert_eq!(word(&all["LastSeenTimestamp"]), "0");
+    assert_ne!(word(&all["DisconnectTimestamp"]), "uint64 0");
+    assert_eq!(word(&all["LastSeenTimestamp"]), "uint64 0");
 
     let online = LinkState {
         online: true,
@@ -137,8 +137,8 @@ async fn properties_are_those_of_the_interface_and_say_when_the_link_was_lost() 
     assert_eq!((of, values.len()), (agent::AGENT, 2));
     let all = stage.all().await;
     assert_eq!(word(&all["Status"]), "\"online\"");
-    assert_eq!(word(&all["DisconnectTimestamp"]), "0");
-    assert_ne!(word(&all["LastSeenTimestampMonotonic"]), "0");
+    assert_eq!(word(&all["DisconnectTimestamp"]), "uint64 0");
+    assert_ne!(word(&all["LastSeenTimestampMonotonic"]), "uint64 0");
     // Nothing has changed, and nothing is said.
     stage.public.set_link(stage.now, online);
     assert_eq!(stage.all().await.len(), names.len());
@@ -172,8 +172,10 @@ async fn a_proxy_is_asked_for_as_a_helper_does(answer: HelperAnswer, error: Opti
     stage.says_run(&[7; 16]).await;
     let Some(HelperEvent::Asks {
         waiter,
-        proxy: asked,
-        token,
+        request: FromHelper::Asks {
+            proxy: asked,
+            token,
+        },
         answers,
     }) = stage.helpers.recv().await
     else {

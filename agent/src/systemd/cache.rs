@@ -20,7 +20,7 @@ pub(super) const PATTERNS: [&str; 4] = [
 ];
 
 /// Below it, one object for each job.
-const JOB_PATH_PREFIX: &str = "/org/freedesktop/systemd1/job/";
+pub(super) const JOB_PATH_PREFIX: &str = "/org/freedesktop/systemd1/job/";
 
 /// Properties as they are in a message.
 pub(super) type Properties<'a> = HashMap<&'a str, Variant<'a>>;

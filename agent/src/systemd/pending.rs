@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use host::link::CallSerial;
-use node::CallId;
+use node::{CallId, ManagerJob};
 use proto::name::UnitName;
 use tokio::{sync::oneshot, time::Instant};
 
@@ -35,6 +35,8 @@ pub(super) enum Purpose {
     Describe(CallId),
     /// The controller wants to hear of units: these.
     Watch(Scope),
+    /// The core asks what jobs wait for: what this one does.
+    Walk(CallId, ManagerJob),
     /// Somebody else asks.
     Raw(oneshot::Sender<Answer>),
 }

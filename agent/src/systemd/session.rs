@@ -2,6 +2,7 @@
 
 mod begin;
 mod signal;
+mod walk;
 mod watched;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -54,6 +55,8 @@ pub(super) struct Session {
     watch: Watch,
     /// Whether all that is watched is to be listed, once systemd can be asked.
     watch_again: bool,
+    /// The question that is followed from job to job; the core asks one at a time.
+    walk: Option<walk::Walk>,
     /// What is to be told, in order.
     said: VecDeque<Said>,
 }
@@ -85,6 +88,7 @@ impl Session {
             beginning: Some(Beginning::default()),
             watch,
             watch_again: true,
+            walk: None,
             said: VecDeque::new(),
         }
     }
@@ -218,6 +222,7 @@ impl Session {
                 &unit.as_str(),
                 Purpose::Find(call),
             ),
+            Request::WaitsOf(jobs) => self.walk(call, jobs),
         }
     }
 
@@ -327,6 +332,7 @@ impl Session {
                 let description = cache::description(&read(&message.body())?);
                 self.tell_answer(call, Ok(Answer::Description(description)));
             }
+            (Purpose::Walk(call, job), answer) => self.step(call, job, answer.ok())?,
             (
                 Purpose::Job(call)
                 | Purpose::Done(call)

@@ -8,7 +8,7 @@
 
 mod rule;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use proto::{
     message::{Claim, ClaimKey, HoldKey, ToAgent, TokenState},
@@ -20,10 +20,11 @@ use proto::{
 
 use crate::{
     Fleet,
+    circle::Claimed,
     limits::{ADOPTED_GRACE_MIN, CLAIMS_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
     node::Sight,
     output::{Breach, Event, Output},
-    settings::OnLoss,
+    settings::{ClaimPolicy, OnLoss},
     timer::Timer,
 };
 
@@ -34,6 +35,8 @@ use rule::{Target, assess, hold_adopted, hold_for};
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {
     pub(crate) claims: BTreeSet<(NodeName, ClaimKey)>,
+    /// Claims of which it is news that they wait, or what for.
+    pub(crate) circles: BTreeSet<Claimed>,
     pub(crate) tellers: BTreeSet<NodeName>,
 }
 
@@ -46,7 +49,7 @@ pub(crate) fn hold_key(source: &NodeName, key: &ClaimKey) -> HoldKey {
 }
 
 /// The same need, as its source names it.
-fn claim_key(target: &NodeName, key: &HoldKey) -> ClaimKey {
+pub(crate) fn claim_key(target: &NodeName, key: &HoldKey) -> ClaimKey {
     ClaimKey {
         node: target.clone(),
         unit: key.unit.clone(),
@@ -149,6 +152,8 @@ impl Fleet {
         };
         node.claims.connected();
         node.hold_states.connected();
+        // Nothing is told of what waits for nothing, so there may be no whole set to come.
+        node.waits = Listener::default();
         if legacy {
             // It has no claims, and will never say so.
             self.forget_claims(name);
@@ -202,19 +207,21 @@ impl Fleet {
 
     /// A claim was lost for longer than the grace: it is given up.
     pub(crate) fn loss_over(&mut self, source: &NodeName, key: ClaimKey) {
-        let policy = self.settings.policy(source);
-        let record = self
-            .nodes
-            .get_mut(source)
-            .and_then(|node| node.records.get_mut(&key));
-        let (Some(policy), Some(record)) = (policy, record) else {
+        let Some(policy) = self.settings.policy(source) else {
             return;
         };
         let text = format!(
             "node {} has been out of sight for {:.0} s",
             key.node,
-            policy.loss_grace.as_secs_f64()
+            self.loss_grace(&policy, &key.node).as_secs_f64()
         );
+        let record = self
+            .nodes
+            .get_mut(source)
+            .and_then(|node| node.records.get_mut(&key));
+        let Some(record) = record else {
+            return;
+        };
         record.state = ClaimState::Down(Reason::new(Cause::NodeLost, text));
         record.decided_here = true;
         self.log_claim(source, &key, true);
@@ -250,8 +257,14 @@ impl Fleet {
 
     /// Looks at everything that was touched, then tells what has changed.
     pub(crate) fn settle(&mut self, now: Moment) {
-        while let Some((source, key)) = self.unsettled.claims.pop_first() {
-            self.settle_claim(now, &source, key);
+        loop {
+            while let Some((source, key)) = self.unsettled.claims.pop_first() {
+                self.settle_claim(now, &source, key);
+            }
+            match self.unsettled.circles.pop_first() {
+                Some(begin) => self.settle_circle(&begin),
+                None => break,
+            }
         }
         while let Some(name) = self.unsettled.tellers.pop_first() {
             self.tell(&name);
@@ -293,6 +306,7 @@ impl Fleet {
         let (state, decided_here) = assess(&key, claim, before, &sight);
         let changed = before.is_none_or(|b| b.state != state || b.token != claim.token);
         let same_attempt = before.is_some_and(|record| record.token == claim.token);
+        let since = before.filter(|_| same_attempt).map_or(now, |b| b.since);
         let was_lost = before.is_some_and(|b| matches!(b.state, ClaimState::Lost(_)));
 
         let held = !(state.is_final() && decided_here);
@@ -312,7 +326,8 @@ impl Fleet {
                 if !same_attempt {
                     self.timers.cancel(loss.clone());
                 }
-                self.timers.set_once(loss, now.plus(policy.loss_grace));
+                let grace = self.loss_grace(&policy, &key.node);
+                self.timers.set_once(loss, now.plus(grace));
             }
             (
                 ClaimState::Lost(_)
@@ -333,16 +348,30 @@ impl Fleet {
                 state: state.clone(),
             };
             node.claim_states.put(key.clone(), told);
+            if changed && state == ClaimState::Starting {
+                self.unsettled.circles.insert((source.clone(), key.clone()));
+            }
             let record = Record {
                 token,
                 state,
                 decided_here,
+                since,
             };
             node.records.insert(key.clone(), record);
             self.unsettled.tellers.insert(source.clone());
         }
         if changed {
             self.log_claim(source, &key, was_lost);
+        }
+    }
+
+    /// How long a target may be out of sight. One that was not heard since this controller started
+    /// must have had its turn.
+    fn loss_grace(&self, policy: &ClaimPolicy, target: &NodeName) -> Duration {
+        let heard = self.nodes.get(target).and_then(|node| node.last_heard);
+        match heard {
+            Some(_) => policy.loss_grace,
+            None => policy.loss_grace.max(ADOPTED_GRACE_MIN),
         }
     }
 
@@ -394,7 +423,7 @@ impl Fleet {
         }
     }
 
-    fn log_claim(&mut self, source: &NodeName, key: &ClaimKey, was_lost: bool) {
+    pub(crate) fn log_claim(&mut self, source: &NodeName, key: &ClaimKey, was_lost: bool) {
         let record = self
             .nodes
             .get(source)

@@ -3,7 +3,12 @@ use std::collections::BTreeMap;
 use proto::{message::HoldKey, model::ClaimState, name::NodeName};
 
 use crate::{
-    Fleet, claim::hold_key, input::ClientId, job::Phase, node::Node, settings::OnLoss, timer::Timer,
+    Fleet,
+    claim::hold_key,
+    job::{Owner, Phase},
+    node::Node,
+    settings::OnLoss,
+    timer::Timer,
 };
 
 /// Something that must never be. Its text says what, and of whom.
@@ -53,9 +58,9 @@ impl Fleet {
     }
 
     fn check_open(&self, found: &mut Vec<Violation>) {
-        let mut by_client: BTreeMap<ClientId, usize> = BTreeMap::new();
+        let mut by_owner: BTreeMap<Owner, usize> = BTreeMap::new();
         for job in self.jobs.iter() {
-            *by_client.entry(job.client).or_default() += 1;
+            *by_owner.entry(job.owner.clone()).or_default() += 1;
             let there = self
                 .nodes
                 .get(&job.node)
@@ -67,8 +72,8 @@ impl Fleet {
                 )
             });
         }
-        must(found, &by_client == self.jobs.by_client(), || {
-            "the jobs of the clients are counted wrongly".into()
+        must(found, &by_owner == self.jobs.by_owner(), || {
+            "the jobs of their owners are counted wrongly".into()
         });
         for (id, name) in &self.calls {
             let there = self
@@ -91,7 +96,9 @@ impl Fleet {
 
     fn check_claims(&self, found: &mut Vec<Violation>) {
         let unsettled = &self.unsettled;
-        let settled = unsettled.claims.is_empty() && unsettled.tellers.is_empty();
+        let settled = unsettled.claims.is_empty()
+            && unsettled.circles.is_empty()
+            && unsettled.tellers.is_empty();
         must(found, settled, || "something is not settled".into());
         let mut claimed: BTreeMap<&NodeName, Vec<HoldKey>> = BTreeMap::new();
         let mut held: BTreeMap<&NodeName, Vec<HoldKey>> = BTreeMap::new();
@@ -172,7 +179,7 @@ impl Fleet {
                 }
                 Timer::Queued(job) => {
                     let phase = self.jobs.get(*job).map(|job| job.phase);
-                    matches!(phase, Some(Phase::Asked(_)))
+                    matches!(phase, Some(Phase::Asked))
                 }
                 Timer::Job(job) => self.jobs.get(*job).is_some(),
                 Timer::Call(call) => self.calls.contains_key(call),

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    message::ToAgent,
+    message::{OrderId, ToAgent},
     model::{Cause, JobId, JobKind, JobMode, JobResult, JobState, Reason},
     name::{NodeName, UnitName},
     time::Moment,
@@ -9,8 +9,9 @@ use proto::{
 
 use crate::{
     Fleet,
-    input::{AgentError, ClientId, RequestId},
-    limits::{JOBS_PER_CLIENT_MAX, JOBS_PER_NODE_MAX},
+    input::{AgentError, ClientId, PeerId, RequestId},
+    limits::{JOBS_PER_CLIENT_MAX, JOBS_PER_NODE_MAX, ORDERS_PER_NODE_MAX},
+    order::{ended, refused},
     output::{Answer, Event, Output, RequestError},
     timer::Timer,
 };
@@ -34,14 +35,33 @@ pub struct Job {
     pub kind: JobKind,
     /// How far it is.
     pub state: JobState,
-    pub(crate) client: ClientId,
+    pub(crate) owner: Owner,
+    pub(crate) asker: Asker,
     pub(crate) phase: Phase,
+}
+
+/// Who wanted a job.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    /// A client of the public API.
+    Client(ClientId),
+    /// A unit of this node.
+    Node(NodeName),
+}
+
+/// Whom to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A client, when the job is queued.
+    Client(RequestId),
+    /// An agent, when it has ended.
+    Agent(PeerId, OrderId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The agent has not said yet whether systemd has queued it; nobody else knows of it.
-    Asked(RequestId),
+    Asked,
     /// It is announced.
     Queued,
     /// The agent was told to take it back.
@@ -53,7 +73,7 @@ pub(crate) enum Phase {
 pub(crate) struct Jobs {
     next: JobId,
     open: BTreeMap<JobId, Job>,
-    by_client: BTreeMap<ClientId, usize>,
+    by_owner: BTreeMap<Owner, usize>,
 }
 
 impl Jobs {
@@ -61,7 +81,7 @@ impl Jobs {
         Self {
             next: first,
             open: BTreeMap::new(),
-            by_client: BTreeMap::new(),
+            by_owner: BTreeMap::new(),
         }
     }
 
@@ -77,23 +97,23 @@ impl Jobs {
     }
 
     fn insert(&mut self, job: Job) {
-        *self.by_client.entry(job.client).or_default() += 1;
+        *self.by_owner.entry(job.owner.clone()).or_default() += 1;
         self.open.insert(job.id, job);
     }
 
     fn remove(&mut self, id: JobId) -> Option<Job> {
         let job = self.open.remove(&id)?;
-        if let Some(count) = self.by_client.get_mut(&job.client) {
+        if let Some(count) = self.by_owner.get_mut(&job.owner) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.by_client.remove(&job.client);
+                self.by_owner.remove(&job.owner);
             }
         }
         Some(job)
     }
 
-    pub(crate) fn of_client(&self, client: ClientId) -> usize {
-        self.by_client.get(&client).copied().unwrap_or(0)
+    fn of(&self, owner: &Owner) -> usize {
+        self.by_owner.get(owner).copied().unwrap_or(0)
     }
 
     pub(crate) fn get(&self, id: JobId) -> Option<&Job> {
@@ -104,30 +124,29 @@ impl Jobs {
         self.open.values()
     }
 
-    pub(crate) fn by_client(&self) -> &BTreeMap<ClientId, usize> {
-        &self.by_client
+    pub(crate) fn by_owner(&self) -> &BTreeMap<Owner, usize> {
+        &self.by_owner
     }
 }
 
-/// What a client asks for: a job on a node.
+/// A job on a node that somebody asks for.
 pub(crate) struct Order {
+    pub(crate) owner: Owner,
+    pub(crate) asker: Asker,
     pub(crate) node: NodeName,
     pub(crate) kind: JobKind,
     pub(crate) unit: UnitName,
     pub(crate) mode: JobMode,
-    pub(crate) transient: bool,
+    /// The client's call that brings the unit.
+    pub(crate) transient: Option<RequestId>,
 }
 
 impl Fleet {
-    /// Asks an agent for a job. The call is answered when the agent has said something about it.
-    pub(crate) fn start_job(
-        &mut self,
-        now: Moment,
-        request: RequestId,
-        client: ClientId,
-        order: Order,
-    ) -> Result<(), RequestError> {
+    /// Asks an agent for a job. Whoever asked is answered when the agent has said something about it.
+    pub(crate) fn start_job(&mut self, now: Moment, order: Order) -> Result<(), RequestError> {
         let Order {
+            owner,
+            asker,
             node: name,
             kind,
             unit,
@@ -142,12 +161,13 @@ impl Fleet {
                 max: JOBS_PER_NODE_MAX,
             });
         }
-        if self.jobs.of_client(client) >= JOBS_PER_CLIENT_MAX {
-            return Err(RequestError::Limit {
-                what: "jobs",
-                whose: "this client".to_owned(),
-                max: JOBS_PER_CLIENT_MAX,
-            });
+        let (whose, max) = match &owner {
+            Owner::Client(_) => ("this client".to_owned(), JOBS_PER_CLIENT_MAX),
+            Owner::Node(name) => (format!("units of node {name}"), ORDERS_PER_NODE_MAX),
+        };
+        if self.jobs.of(&owner) >= max {
+            let what = "jobs";
+            return Err(RequestError::Limit { what, whose, max });
         }
         let id = self.jobs.allot();
         node.jobs.insert(id);
@@ -157,23 +177,24 @@ impl Fleet {
             unit: unit.clone(),
             kind,
             state: JobState::Waiting,
-            client,
-            phase: Phase::Asked(request),
+            owner,
+            asker,
+            phase: Phase::Asked,
         });
         self.timers
             .set(Timer::Queued(id), now.plus(self.settings.call_timeout));
         let job = id;
-        self.put(if transient {
-            let id = request;
-            Output::Transient { peer, job, id }
-        } else {
-            let message = ToAgent::Job {
-                job,
-                kind,
-                unit,
-                mode,
-            };
-            Output::Send { peer, message }
+        self.put(match transient {
+            Some(id) => Output::Transient { peer, job, id },
+            None => {
+                let message = ToAgent::Job {
+                    job,
+                    kind,
+                    unit,
+                    mode,
+                };
+                Output::Send { peer, message }
+            }
         });
         Ok(())
     }
@@ -187,8 +208,8 @@ impl Fleet {
         result: Result<(), AgentError>,
     ) {
         match (self.job_of(node, id).map(|job| job.phase), result) {
-            (Some(Phase::Asked(_)), Ok(())) => self.job_queued(now, id),
-            (Some(Phase::Asked(_)), Err(error)) => {
+            (Some(Phase::Asked), Ok(())) => self.job_queued(now, id),
+            (Some(Phase::Asked), Err(error)) => {
                 self.job_never_was(id, RequestError::Agent(error));
             }
             (Some(Phase::Queued | Phase::Canceling), _) | (None, _) => {}
@@ -221,10 +242,10 @@ impl Fleet {
         };
         match (job.phase, result, reason) {
             // An agent says first that a job is queued. One that fails before was refused.
-            (Phase::Asked(_), JobResult::Failed, Some(reason)) => {
+            (Phase::Asked, JobResult::Failed, Some(reason)) => {
                 self.job_never_was(id, RequestError::Refused(reason));
             }
-            (Phase::Asked(_) | Phase::Queued | Phase::Canceling, result, reason) => {
+            (Phase::Asked | Phase::Queued | Phase::Canceling, result, reason) => {
                 self.job_queued(now, id);
                 self.remove_job(id, result, reason);
             }
@@ -237,7 +258,7 @@ impl Fleet {
             Some(job) => match job.phase {
                 Phase::Queued => job,
                 Phase::Canceling => return Ok(Answer::Canceling),
-                Phase::Asked(_) => return Err(RequestError::UnknownJob(id)),
+                Phase::Asked => return Err(RequestError::UnknownJob(id)),
             },
             None => return Err(RequestError::UnknownJob(id)),
         };
@@ -293,7 +314,7 @@ impl Fleet {
     ) {
         for id in jobs {
             match self.jobs.get(id).map(|job| job.phase) {
-                Some(Phase::Asked(_)) => {
+                Some(Phase::Asked) => {
                     self.job_never_was(id, RequestError::NodeGone(node.clone()));
                 }
                 Some(Phase::Queued | Phase::Canceling) => {
@@ -313,35 +334,44 @@ impl Fleet {
         let Some(job) = self.jobs.open.get_mut(&id) else {
             return;
         };
-        let Phase::Asked(request) = job.phase else {
+        if job.phase != Phase::Asked {
             return;
-        };
+        }
+        let asker = job.asker;
         job.phase = Phase::Queued;
         self.timers.cancel(Timer::Queued(id));
         if let Some(limit) = self.settings.job_timeout {
             self.timers.set(Timer::Job(id), now.plus(limit));
         }
         self.put(Output::JobNew(id));
-        self.put(Output::Answer {
-            id: request,
-            result: Ok(Answer::Job(id)),
-        });
+        match asker {
+            Asker::Client(request) => self.put(Output::Answer {
+                id: request,
+                result: Ok(Answer::Job(id)),
+            }),
+            Asker::Agent(..) => {}
+        }
     }
 
     /// Forgets a job that was not announced, and answers the call that asked for it.
     fn job_never_was(&mut self, id: JobId, error: RequestError) {
-        if let Some(job) = self.forget_job(id)
-            && let Phase::Asked(request) = job.phase
-        {
-            self.put(Output::Answer {
+        let Some(job) = self.forget_job(id) else {
+            return;
+        };
+        match job.asker {
+            Asker::Client(request) => self.put(Output::Answer {
                 id: request,
                 result: Err(error),
-            });
+            }),
+            Asker::Agent(peer, order) => self.ordered(peer, order, refused(&job, error)),
         }
     }
 
     fn remove_job(&mut self, id: JobId, result: JobResult, reason: Option<Reason>) {
         if let Some(job) = self.forget_job(id) {
+            if let Asker::Agent(peer, order) = job.asker {
+                self.ordered(peer, order, ended(&job, result, reason.clone()));
+            }
             self.put(Output::JobRemoved {
                 job,
                 result,
@@ -356,7 +386,7 @@ impl Fleet {
             node.jobs.remove(&id);
         }
         match job.phase {
-            Phase::Asked(_) => self.timers.cancel(Timer::Queued(id)),
+            Phase::Asked => self.timers.cancel(Timer::Queued(id)),
             Phase::Queued | Phase::Canceling => self.timers.cancel(Timer::Job(id)),
         }
         Some(job)

@@ -38,6 +38,7 @@
 //! Every bound is in [`limits`], with its reason.
 
 mod call;
+mod circle;
 mod claim;
 mod input;
 mod invariant;
@@ -45,6 +46,7 @@ mod job;
 pub mod limits;
 mod monitor;
 mod node;
+mod order;
 mod output;
 mod peer;
 mod settings;
@@ -74,7 +76,7 @@ pub use view::{AgentView, ClaimView, NodeView};
 
 use call::Calls;
 use claim::Unsettled;
-use job::{Jobs, Order};
+use job::{Asker, Jobs, Order, Owner};
 use monitor::Monitors;
 use node::Node;
 use timer::{Timer, Timers};
@@ -202,26 +204,30 @@ impl Fleet {
                 mode,
             } => {
                 let order = Order {
+                    owner: Owner::Client(client),
+                    asker: Asker::Client(id),
                     node,
                     kind,
                     unit,
                     mode,
-                    transient: false,
+                    transient: None,
                 };
-                match self.start_job(now, id, client, order) {
+                match self.start_job(now, order) {
                     Ok(()) => return,
                     Err(error) => Err(error),
                 }
             }
             Request::Transient { node, unit, mode } => {
                 let order = Order {
+                    owner: Owner::Client(client),
+                    asker: Asker::Client(id),
                     node,
                     kind: JobKind::Start,
                     unit,
                     mode,
-                    transient: true,
+                    transient: Some(id),
                 };
-                match self.start_job(now, id, client, order) {
+                match self.start_job(now, order) {
                     Ok(()) => return,
                     Err(error) => Err(error),
                 }

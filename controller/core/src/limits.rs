@@ -10,6 +10,9 @@ pub const JOBS_PER_NODE_MAX: usize = 4096;
 /// so that a script in a loop cannot take the whole fleet from everybody else.
 pub const JOBS_PER_CLIENT_MAX: usize = 16_384;
 
+/// Jobs that the units of one node may have open at once: as many as its agent lets helpers wait.
+pub const ORDERS_PER_NODE_MAX: usize = 1_024;
+
 /// Calls that may wait for the answer of one node at once. Each has its body in memory, and a node
 /// answers them one after the other.
 pub const CALLS_PER_NODE_MAX: usize = 512;
@@ -23,9 +26,9 @@ pub const CLAIMS_PER_SOURCE_MAX: usize = 8192;
 /// to fit into one message. A claim beyond it is refused.
 pub const HOLDS_PER_TARGET_MAX: usize = 16_384;
 
-/// The shortest grace of a source that was not heard since the controller started, whatever
-/// `source_grace` is. An agent that found no controller for a while asks again every five seconds at
-/// most; what it needs must not be stopped before it had its turn.
+/// The shortest grace of a node that was not heard since the controller started, whatever
+/// `source_grace` and `loss_grace` are. An agent that found no controller for a while asks again
+/// every five seconds at most; nothing must be stopped before it had its turn.
 pub const ADOPTED_GRACE_MIN: Duration = Duration::from_secs(7);
 
 /// Monitors that may be open at once. Each is a client that looks on; a fleet has a few, and a test

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
-    message::{Claim, ClaimKey, Hello, Hold, HoldKey, TokenState},
+    message::{Claim, ClaimKey, Hello, Hold, HoldKey, HoldWait, TokenState},
     model::{JobId, NodeStatus},
     sync::{Listener, Teller},
     time::Moment,
@@ -37,6 +37,8 @@ pub(crate) struct Node {
 
     pub(crate) hold_states: Listener<HoldKey, TokenState>,
     pub(crate) holds: Teller<HoldKey, Hold>,
+    /// What the starts of its held units wait for.
+    pub(crate) waits: Listener<HoldKey, HoldWait>,
     /// The claims on it, by unit and source: those of `records` of all sources.
     pub(crate) claimed_by: BTreeSet<HoldKey>,
 

@@ -10,6 +10,7 @@ use crate::{
     Fleet,
     input::{Gone, Origin, PeerId},
     node::{Link, Peer},
+    order::Wish,
     output::{Breach, Disconnect, Event, Output},
     timer::Timer,
 };
@@ -128,6 +129,8 @@ impl Fleet {
             ToController::Heartbeat => Ok(()),
             ToController::Claims(_)
             | ToController::HoldStates(_)
+            | ToController::Waits(_)
+            | ToController::Order { .. }
             | ToController::Acknowledged(..)
                 if legacy =>
             {
@@ -143,8 +146,23 @@ impl Fleet {
                 self.hear_hold_states(now, &name, delta)
                     .map(|()| self.acknowledge(peer, Stream::HoldStates, generation))
             }
+            ToController::Waits(delta) => {
+                let generation = delta.generation;
+                self.hear_waits(&name, delta)
+                    .map(|()| self.acknowledge(peer, Stream::Waits, generation))
+            }
             ToController::Acknowledged(stream, generation) => {
                 self.acknowledged(&name, stream, generation)
+            }
+            ToController::Order {
+                order,
+                kind,
+                node,
+                unit,
+            } => {
+                let wish = Wish { kind, node, unit };
+                self.take_order(now, &name, (peer, order), wish);
+                Ok(())
             }
             ToController::JobState { job, state } => {
                 self.job_state(now, &name, job, state);
@@ -183,7 +201,9 @@ impl Fleet {
         match stream {
             Stream::ClaimStates => node.claim_states.acknowledged(generation)?,
             Stream::Holds => node.holds.acknowledged(generation)?,
-            Stream::Claims | Stream::HoldStates => return Err(Breach::OwnSet),
+            Stream::Claims | Stream::HoldStates | Stream::Waits => {
+                return Err(Breach::OwnSet);
+            }
         }
         self.unsettled.tellers.insert(name.clone());
         Ok(())

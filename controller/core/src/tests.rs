@@ -1,8 +1,10 @@
 //! Scenarios, step by step, with the exact outputs as lines of text.
 
+mod circles;
 mod claims;
 mod jobs;
 mod monitors;
 mod nodes;
+mod orders;
 mod random;
 mod world;

@@ -119,7 +119,7 @@ impl Fleet {
 
 fn is_announced(job: &Job) -> bool {
     match job.phase {
-        Phase::Asked(_) => false,
+        Phase::Asked => false,
         Phase::Queued | Phase::Canceling => true,
     }
 }

@@ -6,7 +6,7 @@ use fleet::{AgentError, Choice, Gone, Input, PeerId, RequestId};
 use host::link::{self, CallSerial, Limits, LinkSender};
 use proto::{
     dbus::{error, internal},
-    message::{Stream, ToAgent, ToController},
+    message::{OrderId, Stream, ToAgent, ToController},
     model::{Cause, JobId, JobResult},
     name::{NodeName, UnitName},
     sync::Generation,
@@ -63,6 +63,9 @@ struct Peer {
     /// Its calls that wait for an acknowledgement.
     claims: Option<Message>,
     hold_states: Option<Message>,
+    waits: Option<Message>,
+    /// Its orders; the core bounds them.
+    orders: BTreeMap<OrderId, Message>,
 }
 
 /// What the answer to a call is about.
@@ -93,6 +96,8 @@ impl Agents {
             ends: BTreeMap::new(),
             claims: None,
             hold_states: None,
+            waits: None,
+            orders: BTreeMap::new(),
         };
         self.peers.insert(peer, new);
         Input::Hello {
@@ -167,11 +172,26 @@ impl Agents {
                 match stream {
                     Stream::Claims => peer.claims = Some(message),
                     Stream::HoldStates => peer.hold_states = Some(message),
+                    Stream::Waits => peer.waits = Some(message),
                     Stream::ClaimStates | Stream::Holds => {}
                 }
                 Some(Input::Message {
                     peer: id,
                     message: said,
+                })
+            }
+            Ok(Heard::Order { kind, node, unit }) => {
+                // The serial of the call: the agent uses none twice.
+                let order = OrderId(message.primary_header().serial_num().get().into());
+                peer.orders.insert(order, message);
+                Some(Input::Message {
+                    peer: id,
+                    message: ToController::Order {
+                        order,
+                        kind,
+                        node,
+                        unit,
+                    },
                 })
             }
             Ok(Heard::Answer(serial)) => {
@@ -389,10 +409,21 @@ impl Agents {
                 let call = match stream {
                     Stream::Claims => peer.claims.take(),
                     Stream::HoldStates => peer.hold_states.take(),
+                    Stream::Waits => peer.waits.take(),
                     Stream::ClaimStates | Stream::Holds => None,
                 };
                 call.filter(link::expects_reply)
                     .map(|call| link::reply(&call, &()))
+                    .transpose()
+            }
+            ToAgent::Ordered { order, result } => {
+                let (cause, text) = match result {
+                    Ok(()) => ("", ""),
+                    Err(reason) => (reason.cause.as_str(), reason.text.as_str()),
+                };
+                let call = peer.orders.remove(order);
+                call.filter(link::expects_reply)
+                    .map(|call| link::reply(&call, &(cause, text)))
                     .transpose()
             }
             ToAgent::Heartbeat
@@ -409,6 +440,7 @@ impl Agents {
             | ToAgent::Rejected(_)
             | ToAgent::Heartbeat
             | ToAgent::Acknowledged(..)
+            | ToAgent::Ordered { .. }
             | ToAgent::CancelJob(_) => {
                 peer.send_built(built);
                 if matches!(message, ToAgent::Welcome(_)) && self.measure {

@@ -8,10 +8,10 @@ use proto::{
     dbus::internal,
     message::{Hello, Stream, ToAgent, ToController},
     model::{JobId, JobKind, JobResult, JobState, Reason},
-    name::UnitName,
+    name::{NodeName, UnitName},
     wire::{
-        Facts, NeedsBody, StatesBody, WireError, hello_from_wire, needs_from_wire, needs_to_wire,
-        states_from_wire, states_to_wire, welcome_to_wire,
+        Facts, NeedsBody, StatesBody, WaitsBody, WireError, hello_from_wire, needs_from_wire,
+        needs_to_wire, states_from_wire, states_to_wire, waits_from_wire, welcome_to_wire,
     },
 };
 use thiserror::Error;
@@ -39,6 +39,15 @@ pub(crate) enum Heard {
     Unit(UnitName, UnitNews),
     /// How long a job took.
     Measured,
+    /// An order; the call is answered when it is carried out.
+    Order {
+        /// What to do.
+        kind: JobKind,
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
+    },
     /// The answer to a call of ours.
     Answer(CallSerial),
     /// It asks whether somebody is there.
@@ -191,6 +200,20 @@ pub(crate) fn read(message: &Message) -> Result<Heard, CodecError> {
             let message = ToController::HoldStates(delta);
             Ok(Heard::Set(Stream::HoldStates, message))
         }
+        (Type::MethodCall, internal::CONTROLLER_OWN, "Waits") => {
+            let waits: WaitsBody = take(member, &body)?;
+            let delta = waits_from_wire(&waits).map_err(|error| value(member, error))?;
+            Ok(Heard::Set(Stream::Waits, ToController::Waits(delta)))
+        }
+        (Type::MethodCall, internal::CONTROLLER_OWN, "Order") => {
+            let (kind, node, unit): (&str, &str, &str) = take(member, &body)?;
+            let fail = |error| value(member, error);
+            Ok(Heard::Order {
+                kind: kind.parse().map_err(|e| fail(WireError::Word(e)))?,
+                node: node.parse().map_err(|e| fail(WireError::Node(e)))?,
+                unit: unit.parse().map_err(|e| fail(WireError::Unit(e)))?,
+            })
+        }
         (Type::MethodCall, "org.freedesktop.DBus.Peer", "Ping") => Ok(Heard::Ping),
         (Type::MethodCall, _, _) => Ok(Heard::Unknown),
         (Type::Signal | Type::MethodReturn | Type::Error, _, _) => Ok(Heard::Nothing),
@@ -258,7 +281,10 @@ pub(crate) fn write(
             link::call(serial(), method, &(unit.as_str(), mode.as_str(), job.0))?
         }
         ToAgent::CancelJob(job) => link::call_quietly(serial(), agent("JobCancel"), &job.0)?,
-        ToAgent::Welcome(_) | ToAgent::Rejected(_) | ToAgent::Acknowledged(..) => return Ok(None),
+        ToAgent::Welcome(_)
+        | ToAgent::Rejected(_)
+        | ToAgent::Acknowledged(..)
+        | ToAgent::Ordered { .. } => return Ok(None),
     }))
 }
 

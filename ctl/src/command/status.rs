@@ -18,6 +18,7 @@ use crate::{
     facts::Facts,
     fault::{self, Fault},
     fleet::{Claim, Missing, Node, Target, Unit},
+    limits,
     view::{self, Look, Page},
 };
 
@@ -93,8 +94,15 @@ pub(crate) async fn units(
         }
     }
     let mut found = Vec::new();
-    for (node, facts) in of_nodes(bus, &mut chosen.known, &names).await? {
-        let names = names.get(&node).map(Vec::as_slice).unwrap_or_default();
+    let chunks: Vec<(&NodeName, &[UnitName])> = names
+        .iter()
+        .flat_map(|(node, names)| {
+            let chunks = names.chunks(limits::UNITS_OF_STATUS);
+            chunks.map(move |names| (node, names))
+        })
+        .collect();
+    let told = of_nodes(bus, &mut chosen.known, &chunks).await?;
+    for ((node, names), facts) in chunks.into_iter().zip(told) {
         match facts {
             Ok(facts) => {
                 let units = names.iter().zip(&facts);
@@ -104,10 +112,11 @@ pub(crate) async fn units(
                 found.extend(units.map(unit).map(|unit| (node.clone(), unit)));
             }
             Err(fault) if !chosen.several => return Err(fault),
-            Err(fault) => missing.push(Missing::of(&node, &fault)),
+            Err(fault) => missing.push(Missing::of(node, &fault)),
         }
     }
     missing.sort_by(|a, b| a.node.cmp(&b.node));
+    missing.dedup_by(|a, b| a.node == b.node);
     match nodes {
         Nodes::One(node) => {
             let units: Vec<Unit> = found.into_iter().map(|(_, unit)| unit).collect();
@@ -122,23 +131,23 @@ pub(crate) async fn units(
     }
 }
 
-type Told = Vec<(NodeName, Result<Vec<Facts>, Fault>)>;
+type Told = Result<Vec<Facts>, Fault>;
 
-/// The properties of the units of each node, in the order in which they were asked for.
+/// The properties of units of nodes, in the order in which they are asked for.
 async fn of_nodes(
     bus: &mut Bus,
     known: &mut Known,
-    names: &BTreeMap<NodeName, Vec<UnitName>>,
-) -> Result<Told, Fault> {
-    let calls = names.iter().map(|(node, names)| {
+    chunks: &[(&NodeName, &[UnitName])],
+) -> Result<Vec<Told>, Fault> {
+    let calls = chunks.iter().map(|(node, names)| {
         let list: Vec<&str> = names.iter().map(UnitName::as_str).collect();
         bus::node_call(node, public::NODE_OWN, "UnitStatus", &list)
     });
     let calls = calls.collect::<Result<Vec<_>, _>>()?;
     let answers = bus.ask_each(&calls).await;
-    let mut all = Told::new();
-    for ((node, names), answer) in names.iter().zip(answers) {
-        let facts = match answer {
+    let mut all = Vec::with_capacity(chunks.len());
+    for ((node, names), answer) in chunks.iter().zip(answers) {
+        all.push(match answer {
             Ok(Ok(answer)) => in_order(&answer, names),
             // A peer that fails on one unit fails on all; asked for each, the others are shown.
             Ok(Err(refusal)) if fault::is_not_there(&refusal) || fault::is_no_unit(&refusal) => {
@@ -146,8 +155,7 @@ async fn of_nodes(
             }
             Ok(Err(refusal)) => Err(known.explain(bus, node, "", refusal).await),
             Err(fault) => Err(fault),
-        };
-        all.push((node.clone(), facts));
+        });
     }
     Ok(all)
 }

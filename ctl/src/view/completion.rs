@@ -77,7 +77,8 @@ fn zsh() -> String {
             .unwrap_or("")
             .trim_matches(['\'', '*', ':'])
         {
-            "node" | "nodes" | "of" | "name" => Some("nodes"),
+            "node" | "nodes" | "name" => Some("nodes"),
+            "of" => Some("logs"),
             "jobs" => Some("jobs"),
             "unit" | "units" | "patterns" if OF_UNITS.contains(&verb) => Some("units"),
             "units" | "patterns" if OF_FILES.contains(&verb) => Some("files"),

@@ -50,9 +50,10 @@ fn summary(units: &[Listed], look: &Look) -> String {
         return String::new();
     }
     let failed = units.iter().filter(|unit| unit.active == "failed").count();
+    let plural = if units.len() == 1 { "" } else { "s" };
     match failed {
-        0 => format!("\n{} units\n", units.len()),
-        _ => format!("\n{} units, {failed} failed\n", units.len()),
+        0 => format!("\n{} unit{plural}\n", units.len()),
+        _ => format!("\n{} unit{plural}, {failed} failed\n", units.len()),
     }
 }
 

@@ -100,9 +100,9 @@ fn nodes_table(nodes: &[Node], look: &Look) -> String {
             node.name.clone(),
             look.paint
                 .mood(Mood::of(&node.status), &clean(&node.status)),
-            or_dash(&node.address),
+            or_dash(node.place()),
             last_seen,
-            or_dash(&node.agent_version),
+            or_dash(node.agent()),
             or_dash(&node.labels.join(",")),
         ]
     });

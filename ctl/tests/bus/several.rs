@@ -90,6 +90,8 @@ fn more_units_than_a_bus_takes_calls_at_once_are_done() {
     assert_eq!((done.count(), said.code), (250, Some(0)), "{}", said.err);
     let said = super::said(&format!("is-active worker1 {} -o plain", units.join(" ")));
     assert_eq!(said.out.lines().count(), 250);
+    let said = super::said(&format!("status worker1 {} -o plain", units.join(" ")));
+    assert_eq!((said.out.lines().count(), said.code), (250, Some(4)));
 }
 
 #[test]

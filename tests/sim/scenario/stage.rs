@@ -107,6 +107,20 @@ impl Stage {
         self
     }
 
+    /// The same on one node.
+    pub(super) fn requires_here(mut self, name: &str, service: &str, other: &str) -> Self {
+        let other = unit(other);
+        self.spec(name, other.as_str());
+        self.spec(name, service).requires.push(other);
+        self
+    }
+
+    pub(super) fn wants(mut self, name: &str, service: &str, to: &str, target: &str) -> Self {
+        let proxy = proxy(&node(to), &unit(target));
+        self.spec(name, service).wants.push(proxy);
+        self
+    }
+
     pub(super) fn upholds(mut self, name: &str, service: &str, to: &str, target: &str) -> Self {
         let proxy = proxy(&node(to), &unit(target));
         self.spec(name, service).upholds.push(proxy);

@@ -2,10 +2,10 @@
 
 use proto::{
     model::{JobMode, JobResult},
-    name::UnitName,
+    name::{ProxyName, UnitName},
     time::Moment,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{CallError, Effect, Signal, State, Systemd};
 
@@ -119,6 +119,38 @@ impl Systemd {
         self.finish(&unit, JobResult::Canceled, true);
         self.settle(now);
         Ok(())
+    }
+
+    /// The proxies for which a job waits, each with the units in between.
+    pub(crate) fn waits(&self, id: u32) -> Vec<(UnitName, Vec<UnitName>)> {
+        let has = |unit: &super::Unit| unit.job.as_ref().is_some_and(|job| job.id == id);
+        let Some((from, _)) = self.units.iter().find(|(_, unit)| has(unit)) else {
+            return Vec::new();
+        };
+        let mut seen = BTreeSet::from([from.clone()]);
+        let mut next = VecDeque::from([(from.clone(), Vec::new())]);
+        let mut found = Vec::new();
+        while let Some((at, via)) = next.pop_front() {
+            let Some(unit) = self.units.get(&at) else {
+                continue;
+            };
+            // What is at work does not wait.
+            if unit.job.as_ref().is_none_or(|job| job.running) {
+                continue;
+            }
+            for (after, _) in unit.spec.pulled() {
+                if !self.has_job(after) || !seen.insert(after.clone()) {
+                    continue;
+                }
+                if ProxyName::is_proxy(after) {
+                    found.push((after.clone(), via.clone()));
+                }
+                let mut via = via.clone();
+                via.push(after.clone());
+                next.push_back((after.clone(), via));
+            }
+        }
+        found
     }
 
     /// A unit and what follows from a job on it.

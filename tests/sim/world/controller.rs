@@ -249,6 +249,9 @@ impl World {
                 }
             }
             Output::Forward { .. }
+            | Output::Transient { .. }
+            | Output::Watch { .. }
+            | Output::Monitor { .. }
             | Output::NodeAdded(_)
             | Output::NodeRemoved(_)
             | Output::NodeStatus { .. }

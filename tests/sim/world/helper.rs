@@ -110,7 +110,7 @@ impl World {
             HelperAnswer::Wait { left, .. } => {
                 return self.helper_patient(at, id, left.saturating_add(RESERVE));
             }
-            HelperAnswer::Up => true,
+            HelperAnswer::Up | HelperAnswer::Done => true,
             HelperAnswer::Failed(_) => false,
         };
         agent.waiters.remove(&waiter);

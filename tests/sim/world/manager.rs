@@ -2,7 +2,7 @@
 
 use node::{
     ActiveState, Answer, CallId, Description, FromManager, Input, ManagerError, ManagerJob,
-    Request, Snapshot, UnitState,
+    Request, Snapshot, UnitState, Waited,
 };
 use proto::name::{HoldName, ProxyName, UnitName};
 
@@ -135,6 +135,7 @@ impl World {
             Request::Cancel(job) => systemd.cancel(now, job.0).map(|()| Answer::Done),
             Request::Look(unit) => Ok(Answer::Unit(systemd.view(&unit).map(unit_state))),
             Request::Describe(unit) => Ok(Answer::Description(describe(systemd, &unit))),
+            Request::WaitsOf(jobs) => Ok(Answer::Waits(waits(systemd, &jobs))),
         };
         let answer = FromManager::Answered(call, answer.map_err(manager_error));
         // The answer follows the news of the job; the job may have ended by then.
@@ -249,6 +250,18 @@ fn from_signal(signal: Signal) -> FromManager {
             result,
         },
     }
+}
+
+fn waits(systemd: &Systemd, jobs: &[ManagerJob]) -> Vec<Waited> {
+    let proxies = jobs.iter().flat_map(|job| {
+        let waits = systemd.waits(job.0).into_iter();
+        waits.map(|(proxy, via)| Waited {
+            job: *job,
+            proxy,
+            via,
+        })
+    });
+    proxies.collect()
 }
 
 fn describe(systemd: &Systemd, unit: &UnitName) -> Description {

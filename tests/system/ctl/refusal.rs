@@ -23,7 +23,7 @@ fn a_job_that_fails_ends_with_1_and_the_units_result() {
         ctl_says(
             fleet,
             "reload worker2 slow.service",
-            10,
+            1,
             &["failed to reload slow.service on worker2", "not applicable"],
         )
         .map(drop)

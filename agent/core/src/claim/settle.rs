@@ -33,8 +33,9 @@ enum Verdict {
 }
 
 impl Claims {
-    /// Settles what has changed.
-    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
+    /// Settles what has changed. Returns whether anything has.
+    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) -> bool {
+        let touched = !self.dirty.is_empty();
         while let Some(unit) = self.dirty.pop_first() {
             let Some(mut proxy) = self.proxies.remove(&unit) else {
                 continue;
@@ -50,7 +51,7 @@ impl Claims {
             proxy.note_loss(state, cx);
             for (waiter, answer) in proxy.answers(&verdict, self.start_timeout, cx) {
                 match &answer {
-                    HelperAnswer::Wait { .. } => {}
+                    HelperAnswer::Wait { .. } | HelperAnswer::Done => {}
                     HelperAnswer::Up => {
                         self.forget(&mut proxy, waiter);
                         cx.failures.forget(&unit);
@@ -67,6 +68,7 @@ impl Claims {
             proxy.act(&unit, &verdict, cx);
             self.proxies.insert(unit, proxy);
         }
+        touched
     }
 
     fn forget(&mut self, proxy: &mut Proxy, waiter: Waiter) {

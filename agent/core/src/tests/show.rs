@@ -17,6 +17,7 @@ pub(super) fn show(output: Output, log: bool) -> Option<String> {
                 format!("helper {} wait {left:?} {what}", waiter.0)
             }
             HelperAnswer::Up => format!("helper {} up", waiter.0),
+            HelperAnswer::Done => format!("helper {} done", waiter.0),
             HelperAnswer::Failed(reason) => {
                 format!("helper {} failed {} {reason}", waiter.0, reason.cause)
             }
@@ -37,6 +38,10 @@ fn show_request(request: Request) -> String {
         Request::Cancel(job) => format!("cancel {job}"),
         Request::Look(unit) => format!("look {unit}"),
         Request::Describe(unit) => format!("describe {unit}"),
+        Request::WaitsOf(jobs) => {
+            let jobs: Vec<_> = jobs.iter().map(ToString::to_string).collect();
+            format!("waits of {}", jobs.join(", "))
+        }
     }
 }
 
@@ -67,7 +72,27 @@ fn show_message(message: ToController) -> String {
             },
             |key| format!("{} {}", key.unit, key.source),
         ),
+        ToController::Waits(delta) => show_delta(
+            "waits",
+            delta,
+            |key, wait| {
+                let on = wait.on.iter().map(|(claim, on)| {
+                    let via = on.via.iter().map(|unit| format!("{unit} "));
+                    let via = via.collect::<String>();
+                    format!(" on {via}{} {} {}", claim.node, claim.unit, on.token.0[0])
+                });
+                let on = on.collect::<String>();
+                format!("{} {} {}{on}", key.unit, key.source, wait.token.0[0])
+            },
+            |key| format!("{} {}", key.unit, key.source),
+        ),
         ToController::Acknowledged(stream, _) => format!("acknowledge {stream:?}"),
+        ToController::Order {
+            order,
+            kind,
+            node,
+            unit,
+        } => format!("order {} {kind} {node} {unit}", order.0),
         ToController::JobState { job, state } => format!("job {job} {state}"),
         ToController::JobDone {
             job,

@@ -1,6 +1,7 @@
 use proto::{
     message::{Attempt, Claim, ClaimKey, Hold, TokenState},
     model::{Cause, ClaimState, Reason, Token},
+    time::Moment,
 };
 
 use crate::{
@@ -17,6 +18,8 @@ pub(crate) struct Record {
     /// Whether the controller itself decided that the claim is at its end. The target then need
     /// not hold for it; where the target decided, it keeps the record of its token.
     pub(crate) decided_here: bool,
+    /// When the attempt was first heard of.
+    pub(crate) since: Moment,
 }
 
 /// What is known about the target of a claim.

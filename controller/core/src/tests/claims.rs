@@ -337,6 +337,22 @@ fn a_source_that_was_not_heard_has_its_turn_however_short_the_grace() {
 }
 
 #[test]
+fn a_target_that_was_not_heard_has_its_turn_however_short_the_grace() {
+    let mut settings = settings("a b");
+    for node in settings.nodes.values_mut() {
+        node.claims.loss_grace = Duration::from_secs(1);
+    }
+    let mut world = World::with(settings);
+    let a = world.hello("a", 1, 1);
+    world.claims(a, true, &[("b", T, 1, true)]);
+    world.take();
+    world.pass(6_999);
+    assert!(world.take().is_empty());
+    world.pass(1);
+    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
+}
+
+#[test]
 fn a_target_that_was_away_with_its_source_gives_it_the_grace_again() {
     let mut world = up();
     world.cut("a");

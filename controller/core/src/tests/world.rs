@@ -8,7 +8,8 @@ use std::{
 
 use proto::{
     message::{
-        Attempt, Claim, ClaimKey, Hello, Hold, HoldKey, Stream, ToAgent, ToController, TokenState,
+        Attempt, Claim, ClaimKey, Hello, Hold, HoldKey, HoldWait, Stream, ToAgent, ToController,
+        TokenState, WaitOn,
     },
     model::{Cause, ClaimState, JobId, JobKind, JobMode, Reason, Token},
     name::{NodeName, UnitName},
@@ -21,6 +22,9 @@ use crate::{
     Input, Level, NodeSettings, OnLoss, Origin, Output, PeerId, Request, RequestId, Settings,
     Transport, UnitNews,
 };
+
+/// One claim that a start waits for, as `NODE UNIT TOKEN VIA`.
+pub(super) type On<'a> = (&'a str, &'a str, u8, Option<&'a str>);
 
 pub(super) struct World {
     pub(super) fleet: Fleet,
@@ -241,6 +245,39 @@ impl World {
         );
     }
 
+    /// What starts wait for, as `UNIT SOURCE TOKEN`, then [`On`]: the whole set, as
+    /// the first message of its kind.
+    pub(super) fn waits(&mut self, node: &str, set: &[(&str, &str, u8, On<'_>)]) {
+        let mut put: BTreeMap<HoldKey, HoldWait> = BTreeMap::new();
+        for (unit_name, source, n, (target, needed, of, via)) in set {
+            let key = HoldKey {
+                unit: unit(unit_name),
+                source: name(source),
+            };
+            let claim = ClaimKey {
+                node: name(target),
+                unit: unit(needed),
+            };
+            let on = WaitOn {
+                token: token(*of),
+                via: via.iter().map(|via| unit(via)).collect(),
+            };
+            let token = token(*n);
+            let wait = put.entry(key).or_insert_with(|| HoldWait {
+                token,
+                on: BTreeMap::new(),
+            });
+            wait.on.insert(claim, on);
+        }
+        let delta = Delta {
+            generation: Generation(1),
+            full: true,
+            put: put.into_iter().collect(),
+            drop: Vec::new(),
+        };
+        self.say(self.peer(node), ToController::Waits(delta));
+    }
+
     fn generation(&mut self, peer: PeerId, claims: bool) -> Generation {
         let told = self.told.entry((peer, claims)).or_default();
         *told += 1;
@@ -310,7 +347,8 @@ impl World {
                     | ToAgent::Heartbeat
                     | ToAgent::Acknowledged(..)
                     | ToAgent::Job { .. }
-                    | ToAgent::CancelJob(_) => {}
+                    | ToAgent::CancelJob(_)
+                    | ToAgent::Ordered { .. } => {}
                 }
             }
             if let Output::Disconnect { peer, .. } = &output {
@@ -434,6 +472,10 @@ fn message_line(message: &ToAgent) -> Option<String> {
         })?,
         ToAgent::Job { job, kind, .. } => format!("job {job} {kind}"),
         ToAgent::CancelJob(job) => format!("cancel {job}"),
+        ToAgent::Ordered { order, result } => match result {
+            Ok(()) => format!("ordered {}", order.0),
+            Err(reason) => format!("ordered {}: {}: {reason}", order.0, reason.cause),
+        },
     })
 }
 

@@ -30,5 +30,6 @@ complete -c ctl -f
 complete -c ctl -n "__fish_seen_subcommand_from @of_units@" -a "(__ctl_names units)"
 complete -c ctl -n "__fish_seen_subcommand_from @of_files@" -a "(__ctl_names files)"
 complete -c ctl -n "__fish_seen_subcommand_from @of_nodes@" -a "(__ctl_names nodes)"
+complete -c ctl -n "__fish_seen_subcommand_from set-loglevel" -a controller
 complete -c ctl -n "__fish_seen_subcommand_from cancel" -a "(__ctl_names jobs)"
 complete -c unitlinkctl -w ctl

@@ -27,3 +27,7 @@ _ctl_live_nodes() {
 _ctl_live_units() { _ctl_live units "$(_ctl_node)" }
 _ctl_live_files() { _ctl_live files "$(_ctl_node)" }
 _ctl_live_jobs() { _ctl_live jobs }
+_ctl_live_logs() {
+    compadd controller
+    _ctl_live_nodes
+}

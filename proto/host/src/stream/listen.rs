@@ -166,6 +166,17 @@ impl Listener {
         }
     }
 
+    /// Where it listens; `None` for an address that a configuration cannot name.
+    pub fn address(&self) -> Option<ListenAddress> {
+        match &self.socket {
+            Kind::Unix(listener) => {
+                let address = listener.local_addr().ok()?;
+                Some(ListenAddress::Unix(address.as_pathname()?.to_owned()))
+            }
+            Kind::Tcp(listener) => listener.local_addr().ok().map(ListenAddress::Tcp),
+        }
+    }
+
     /// The next connection and who made it. Connections that break while they are accepted are
     /// passed over.
     ///
@@ -288,7 +299,19 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Kind> {
         // `[::]` takes IPv4 as well, whatever net.ipv6.bindv6only says.
         socket.set_only_v6(false)?;
     }
-    socket.bind(&address.into())?;
+    match socket.bind(&address.into()) {
+        // An interface that is not up yet, as is usual at boot: what is bound freely becomes
+        // reachable when the address is there (ip(7), IP_FREEBIND).
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            if address.is_ipv6() {
+                socket.set_freebind_v6(true)?;
+            } else {
+                socket.set_freebind_v4(true)?;
+            }
+            socket.bind(&address.into())?;
+        }
+        bound => bound?,
+    }
     socket.listen(LISTEN_BACKLOG)?;
     Ok(Kind::Tcp(TcpListener::from_std(socket.into())?))
 }

@@ -217,3 +217,13 @@ async fn what_does_not_listen_is_not_taken() {
     let refused = Listener::passed(stream.into(), TcpOptions::default());
     assert!(matches!(refused, Err(ListenError::NotListening)));
 }
+
+#[tokio::test]
+async fn an_address_that_is_not_there_yet_is_waited_for() {
+    // Of the ranges for documentation (RFC 5737, RFC 3849): no machine has them.
+    for text in ["192.0.2.7:0", "[2001:db8::7]:0"] {
+        let listener = listen_tcp(text);
+        let address = listener.tcp_address().expect("of TCP");
+        assert_eq!(listener.address(), Some(ListenAddress::Tcp(address)));
+    }
+}

@@ -1,0 +1,226 @@
+//! What the units of this node have done, once, with units of other nodes: a reload, when a proxy is
+//! reloaded, and a stop, for a unit that conflicts with a remote one.
+//!
+//! An order is given to the controller, which has the other node do it and says how it ended. One
+//! that was not answered when the connection ended is given again on the next: to stop or reload a unit twice
+//! does what once does. While there is no controller the helper waits, at most for the start timeout.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proto::{
+    message::{OrderId, PROTOCOL_ORDERS, ToController, Welcome},
+    model::{Cause, JobKind, Reason},
+    name::ProxyName,
+    time::Moment,
+};
+
+use crate::{
+    call::{Cx, Retry},
+    input::Waiter,
+    limits::{START_TIMEOUT, WAITERS_MAX},
+    output::{Event, HelperAnswer, Output},
+    reason::waited,
+};
+
+/// The orders of this node that are open.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders {
+    open: BTreeMap<Waiter, Order>,
+    last: u64,
+    start_timeout: Duration,
+    /// Whether the controller takes orders, as far as there is one.
+    taken: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Order {
+    kind: JobKind,
+    proxy: ProxyName,
+    since: Moment,
+    /// Its number, where it was given on the present connection.
+    given: Option<OrderId>,
+    /// When to give it again to a controller that could not carry it out.
+    retry: Option<Retry>,
+    told: Option<Reason>,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self {
+            open: BTreeMap::new(),
+            last: 0,
+            start_timeout: START_TIMEOUT,
+            taken: false,
+        }
+    }
+}
+
+impl Orders {
+    /// A helper has an order. Whether its proxy is active does not matter here: systemd runs it.
+    pub(crate) fn asks(&mut self, waiter: Waiter, kind: JobKind, proxy: &str, cx: &mut Cx<'_>) {
+        if self.open.contains_key(&waiter) {
+            return;
+        }
+        let proxy = match ProxyName::parse(proxy) {
+            Ok(proxy) => proxy,
+            Err(error) => {
+                let reason = Reason::new(Cause::InvalidName, error.to_string());
+                return tell(waiter, HelperAnswer::Failed(reason), cx);
+            }
+        };
+        if self.open.len() >= WAITERS_MAX {
+            cx.event(Event::Limit {
+                what: "helpers with an order",
+            });
+            let text = format!("{WAITERS_MAX} orders are open on this node already");
+            let answer = HelperAnswer::Failed(Reason::new(Cause::Limit, text));
+            return tell(waiter, answer, cx);
+        }
+        let order = Order {
+            kind,
+            proxy,
+            since: cx.now,
+            given: None,
+            retry: None,
+            told: None,
+        };
+        self.open.insert(waiter, order);
+    }
+
+    /// A helper has gone. What was ordered is done all the same.
+    pub(crate) fn gone(&mut self, waiter: Waiter) {
+        self.open.remove(&waiter);
+    }
+
+    /// A new connection.
+    pub(crate) fn registered(&mut self, welcome: &Welcome) {
+        self.start_timeout = welcome.start_timeout;
+        self.taken = welcome.protocol >= PROTOCOL_ORDERS;
+    }
+
+    pub(crate) fn disconnected(&mut self) {
+        for order in self.open.values_mut() {
+            order.given = None;
+            order.retry = None;
+        }
+    }
+
+    /// The controller says how an order has ended.
+    pub(crate) fn ended(&mut self, id: OrderId, result: Result<(), Reason>, cx: &mut Cx<'_>) {
+        let mut open = self.open.iter_mut();
+        let Some((waiter, order)) = open.find(|(_, order)| order.given == Some(id)) else {
+            return;
+        };
+        let waiter = *waiter;
+        order.given = None;
+        match result {
+            // A node that is offline may come, as for the start of a proxy.
+            Err(reason)
+                if order.kind == JobKind::Stop
+                    && matches!(reason.cause, Cause::NodeOffline | Cause::NodeLost) =>
+            {
+                order.retry = Some(Retry::after(order.retry, cx.now));
+                order.wait(waiter, reason, self.start_timeout, cx);
+            }
+            Ok(()) => self.answer(waiter, HelperAnswer::Done, cx),
+            Err(reason) => self.answer(waiter, HelperAnswer::Failed(reason), cx),
+        }
+    }
+
+    pub(crate) fn deadline(&self, link: bool) -> Option<(Moment, &'static str)> {
+        let ends = self.open.values().map(|order| order.since);
+        let ends = ends.min().map(|since| since.plus(self.start_timeout));
+        let idle = self.open.values().filter(|order| order.given.is_none());
+        let again = idle.filter_map(|order| order.retry).map(|retry| retry.at);
+        let again = again.min().filter(|_| link);
+        let ends = ends.map(|at| (at, "end of an order"));
+        let again = again.map(|at| (at, "give an order again"));
+        ends.into_iter().chain(again).min()
+    }
+
+    /// Gives what is to be given, and gives up what took too long.
+    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
+        let late = |order: &Order| cx.now >= order.since.plus(self.start_timeout);
+        let late = self.open.iter().filter(|(_, order)| late(order));
+        for waiter in late.map(|(waiter, _)| *waiter).collect::<Vec<_>>() {
+            let told = self.open.get(&waiter).and_then(|order| order.told.clone());
+            let told = told.unwrap_or_else(|| Reason::new(Cause::Timeout, "the order is not done"));
+            let reason = waited(&told, self.start_timeout);
+            self.answer(waiter, HelperAnswer::Failed(reason), cx);
+        }
+        if cx.link.is_some() && !self.taken {
+            let old = |order: &&Order| order.given.is_none();
+            let all = self.open.iter().filter(|(_, order)| old(order));
+            for waiter in all.map(|(waiter, _)| *waiter).collect::<Vec<_>>() {
+                let text = "the controller is too old to have a unit stopped or reloaded";
+                let reason = Reason::new(Cause::Manager, text);
+                self.answer(waiter, HelperAnswer::Failed(reason), cx);
+            }
+            return;
+        }
+        for (waiter, order) in &mut self.open {
+            let due = order.retry.is_none_or(|retry| cx.now >= retry.at);
+            if order.given.is_some() || !due {
+                continue;
+            }
+            if cx.link.is_none() {
+                let controllers = cx.settings.live.controllers.join(" or ");
+                let text = format!("controller not reachable at {controllers}");
+                let reason = Reason::new(Cause::ControllerUnreachable, text);
+                order.wait(*waiter, reason, self.start_timeout, cx);
+                continue;
+            }
+            self.last = self.last.saturating_add(1);
+            let id = OrderId(self.last);
+            order.given = Some(id);
+            let (node, unit) = (order.proxy.node(), order.proxy.unit());
+            let doing = match order.kind {
+                JobKind::Stop => "stopped",
+                JobKind::Reload => "reloaded",
+                JobKind::Start => "started",
+                JobKind::Restart => "restarted",
+            };
+            cx.say(ToController::Order {
+                order: id,
+                kind: order.kind,
+                node: node.clone(),
+                unit: unit.clone(),
+            });
+            let text = format!("unit {unit} on node {node} is being {doing}");
+            let reason = Reason::new(Cause::Timeout, text);
+            order.wait(*waiter, reason, self.start_timeout, cx);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    fn answer(&mut self, waiter: Waiter, answer: HelperAnswer, cx: &mut Cx<'_>) {
+        if let Some(order) = self.open.remove(&waiter)
+            && let HelperAnswer::Failed(reason) = &answer
+        {
+            cx.event(Event::OrderFailed {
+                kind: order.kind,
+                proxy: order.proxy.name().clone(),
+                reason: reason.clone(),
+            });
+        }
+        tell(waiter, answer, cx);
+    }
+}
+
+impl Order {
+    /// Says what is waited for, where that is news.
+    fn wait(&mut self, waiter: Waiter, what: Reason, start_timeout: Duration, cx: &mut Cx<'_>) {
+        if self.told.as_ref() != Some(&what) {
+            self.told = Some(what.clone());
+            let left = self.since.plus(start_timeout).since(cx.now);
+            tell(waiter, HelperAnswer::Wait { left, what }, cx);
+        }
+    }
+}
+
+fn tell(waiter: Waiter, answer: HelperAnswer, cx: &mut Cx<'_>) {
+    cx.out.push(Output::Helper { waiter, answer });
+}

@@ -1,0 +1,138 @@
+//! Orders: what units of one node have done, once, with units of another. Each becomes a job like
+//! those of clients, and its end is the answer.
+
+use proto::{
+    dbus::systemd::NO_SUCH_UNIT,
+    message::{OrderId, ToAgent},
+    model::{Cause, JobKind, JobMode, JobResult, Reason},
+    name::{NodeName, UnitName},
+    time::Moment,
+};
+
+use crate::{
+    Fleet,
+    input::PeerId,
+    job::{Asker, Job, Order, Owner},
+    output::{Output, RequestError},
+};
+
+/// What is ordered.
+pub(crate) struct Wish {
+    pub(crate) kind: JobKind,
+    pub(crate) node: NodeName,
+    pub(crate) unit: UnitName,
+}
+
+impl Fleet {
+    /// A unit of this node orders something of another, whose agent is asked for a job. Whoever may
+    /// need units of a node may also have them stopped and reloaded.
+    pub(crate) fn take_order(
+        &mut self,
+        now: Moment,
+        source: &NodeName,
+        (peer, id): (PeerId, OrderId),
+        wish: Wish,
+    ) {
+        let Wish { kind, node, unit } = wish;
+        let known = self.nodes.contains_key(&node);
+        let allowed = match kind {
+            JobKind::Stop | JobKind::Reload => self.settings.allows(source, &node),
+            JobKind::Start | JobKind::Restart => false,
+        };
+        let refusal = match (known, allowed) {
+            (true, true) => None,
+            (false, _) => Some(Reason::new(
+                Cause::NodeUnknown,
+                format!("node {node} is unknown; the controller's configuration does not name it"),
+            )),
+            (true, false) => Some(Reason::new(
+                Cause::NotAllowed,
+                format!(
+                    "units of this node may not {kind} units of node {node}; allow_dependencies_on of the controller's configuration does not list it"
+                ),
+            )),
+        };
+        let order = Order {
+            owner: Owner::Node(source.clone()),
+            asker: Asker::Agent(peer, id),
+            node,
+            kind,
+            unit,
+            mode: JobMode::Replace,
+            transient: None,
+        };
+        let refusal = match refusal {
+            Some(reason) => Some(reason),
+            None => self.start_job(now, order).err().map(reason_of),
+        };
+        if let Some(reason) = refusal {
+            self.ordered(peer, id, Err(reason));
+        }
+    }
+
+    /// Answers an order, if the agent is still there; a new connection gives its orders again.
+    pub(crate) fn ordered(&mut self, peer: PeerId, order: OrderId, result: Result<(), Reason>) {
+        if self.peers.contains_key(&peer) {
+            let message = ToAgent::Ordered { order, result };
+            self.put(Output::Send { peer, message });
+        }
+    }
+}
+
+/// How an order ends whose job was not queued.
+pub(crate) fn refused(job: &Job, error: RequestError) -> Result<(), Reason> {
+    let reason = reason_of(error);
+    // systemd refuses to stop what is not loaded; it is not active either.
+    match (job.kind, reason.cause) {
+        (JobKind::Stop, Cause::UnitNotFound) => Ok(()),
+        _ => Err(reason),
+    }
+}
+
+/// How an order ends with its job.
+pub(crate) fn ended(job: &Job, result: JobResult, reason: Option<Reason>) -> Result<(), Reason> {
+    if result == JobResult::Done {
+        return Ok(());
+    }
+    Err(reason.unwrap_or_else(|| {
+        let cause = match result {
+            JobResult::Canceled => Cause::Canceled,
+            JobResult::Timeout => Cause::Timeout,
+            JobResult::Done
+            | JobResult::Failed
+            | JobResult::Dependency
+            | JobResult::Skipped
+            | JobResult::Invalid
+            | JobResult::Assert
+            | JobResult::Unsupported
+            | JobResult::Collected
+            | JobResult::Once
+            | JobResult::Frozen => Cause::UnitFailed,
+        };
+        let Job {
+            kind, unit, node, ..
+        } = job;
+        Reason::new(
+            cause,
+            format!("the {kind} of unit {unit} on node {node} ended as {result}"),
+        )
+    }))
+}
+
+fn reason_of(error: RequestError) -> Reason {
+    let text = error.to_string();
+    let cause = match error {
+        RequestError::UnknownNode(_) => Cause::NodeUnknown,
+        RequestError::Offline(_) => Cause::NodeOffline,
+        RequestError::Limit { .. } => Cause::Limit,
+        RequestError::Timeout { .. } => Cause::Timeout,
+        RequestError::NodeGone(_) => Cause::NodeLost,
+        RequestError::Refused(reason) => return reason,
+        RequestError::Agent(error) if error.name == NO_SUCH_UNIT => Cause::UnitNotFound,
+        RequestError::Agent(_)
+        | RequestError::UnknownJob(_)
+        | RequestError::UnknownMonitor(_)
+        | RequestError::UnknownSubscription(_) => Cause::Manager,
+    };
+    Reason::new(cause, text)
+}
