@@ -25,7 +25,13 @@ fn needs(builder: FleetBuilder, node: &str, unit: &str, how: &str, other: &str) 
 
 /// `main/A` needs `worker1/B` needs `main/A`, and a unit on each node that has nothing to do with it.
 fn pair(how: &str) -> FleetBuilder {
-    let builder = needs(three("cycle"), "main", "A.service", how, "proxy@worker1_B.service");
+    let builder = needs(
+        three("cycle"),
+        "main",
+        "A.service",
+        how,
+        "proxy@worker1_B.service",
+    );
     needs(builder, "worker1", "B.service", how, "proxy@main_A.service")
 }
 
@@ -77,9 +83,21 @@ fn two_units_that_require_each_other_fail_at_once_and_both_nodes_say_why() {
 #[test]
 fn a_circle_over_three_nodes_and_a_unit_in_between_is_named_as_a_whole() {
     let how = "BindsTo";
-    let builder = needs(three("cycle"), "main", "A.service", how, "proxy@worker1_B.service");
+    let builder = needs(
+        three("cycle"),
+        "main",
+        "A.service",
+        how,
+        "proxy@worker1_B.service",
+    );
     let builder = needs(builder, "worker1", "B.service", how, "between.service");
-    let builder = needs(builder, "worker1", "between.service", how, "proxy@worker2_C.service");
+    let builder = needs(
+        builder,
+        "worker1",
+        "between.service",
+        how,
+        "proxy@worker2_C.service",
+    );
     let builder = needs(builder, "worker2", "C.service", how, "proxy@main_A.service");
     scene(builder, |fleet| {
         let names = [
@@ -102,7 +120,10 @@ fn units_that_only_want_each_other_start() {
         let begun = Instant::now();
         let started = ctl(fleet, "start main A.service")?;
         let took = begun.elapsed();
-        ensure!(started.code() == Some(0) && took < FOUND, "{took:?}: {started:?}");
+        ensure!(
+            started.code() == Some(0) && took < FOUND,
+            "{took:?}: {started:?}"
+        );
         ensure_is(fleet.node("main"), "A.service", "active")?;
         ensure_is(fleet.node("worker1"), "B.service", "active")?;
         says(fleet, "worker1", "proxy@main_A.service", &["in a circle"])
