@@ -435,3 +435,43 @@ async fn what_systemd_says_while_it_reloads_is_not_told_but_how_units_are_afterw
     };
     assert_eq!(snapshot.units[0].active, node::ActiveState::Active);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_job_waits_for_is_followed_from_job_to_job() {
+    let mut scene = Scene::reached(Way::Private).await;
+    scene.ask(Request::WaitsOf(vec![ManagerJob(40)]));
+    let job = |id: u32, unit: &'static str, state: &'static str| {
+        (id, unit, "start", state, path("/j"), path("/u"))
+    };
+    // Two ways to the proxy, a circle, and a job at work, which is not asked.
+    for jobs in [
+        vec![job(41, "t.service", "waiting")],
+        vec![
+            job(42, "x.service", "waiting"),
+            job(43, "proxy@c_u.service", "running"),
+        ],
+        vec![
+            job(41, "t.service", "waiting"),
+            job(43, "proxy@c_u.service", "running"),
+        ],
+    ] {
+        let call = scene.systemd.call("GetBefore").await;
+        scene.systemd.reply(&call, &jobs);
+    }
+    let waited = node::Waited {
+        job: ManagerJob(40),
+        proxy: "proxy@c_u.service".parse().expect("name"),
+        via: vec!["t.service".parse().expect("name")],
+    };
+    assert_eq!(scene.answered().await, Ok(CoreAnswer::Waits(vec![waited])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_has_ended_waits_for_nothing() {
+    let mut scene = Scene::reached(Way::Private).await;
+    scene.ask(Request::WaitsOf(vec![ManagerJob(40)]));
+    let call = scene.systemd.call("GetBefore").await;
+    let name = "org.freedesktop.DBus.Error.UnknownObject";
+    scene.systemd.error(&call, name, "no such job");
+    assert_eq!(scene.answered().await, Ok(CoreAnswer::Waits(Vec::new())));
+}

@@ -1,4 +1,4 @@
-//! What jobs wait for: the queue of systemd followed from job to job (`GetAfter` of each,
+//! What jobs wait for: the queue of systemd followed from job to job (`GetBefore` of each,
 //! org.freedesktop.systemd1(5)), until all proxies are found for which some jobs wait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,7 +17,11 @@ use crate::limits::JOBS_WALKED_MAX;
 /// Interface of a job.
 const JOB: &str = "org.freedesktop.systemd1.Job";
 
-/// A job as `GetAfter` lists it: number, unit, type, state, its path, the path of its unit.
+/// The jobs that have to end before this one begins: not what is queued before it in time, and not
+/// `GetAfter`, which lists those that come after it (tried on systemd 252).
+const BEFORE: &str = "GetBefore";
+
+/// A job as `GetBefore` lists it: number, unit, type, state, its path, the path of its unit.
 type ListedJob<'a> = (
     u32,
     &'a str,
@@ -99,7 +103,7 @@ impl Session {
             destination: self.way.destination(),
             path: &path,
             interface: JOB,
-            member: "GetAfter",
+            member: BEFORE,
         };
         self.call(method, &(), Purpose::Walk(walk.call, job))
     }
