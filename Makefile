@@ -22,6 +22,8 @@ BASHDIR     = $(PREFIX)/share/bash-completion/completions
 ZSHDIR      = $(PREFIX)/share/zsh/site-functions
 FISHDIR     = $(PREFIX)/share/fish/vendor_completions.d
 # The bus reads policies of its distribution and of /etc, but not of /usr/local.
+SERVICESDIR = $(PREFIX)/share/dbus-1/system-services
+INTERFACES  = $(PREFIX)/share/dbus-1/interfaces
 DBUSDIR     = $(if $(filter /usr,$(PREFIX)),/usr/share,$(SYSCONFDIR))/dbus-1/system.d
 
 BUILT       = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
@@ -47,7 +49,7 @@ install:
 	@for program in $(PROGRAMS); do test -x $(BUILT)/$$program || { \
 	    echo "$(BUILT)/$$program is not built; run \`make PROFILE=$(PROFILE)\` first" >&2; exit 1; }; done
 	install -d $(D)$(BINDIR) $(D)$(LIBEXECDIR) $(D)$(UNITDIR) $(D)$(SYSUSERSDIR) $(D)$(TMPFILESDIR) \
-	    $(D)$(DBUSDIR) $(D)$(SYSCONFDIR)/unitlink $(D)$(DOCDIR) \
+	    $(D)$(DBUSDIR) $(D)$(SERVICESDIR) $(D)$(INTERFACES) $(D)$(SYSCONFDIR)/unitlink $(D)$(DOCDIR) \
 	    $(addprefix $(D)$(MANDIR)/man,1 5 8)
 	install -m 0755 $(BUILT)/unitlink-controller $(BUILT)/unitlink-agent $(BUILT)/unitlink-proxy $(D)$(LIBEXECDIR)
 	install -m 0755 $(BUILT)/unitlinkctl $(D)$(BINDIR)
@@ -58,6 +60,8 @@ install:
 	    sed 's|@libexecdir@|$(LIBEXECDIR)|g' $$unit >$$to && chmod 0644 $$to || exit 1; done
 	cp -Pf $(shell find units/systemd -type l) $(D)$(UNITDIR)
 	install -m 0644 units/dbus/*.conf $(D)$(DBUSDIR)
+	install -m 0644 units/dbus/*.service $(D)$(SERVICESDIR)
+	install -m 0644 proto/src/interface/org.*.xml $(D)$(INTERFACES)
 	install -m 0644 units/sysusers/unitlink.conf $(D)$(SYSUSERSDIR)
 	install -m 0644 units/tmpfiles/unitlink.conf $(D)$(TMPFILESDIR)
 	# What an administrator has written stays.
