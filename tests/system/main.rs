@@ -9,6 +9,7 @@
     reason = "clippy takes only functions with #[test] for tests, not what they share"
 )]
 
+mod api;
 mod binds_to;
 mod bluechi_names;
 mod config;
