@@ -30,9 +30,9 @@ impl Session {
             }
             (systemd::MANAGER, "UnitNew") if self.reloading => Ok(()),
             (systemd::MANAGER, "UnitNew") => {
-                let (name, path): (&str, ObjectPath<'_>) = read(&body)?;
+                let (name, _): (&str, ObjectPath<'_>) = read(&body)?;
                 match name.parse() {
-                    Ok(unit) if cache::matters(name) => self.ask_unit(unit, path.as_str(), None),
+                    Ok(unit) if cache::matters(name) => self.ask_unit(unit, None),
                     Ok(_) | Err(_) => Ok(()),
                 }
             }
@@ -99,7 +99,7 @@ impl Session {
                 self.unit(state, None);
                 Ok(())
             }
-            None => self.ask_unit(name, path, None),
+            None => self.ask_unit(name, None),
         }
     }
 
