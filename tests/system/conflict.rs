@@ -115,3 +115,24 @@ fn who_needs_the_remote_unit_stops_with_it() {
         },
     );
 }
+
+// What the guide says for both directions.
+#[test]
+fn of_two_that_stop_each_other_the_last_one_that_was_started_runs() {
+    let other = service("conflict@main_source.service");
+    scene(
+        pair().unit_text("worker1", "target.service", &other),
+        |fleet| {
+            let (main, worker1) = (fleet.node("main"), fleet.node("worker1"));
+            for _ in 0..2 {
+                ctl_ok(fleet, "start main source.service")?;
+                ensure_is(main, "source.service", "active")?;
+                ensure_is(worker1, "target.service", "inactive")?;
+                ctl_ok(fleet, "start worker1 target.service")?;
+                ensure_is(worker1, "target.service", "active")?;
+                ensure_is(main, "source.service", "inactive")?;
+            }
+            Ok(())
+        },
+    );
+}

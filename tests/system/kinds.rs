@@ -42,6 +42,12 @@ fn part_of_with_wants_stops_and_restarts_with_the_target_and_starts_without_it()
         await_inactive(main, "source.service", SOON)?;
         await_no_needs(main)?;
 
+        // On one machine it would run on.
+        ctl_ok(fleet, "start main source.service")?;
+        worker1.kill_service("target.service", "SIGKILL")?;
+        await_inactive(main, "source.service", SOON)?;
+        await_no_needs(main)?;
+
         worker1.write(
             "/etc/systemd/system/target.service",
             "[Service]\nType=oneshot\nExecStart=/bin/false\n",
