@@ -73,6 +73,7 @@ install:
 	    sed 's|@libexecdir@|$(LIBEXECDIR)|g' $$page >$$to && chmod 0644 $$to || exit 1; done
 	ln -sfn unitlinkctl.1 $(D)$(MANDIR)/man1/ctl.1
 	ln -sfn unitlink-proxy.8 $(D)$(MANDIR)/man8/proxy@.service.8
+	ln -sfn unitlink-proxy.8 $(D)$(MANDIR)/man8/conflict@.service.8
 	install -d $(addprefix $(D),$(BASHDIR) $(ZSHDIR) $(FISHDIR))
 	$(BUILT)/unitlinkctl completion bash >$(D)$(BASHDIR)/unitlinkctl
 	$(BUILT)/unitlinkctl completion zsh >$(D)$(ZSHDIR)/_unitlinkctl

@@ -33,6 +33,9 @@ const RECONNECT: Duration = Duration::from_millis(10);
 /// How long a bus may take to answer while a condition is waited for.
 const CONNECT: Duration = Duration::from_secs(1);
 
+/// After this long a connection that is being made is given up, and another one tried.
+const HANG: Duration = Duration::from_secs(5);
+
 /// How often a condition outside systemd is looked at when systemd has nothing to report.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -160,7 +163,8 @@ impl Manager {
         self,
         check: &mut impl AsyncFnMut(&Connection) -> zbus::Result<Option<T>>,
     ) -> Result<T> {
-        let signals = Signals::connect(self.leader).await?;
+        let connecting = timeout(HANG, Signals::connect(self.leader)).await;
+        let signals = connecting.context("the bus of the node does not answer")??;
         loop {
             if let Some(found) = check(&signals.connection).await? {
                 return Ok(found);

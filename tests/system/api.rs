@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::StreamExt;
 use serde::Serialize;
-use tests::fleet::Fleet;
 use tests::node::Node;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -40,7 +39,7 @@ impl Client {
             let stream = UnixStream::connect(socket)?;
             let connection = Builder::unix_stream(stream).build().await?;
             let rule = "type='signal',path_namespace='/org/eclipse/bluechi'";
-            let messages = MessageStream::for_match_rule(rule, &connection, Some(4096)).await?;
+            let messages = MessageStream::for_match_rule(rule, &connection, None).await?;
             anyhow::Ok((connection, messages))
         })?;
         Ok(Self {
@@ -145,7 +144,13 @@ fn a_monitor_hears_of_a_unit_from_its_start_to_the_loss_of_its_node() {
         // Who comes later is told how it is.
         let late = client.monitor("worker2", "*")?;
         client.hears(&late, &["UnitNew", "target.service", "virtual"])?;
-        let is_up = ["UnitStateChanged", "target.service", "active", "running", "virtual"];
+        let is_up = [
+            "UnitStateChanged",
+            "target.service",
+            "active",
+            "running",
+            "virtual",
+        ];
         client.hears(&late, &is_up)?;
         client.call(&late, "Monitor", "Close", &())?;
         ensure!(client.call(&late, "Monitor", "Close", &()).is_err());
@@ -158,11 +163,26 @@ fn a_monitor_hears_of_a_unit_from_its_start_to_the_loss_of_its_node() {
         client.hears(&all, &is_up)?;
 
         worker2.systemctl(&["stop", "target.service"])?;
-        client.hears(&all, &["UnitStateChanged", "target.service", "inactive", "dead", "real"])?;
+        client.hears(
+            &all,
+            &[
+                "UnitStateChanged",
+                "target.service",
+                "inactive",
+                "dead",
+                "real",
+            ],
+        )?;
         ctl_ok(fleet, "start worker2 target.service")?;
         client.hears(&all, &up)?;
         worker2.kill()?;
-        let down = ["UnitStateChanged", "target.service", "inactive", "dead", "virtual"];
+        let down = [
+            "UnitStateChanged",
+            "target.service",
+            "inactive",
+            "dead",
+            "virtual",
+        ];
         client.hears(&all, &down)?;
         client.hears(&all, &["UnitRemoved", "target.service", "virtual"])?;
         Ok(())
@@ -196,22 +216,34 @@ fn jobs_are_measured_and_units_can_be_made_for_a_call() {
         let mut client = Client::on(fleet.node("main"))?;
         client.call(CONTROLLER, "Controller", "EnableMetrics", &())?;
         ctl_ok(fleet, "start worker2 target.service")?;
-        client.hears(METRICS, &["AgentJobMetrics", "worker2", "target.service", "StartUnit"])?;
+        client.hears(
+            METRICS,
+            &["AgentJobMetrics", "worker2", "target.service", "StartUnit"],
+        )?;
 
         let arguments = vec!["/bin/sleep", "infinity"];
         let start = Variant::from(vec![("/bin/sleep", arguments, false)]);
-        let properties = vec![("Description", Variant::from("made for a call")), ("ExecStart", start)];
+        let properties = vec![
+            ("Description", Variant::from("made for a call")),
+            ("ExecStart", start),
+        ];
         let none: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
         let body = ("made.service", "fail", properties, none);
         let node = "/org/eclipse/bluechi/node/worker1";
         let job = client.path(node, "Node", "StartTransientUnit", &body)?;
-        client.hears(METRICS, &["StartUnitJobMetrics", "worker1", &job, "made.service"])?;
+        client.hears(
+            METRICS,
+            &["StartUnitJobMetrics", "worker1", &job, "made.service"],
+        )?;
         let worker1 = fleet.node("worker1");
         worker1.wait_active("made.service", SOON)?;
         ensure!(worker1.property("made.service", "Description")? == "made for a call");
         let again = client.path(node, "Node", "StartTransientUnit", &body);
         let error = format!("{:#}", again.expect_err("it is there"));
-        ensure!(error.contains("org.freedesktop.systemd1.UnitExists"), "{error}");
+        ensure!(
+            error.contains("org.freedesktop.systemd1.UnitExists"),
+            "{error}"
+        );
         Ok(())
     });
 }
@@ -223,14 +255,21 @@ fn an_agent_says_on_its_own_bus_how_its_link_is() {
         let is = |status: &str| agent_property(worker1, "Status").is_ok_and(|is| is == status);
         worker1.wait_until(|| is("online"), SOON)?;
         ensure!(agent_property(worker1, "DisconnectTimestamp")? == "0");
-        fleet.node("main").systemctl(&["stop", "unitlink-controller.service"])?;
+        fleet
+            .node("main")
+            .systemctl(&["stop", "unitlink-controller.service"])?;
         worker1.wait_until(|| is("offline"), SOON)?;
         ensure!(agent_property(worker1, "DisconnectTimestamp")? != "0");
-        fleet.node("main").systemctl(&["start", "unitlink-controller.service"])?;
+        fleet
+            .node("main")
+            .systemctl(&["start", "unitlink-controller.service"])?;
         worker1.wait_until(|| is("online"), SOON)?;
 
         let address = agent_property(worker1, "ControllerAddress")?;
-        agent_call(worker1, &["SwitchController", "s", "tcp:host=127.0.0.1,port=9"])?;
+        agent_call(
+            worker1,
+            &["SwitchController", "s", "tcp:host=127.0.0.1,port=9"],
+        )?;
         await_status(fleet, "worker1", "offline", SOON)?;
         agent_call(worker1, &["SwitchController", "s", &address])?;
         await_status(fleet, "worker1", "online", SOON)?;
@@ -245,11 +284,20 @@ fn an_agent_says_on_its_own_bus_how_its_link_is() {
 fn a_helper_of_bluechis_brings_the_remote_unit_up() {
     scene(three("api"), |fleet| {
         let (worker1, worker2) = (fleet.node("worker1"), fleet.node("worker2"));
-        let proxy = "proxy@worker2_target.service";
-        worker1.systemctl(&["start", "--no-block", proxy])?;
+        worker1.systemctl(&["start", "source.service"])?;
         worker2.wait_active("target.service", SOON)?;
-        // Nothing needs it, so it is gone again as soon as it was up; and so is what it held.
+        worker1.systemctl(&["stop", "source.service"])?;
         worker2.wait_state("target.service", |active, _| active == "inactive", SOON)?;
+
+        // Why it fails is said to the helper.
+        worker2.write(
+            "/etc/systemd/system/target.service",
+            "[Service]\nExecStart=/bin/false\nType=oneshot\n",
+        )?;
+        worker2.systemctl(&["daemon-reload"])?;
+        ensure!(worker1.systemctl(&["start", "source.service"]).is_err());
+        let said = worker1.journal("proxy@worker2_target.service")?;
+        ensure!(said.contains("exit-code"), "{said}");
         Ok(())
     });
 }

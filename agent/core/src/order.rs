@@ -114,11 +114,9 @@ impl Orders {
         let waiter = *waiter;
         order.given = None;
         match result {
-            // A node that is offline may come, as for the start of a proxy.
-            Err(reason)
-                if order.kind == JobKind::Stop
-                    && matches!(reason.cause, Cause::NodeOffline | Cause::NodeLost) =>
-            {
+            // A node that is offline may come, as for the start of a proxy: after a restart of the
+            // controller it does within milliseconds.
+            Err(reason) if matches!(reason.cause, Cause::NodeOffline | Cause::NodeLost) => {
                 order.retry = Some(Retry::after(order.retry, cx.now));
                 order.wait(waiter, reason, self.start_timeout, cx);
             }

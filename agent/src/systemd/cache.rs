@@ -61,17 +61,29 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Takes all properties of a unit.
-    pub(super) fn put(&mut self, name: UnitName, properties: &Properties<'_>) -> UnitState {
-        let mut state = UnitState {
+    /// Takes what a list says of a unit; 0 is no job. The list does not say which run it is in.
+    pub(super) fn list(&mut self, name: &UnitName, active: &str, job: u32) -> UnitState {
+        let state = self.units.entry(name.clone()).or_insert_with(|| UnitState {
             name: name.clone(),
             active: ActiveState::Inactive,
             job: None,
             invocation: None,
-        };
-        apply(&mut state, properties);
-        self.units.insert(name, state.clone());
-        state
+        });
+        if let Ok(active) = active.parse() {
+            state.active = active;
+        }
+        state.job = (job != 0).then_some(ManagerJob(job));
+        state.clone()
+    }
+
+    /// Takes the run that a unit is in, unless it was told meanwhile. `None` where the unit is not
+    /// known.
+    pub(super) fn run(&mut self, name: &UnitName, invocation: &[u8]) -> Option<UnitState> {
+        let state = self.units.get_mut(name)?;
+        if state.invocation.is_none() {
+            state.invocation = <[u8; 16]>::try_from(invocation).ok().map(Token);
+        }
+        Some(state.clone())
     }
 
     /// Takes those that have changed. `None` where the unit is not known.
@@ -125,7 +137,8 @@ fn job_of(value: &Variant<'_>) -> Option<ManagerJob> {
     Some(ManagerJob(id))
 }
 
-fn bytes_of(value: &Variant<'_>) -> Option<Vec<u8>> {
+/// An array of bytes.
+pub(super) fn bytes_of(value: &Variant<'_>) -> Option<Vec<u8>> {
     Vec::<u8>::try_from(value.try_clone().ok()?).ok()
 }
 
@@ -225,8 +238,12 @@ mod tests {
     fn changes_name_only_what_has_changed() {
         let mut cache = Cache::default();
         let name: UnitName = "dep@t.service".parse().expect("name");
-        let state = cache.put(name.clone(), &properties("activating", 7, &[1; 16]));
-        assert_eq!(state.job, Some(ManagerJob(7)));
+        let state = cache.list(&name, "activating", 7);
+        assert_eq!((state.job, state.invocation), (Some(ManagerJob(7)), None));
+        cache.run(&name, &[1; 16]).expect("known");
+        // What was told meanwhile is newer than what was asked for.
+        let state = cache.run(&name, &[2; 16]).expect("known");
+        assert_eq!(state.invocation, Some(Token([1; 16])));
         let change = HashMap::from([("ActiveState", Variant::from("active"))]);
         let state = cache.change(&name, &change).expect("known");
         assert_eq!(

@@ -16,13 +16,10 @@ use crate::limits::CALL_TIMEOUT;
 pub(super) enum Purpose {
     /// The session begins; an error ends it.
     Setup(Setup),
-    /// The properties of a unit of ours, because it is there or was looked at.
-    Unit {
-        name: UnitName,
-        look: Option<CallId>,
-        /// Whether the snapshot waits for it.
-        counted: bool,
-    },
+    /// How a unit of ours is, because it is there or was looked at.
+    Unit(Asked),
+    /// The same, and the run that it is in.
+    Run(Asked),
     /// The core wants a job.
     Job(CallId),
     /// The core only wants to know that it is done.
@@ -39,6 +36,16 @@ pub(super) enum Purpose {
     Walk(CallId, ManagerJob),
     /// Somebody else asks.
     Raw(oneshot::Sender<Answer>),
+}
+
+/// A unit that is asked for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) name: UnitName,
+    /// The look of the core that it answers.
+    pub(super) look: Option<CallId>,
+    /// Whether the snapshot waits for it.
+    pub(super) counted: bool,
 }
 
 /// A step of the beginning of a session.

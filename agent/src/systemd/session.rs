@@ -8,7 +8,9 @@ mod watched;
 use std::collections::{BTreeSet, VecDeque};
 
 use host::link::{self, Link, LinkReceiver, LinkSender, Method};
-use node::{Answer, CallId, FromManager, ManagerError, ManagerJob, Request, UnitState};
+use node::{
+    ActiveState, Answer, CallId, FromManager, ManagerError, ManagerJob, Request, UnitState,
+};
 use proto::{
     dbus::{error, systemd},
     name::UnitName,
@@ -19,14 +21,14 @@ use tracing::debug;
 use zbus::{
     Message,
     message::{Body, Type},
-    wire::{DynamicDeserialize, DynamicType, ObjectPath, Structure, StructureBuilder},
+    wire::{DynamicDeserialize, DynamicType, ObjectPath, Structure, StructureBuilder, Variant},
 };
 
 use super::{
     Command, ManagerEvent, RawMethod, Said, Way,
-    cache::{self, Cache, Properties},
+    cache::{self, Cache},
     chain,
-    pending::{Pending, Purpose},
+    pending::{Asked, Pending, Purpose},
     unreachable,
     watch::Watch,
 };
@@ -273,35 +275,25 @@ impl Session {
             }
             (Purpose::Setup(step), Ok(message)) => self.set_up(step, message)?,
             (Purpose::Setup(_), Err(error)) => return Err(error.text),
-            (
-                Purpose::Unit {
-                    name,
-                    look,
-                    counted,
-                },
-                Ok(message),
-            ) => {
-                let state = self
-                    .cache
-                    .put(name, &read::<Everything<'_>>(&message.body())?);
-                self.unit(state, look);
-                self.arrived(counted);
-            }
-            // It was gone before it could be asked.
-            (
-                Purpose::Unit {
-                    name,
-                    look,
-                    counted,
-                },
-                Err(_),
-            ) => {
-                self.gone(&name);
-                if let Some(call) = look {
-                    self.tell_answer(call, Ok(Answer::Unit(None)));
+            (Purpose::Unit(asked), Ok(message)) => {
+                let body = message.body();
+                let listed = read::<Vec<ListedUnit<'_>>>(&body)?;
+                let name = asked.name.as_str();
+                match listed.iter().find(|listed| listed.0 == name) {
+                    Some(listed) => self.listed(listed, asked)?,
+                    None => self.missing(&asked),
                 }
-                self.arrived(counted);
             }
+            (Purpose::Run(asked), Ok(message)) => {
+                let body = message.body();
+                let value: Variant<'_> = read(&body)?;
+                let id = cache::bytes_of(&value).unwrap_or_default();
+                match self.cache.run(&asked.name, &id) {
+                    Some(state) => self.found(state, &asked),
+                    None => self.missing(&asked),
+                }
+            }
+            (Purpose::Unit(asked) | Purpose::Run(asked), Err(_)) => self.missing(&asked),
             (Purpose::Job(call), Ok(message)) => {
                 let body = message.body();
                 let path: ObjectPath<'_> = read(&body)?;
@@ -314,7 +306,7 @@ impl Session {
                 let body = message.body();
                 let path: ObjectPath<'_> = read(&body)?;
                 match cache::unit_at(path.as_str()) {
-                    Some(name) => self.ask_unit(name, path.as_str(), Some(call))?,
+                    Some(name) => self.ask_unit(name, Some(call))?,
                     None => self.tell_answer(call, Ok(Answer::Unit(None))),
                 }
             }
@@ -370,28 +362,90 @@ impl Session {
         }
     }
 
-    fn ask_unit(&mut self, name: UnitName, path: &str, look: Option<CallId>) -> Result<(), Ended> {
-        let method = self.properties(path);
+    /// Asks how a unit is. Not for its properties, which are dear: for them systemd looks into all
+    /// folders of unit files, each time for a unit that was just loaded, while it has starts to do.
+    /// And only a list says nothing of a unit that is not loaded; to ask such a one for a property
+    /// loads it.
+    fn ask_unit(&mut self, name: UnitName, look: Option<CallId>) -> Result<(), Ended> {
+        // It is a pattern, in which a backslash may mean something else.
+        let pattern = name.as_str().replace('\\', "?");
+        let body = (Vec::<&str>::new(), vec![pattern]);
         let counted = self.beginning.is_some();
+        let asked = Asked {
+            name,
+            look,
+            counted,
+        };
         self.call(
-            method,
-            &systemd::UNIT,
-            Purpose::Unit {
-                name,
-                look,
-                counted,
-            },
+            self.manager("ListUnitsByPatterns"),
+            &body,
+            Purpose::Unit(asked),
         )
+    }
+
+    /// A list has a unit. Whoever runs, or is about to, is asked in which run.
+    fn listed(&mut self, listed: &ListedUnit<'_>, asked: Asked) -> Result<(), Ended> {
+        let (_, _, _, active, _, _, path, job, _, _) = listed;
+        let state = self.cache.list(&asked.name, active, *job);
+        let idle = match state.active {
+            ActiveState::Inactive | ActiveState::Failed => state.job.is_none(),
+            ActiveState::Activating | ActiveState::Active | ActiveState::Deactivating => false,
+        };
+        if idle || state.invocation.is_some() {
+            self.found(state, &asked);
+            return Ok(());
+        }
+        let method = Method {
+            destination: self.way.destination(),
+            path: path.as_str(),
+            interface: PROPERTIES,
+            member: "Get",
+        };
+        let (body, counted) = ((systemd::UNIT, "InvocationID"), asked.counted);
+        self.call(method, &body, Purpose::Run(asked))?;
+        self.arrived(counted);
+        Ok(())
+    }
+
+    /// The snapshot waits for one more answer.
+    fn expect(&mut self) {
+        if let Some(beginning) = &mut self.beginning {
+            beginning.missing = beginning.missing.saturating_add(1);
+        }
+    }
+
+    fn found(&mut self, state: UnitState, asked: &Asked) {
+        self.unit(state, asked.look);
+        self.arrived(asked.counted);
+    }
+
+    /// It was gone before it could be asked.
+    fn missing(&mut self, asked: &Asked) {
+        self.gone(&asked.name);
+        if let Some(call) = asked.look {
+            self.tell_answer(call, Ok(Answer::Unit(None)));
+        }
+        self.arrived(asked.counted);
     }
 
     fn call<B>(&mut self, method: Method<'_>, body: &B, purpose: Purpose) -> Result<(), Ended>
     where
         B: Serialize + DynamicType,
     {
-        if let (Some(beginning), Purpose::Setup(_) | Purpose::Unit { .. }) =
-            (&mut self.beginning, &purpose)
-        {
-            beginning.missing = beginning.missing.saturating_add(1);
+        let counted = match &purpose {
+            Purpose::Setup(_) => true,
+            Purpose::Unit(asked) | Purpose::Run(asked) => asked.counted,
+            Purpose::Job(_)
+            | Purpose::Done(_)
+            | Purpose::Look(_)
+            | Purpose::Find(_)
+            | Purpose::Describe(_)
+            | Purpose::Walk(..)
+            | Purpose::Watch(_)
+            | Purpose::Raw(_) => false,
+        };
+        if counted {
+            self.expect();
         }
         let serial = self.sender.next_serial();
         let message = link::call(serial, method, body).map_err(|error| error.to_string())?;
@@ -425,8 +479,20 @@ impl Session {
     }
 }
 
-/// All properties of an object.
-type Everything<'a> = Properties<'a>;
+/// A unit as systemd lists it: name, description, load, active and sub state, what it follows, its
+/// path; its job: number, type, path.
+type ListedUnit<'a> = (
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    ObjectPath<'a>,
+    u32,
+    &'a str,
+    ObjectPath<'a>,
+);
 
 /// Reads a body of systemd's. One that cannot be read ends the session: whatever follows would
 /// be a guess.

@@ -113,14 +113,15 @@ fn path(text: &str) -> Path {
     ObjectPath::try_from(text.to_owned()).expect("a path")
 }
 
-fn listed(name: &str) -> Listed {
+/// A unit as it is listed, without a job.
+fn listed(name: &str, active: &str) -> Listed {
     let empty = String::new;
     let at = path(UNIT);
     (
         name.into(),
         empty(),
         empty(),
-        empty(),
+        active.into(),
         empty(),
         empty(),
         at,
@@ -130,12 +131,9 @@ fn listed(name: &str) -> Listed {
     )
 }
 
-fn properties(active: &'static str) -> HashMap<&'static str, Variant<'static>> {
-    HashMap::from([
-        ("ActiveState", Variant::from(active)),
-        ("Job", Variant::from((0_u32, path("/")))),
-        ("InvocationID", Variant::from(vec![7_u8; 16])),
-    ])
+/// The answer to a question for the run that a unit is in.
+fn run() -> Variant<'static> {
+    Variant::from(vec![7_u8; 16])
 }
 
 /// A manager whose session 1 is with a played systemd.
@@ -223,12 +221,12 @@ async fn a_session_begins_with_all_units_and_what_has_changed_meanwhile() {
     let subscribe = systemd.call("Subscribe").await;
     systemd.reply(&subscribe, &());
     let units = systemd.call("ListUnitsByPatterns").await;
-    systemd.reply(&units, &vec![listed("dep@t.service")]);
+    systemd.reply(&units, &vec![listed("dep@t.service", "activating")]);
     let jobs = systemd.call("ListJobs").await;
     systemd.removed(30, "t.service", "done");
     systemd.reply(&jobs, &Vec::<ListedJob>::new());
-    let all = systemd.call("GetAll").await;
-    systemd.reply(&all, &properties("activating"));
+    let get = systemd.call("Get").await;
+    systemd.reply(&get, &run());
     systemd.changed("active");
     let FromManager::Connected(snapshot) = scene.said().await else {
         panic!("no snapshot");
@@ -320,12 +318,25 @@ async fn a_look_finds_the_unit_or_that_it_is_not_there() {
     scene.ask(look());
     let call = scene.systemd.call("GetUnit").await;
     scene.systemd.reply(&call, &path(UNIT));
-    let call = scene.systemd.call("GetAll").await;
-    scene.systemd.reply(&call, &properties("active"));
+    let call = scene.systemd.call("ListUnitsByPatterns").await;
+    scene
+        .systemd
+        .reply(&call, &vec![listed("dep@t.service", "active")]);
+    let call = scene.systemd.call("Get").await;
+    scene.systemd.reply(&call, &run());
     let Ok(CoreAnswer::Unit(Some(state))) = scene.answered().await else {
         panic!("no unit");
     };
     assert_eq!(state.active, node::ActiveState::Active);
+    assert_eq!(state.invocation, Some(proto::model::Token([7; 16])));
+    scene.ask(look());
+    let call = scene.systemd.call("GetUnit").await;
+    scene.systemd.reply(&call, &path(UNIT));
+    let call = scene.systemd.call("ListUnitsByPatterns").await;
+    scene.systemd.reply(&call, &Vec::<Listed>::new());
+    let gone = FromManager::Gone("dep@t.service".parse().expect("name"));
+    assert_eq!(scene.said().await, gone);
+    assert_eq!(scene.answered().await, Ok(CoreAnswer::Unit(None)));
     scene.ask(look());
     let call = scene.systemd.call("GetUnit").await;
     scene
@@ -362,8 +373,11 @@ async fn jobs_and_units_that_come_and_go_are_told() {
     scene
         .systemd
         .manager("UnitNew", &("other.service", path("/o")));
-    let call = scene.systemd.call("GetAll").await;
-    scene.systemd.reply(&call, &properties("inactive"));
+    // What does nothing is not asked for more: to ask could load it again.
+    let call = scene.systemd.call("ListUnitsByPatterns").await;
+    scene
+        .systemd
+        .reply(&call, &vec![listed("dep@t.service", "inactive")]);
     assert!(matches!(scene.said().await, FromManager::Changed(_)));
     let job = path("/org/freedesktop/systemd1/job/3");
     scene
@@ -424,11 +438,11 @@ async fn what_systemd_says_while_it_reloads_is_not_told_but_how_units_are_afterw
     systemd.reply(&call, &path("/org/freedesktop/systemd1/job/17"));
     systemd.manager("Reloading", &false);
     let units = systemd.call("ListUnitsByPatterns").await;
-    systemd.reply(&units, &vec![listed("dep@t.service")]);
+    systemd.reply(&units, &vec![listed("dep@t.service", "active")]);
     let jobs = systemd.call("ListJobs").await;
     systemd.reply(&jobs, &Vec::<ListedJob>::new());
-    let all = systemd.call("GetAll").await;
-    systemd.reply(&all, &properties("active"));
+    let get = systemd.call("Get").await;
+    systemd.reply(&get, &run());
     assert_eq!(scene.answered().await, Ok(CoreAnswer::Job(ManagerJob(17))));
     let FromManager::Reloaded(snapshot) = scene.said().await else {
         panic!("no snapshot");

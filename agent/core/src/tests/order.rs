@@ -8,7 +8,6 @@ const GIVEN: &str = "orders 1 reload proxy@c_u.service
 
 #[test_case("ordered 1", "done"; "done")]
 #[test_case("ordered 1 unit-failed it failed", "failed unit-failed it failed"; "failed")]
-#[test_case("ordered 1 node-offline no node", "failed node-offline no node"; "a reload has no use later")]
 fn an_order_is_given_and_answered(end: &str, answer: &str) {
     let mut stage = Stage::registered("");
     stage.plays(GIVEN);
@@ -54,7 +53,7 @@ fn an_order_waits_for_the_controller_and_is_given_again_after_a_loss() {
 }
 
 #[test]
-fn a_stop_waits_for_a_node_that_is_offline() {
+fn an_order_waits_for_a_node_that_is_offline() {
     Stage::registered("").plays(
         "orders 1 stop proxy@c_u.service
          > order 1 stop c u.service

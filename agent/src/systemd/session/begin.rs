@@ -9,9 +9,9 @@ use super::{
     super::{
         Said, Way,
         cache::{Cache, PATTERNS},
-        pending::{Purpose, Setup},
+        pending::{Asked, Purpose, Setup},
     },
-    BUS, Beginning, Ended, Session, read,
+    BUS, Beginning, Ended, ListedUnit, Session, read,
 };
 
 /// What systemd sends, and the word that it has left the bus, when the bus is in between.
@@ -21,19 +21,6 @@ const MATCHES: [&str; 2] = [
      arg0='org.freedesktop.systemd1'",
 ];
 
-/// A unit as `ListUnitsByPatterns` lists it.
-type ListedUnit<'a> = (
-    &'a str,
-    &'a str,
-    &'a str,
-    &'a str,
-    &'a str,
-    &'a str,
-    ObjectPath<'a>,
-    u32,
-    &'a str,
-    ObjectPath<'a>,
-);
 /// A job as `ListJobs` lists it.
 type ListedJob<'a> = (
     u32,
@@ -93,9 +80,16 @@ impl Session {
             Setup::Plain => {}
             Setup::Units => {
                 let body = message.body();
-                for (name, .., path, _, _, _) in read::<Vec<ListedUnit<'_>>>(&body)? {
-                    if let Ok(name) = name.parse() {
-                        self.ask_unit(name, path.as_str(), None)?;
+                for listed in read::<Vec<ListedUnit<'_>>>(&body)? {
+                    if let Ok(name) = listed.0.parse() {
+                        self.expect();
+                        let (look, counted) = (None, true);
+                        let asked = Asked {
+                            name,
+                            look,
+                            counted,
+                        };
+                        self.listed(&listed, asked)?;
                     }
                 }
             }

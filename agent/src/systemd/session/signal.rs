@@ -36,11 +36,11 @@ impl Session {
             }
             (systemd::MANAGER, "UnitNew") if self.reloading => Ok(()),
             (systemd::MANAGER, "UnitNew") => {
-                let (name, path): (&str, ObjectPath<'_>) = read(&body)?;
+                let (name, _): (&str, ObjectPath<'_>) = read(&body)?;
                 let told = self.watch.loaded(name).map(Said::Unit);
                 self.said.extend(told);
                 match name.parse() {
-                    Ok(unit) if cache::matters(name) => self.ask_unit(unit, path.as_str(), None),
+                    Ok(unit) if cache::matters(name) => self.ask_unit(unit, None),
                     Ok(_) | Err(_) => Ok(()),
                 }
             }
@@ -111,7 +111,7 @@ impl Session {
                 self.unit(state, None);
                 Ok(())
             }
-            None => self.ask_unit(name, path, None),
+            None => self.ask_unit(name, None),
         }
     }
 
