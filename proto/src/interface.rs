@@ -135,6 +135,29 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_names_every_member_with_what_it_takes() {
+        let reference = include_str!("../../docs/reference/dbus-api.md");
+        for interface in ALL {
+            let title = format!(": `{}`\n", interface.name);
+            let (_, section) = reference.split_once(&title).expect(interface.name);
+            let section = section.split("\n##").next().expect("a section");
+            let line_of = |name: &str| {
+                let name = format!("`{name}`");
+                let line = section.lines().find(|line| line.contains(&name));
+                line.unwrap_or_else(|| panic!("{}: {name}", interface.name))
+            };
+            for (method, signature) in interface.methods() {
+                let line = line_of(method);
+                let takes = signature.is_empty() || line.contains(&format!("| `{signature}` |"));
+                assert!(takes, "{method} takes {signature}: {line}");
+            }
+            for name in interface.properties().chain(interface.signals()) {
+                line_of(name);
+            }
+        }
+    }
+
+    #[test]
     fn members_are_read_with_what_goes_in() {
         let methods: Vec<_> = MONITOR.methods().collect();
         assert_eq!(methods[0], ("Subscribe", "ss".to_owned()));

@@ -287,13 +287,13 @@ fn a_helper_of_bluechis_brings_the_remote_unit_up() {
         worker1.systemctl(&["start", "source.service"])?;
         worker2.wait_active("target.service", SOON)?;
         worker1.systemctl(&["stop", "source.service"])?;
-        worker2.wait_state("target.service", |active, _| active == "inactive", SOON)?;
+        let hold = "dep@target.service";
+        worker2.wait_state(hold, |active, _| active == "inactive", SOON)?;
 
         // Why it fails is said to the helper.
-        worker2.write(
-            "/etc/systemd/system/target.service",
-            "[Service]\nExecStart=/bin/false\nType=oneshot\n",
-        )?;
+        worker2.systemctl(&["stop", "target.service"])?;
+        let fails = "[Service]\nType=oneshot\nExecStart=/bin/false\n";
+        worker2.write("/etc/systemd/system/target.service", fails)?;
         worker2.systemctl(&["daemon-reload"])?;
         ensure!(worker1.systemctl(&["start", "source.service"]).is_err());
         let said = worker1.journal("proxy@worker2_target.service")?;
