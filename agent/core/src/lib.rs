@@ -55,7 +55,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proto::{
     message::{Claim, ClaimKey, HoldKey, Stream, ToAgent, ToController},
-    name::NodeName,
+    name::{NodeName, ProxyName},
     sync::SyncError,
     time::Moment,
 };
@@ -165,6 +165,13 @@ impl Node {
             }
             Input::Helper(waiter, FromHelper::Orders { kind, proxy }) => {
                 self.orders.asks(waiter, kind, &proxy, cx!(self, now));
+            }
+            Input::Helper(waiter, FromHelper::Why { proxy }) => {
+                let failed = ProxyName::parse(&proxy)
+                    .ok()
+                    .and_then(|proxy| self.failures.of(proxy.name()).cloned());
+                let answer = failed.map_or(HelperAnswer::Done, HelperAnswer::Failed);
+                self.batch.push(Output::Helper { waiter, answer });
             }
             Input::Helper(waiter, FromHelper::Gone) => {
                 self.claims.gone(waiter);

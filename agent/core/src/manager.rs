@@ -1,6 +1,7 @@
 //! What comes from the service manager, and whom it concerns.
 
 use proto::{
+    model::JobResult,
     name::{HoldName, UnitName},
     time::Moment,
 };
@@ -59,6 +60,9 @@ impl Node {
                 }
             }
             FromManager::JobRemoved { job, unit, result } => {
+                if result == JobResult::Done {
+                    self.holds.unit_done(&unit);
+                }
                 if let Some(state) = self.units.job_removed(&unit, job) {
                     self.unit_changed(now, state);
                 }
