@@ -218,6 +218,30 @@ async fn a_claim_is_acknowledged_and_its_state_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_of_an_agent_is_a_job_of_another_and_its_end_is_the_answer() {
+    let mut world = World::new(&["a", "b"]);
+    let mut a = world.agent("a").await;
+    let mut b = world.agent("b").await;
+    let serial = a.ask("Order", &("stop", "b", "t.service"));
+    let stop = b.call("StopUnit").await;
+    let (unit, mode, job): (String, String, u32) = stop.body().deserialize().expect("body");
+    assert_eq!((unit.as_str(), mode.as_str()), ("t.service", "replace"));
+    b.send(link::reply(&stop, &()));
+    b.say("JobDone", &(job, "timeout", "", ""));
+    let answer = a.next_but_heartbeats().await;
+    assert_eq!(answer.header().reply_serial(), Some(serial));
+    let body = answer.body();
+    let (cause, text): (&str, &str) = body.deserialize().expect("body");
+    let expected = "the stop of unit t.service on node b ended as timeout";
+    assert_eq!((cause, text), ("timeout", expected));
+    a.ask("Order", &("stop", "x", "t.service"));
+    let answer = a.next_but_heartbeats().await;
+    let body = answer.body();
+    let (cause, _): (&str, &str) = body.deserialize().expect("body");
+    assert_eq!(cause, "node-unknown");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_is_not_valid_is_answered_and_ends_the_connection() {
     let mut world = World::new(&["a"]);
     let mut agent = world.agent("a").await;

@@ -1,23 +1,22 @@
 //! The D-Bus bodies of the messages between agent and controller that go beyond BlueChi's, and
 //! their conversions. `docs/design/wire.md` has the table of members and signatures.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+mod wait;
+
+use std::{collections::HashMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zbus::wire::{OwnedVariant, Type, Variant};
 
 use crate::{
-    message::{
-        Attempt, Claim, ClaimKey, Hello, Hold, HoldKey, HoldWait, TokenState, WaitOn, Welcome,
-    },
+    message::{Attempt, Claim, ClaimKey, Hello, Hold, HoldKey, TokenState, Welcome},
     model::{Cause, ClaimState, Reason, Token, TokenError, UnknownWord},
     name::{NodeName, NodeNameError, UnitName, UnitNameError},
     sync::{Delta, Generation},
 };
+
+pub use wait::{WaitBody, WaitsBody, waits_from_wire, waits_to_wire};
 
 /// A message about a set: generation, whether it is whole, what is put, what is dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
@@ -42,15 +41,6 @@ pub type StateBody = (String, String, String, String, String, String);
 pub type NeedsBody = SetBody<NeedBody, KeyBody>;
 /// Body of `ClaimStates` and `HoldStates`.
 pub type StatesBody = SetBody<StateBody, KeyBody>;
-/// `(s unit, s source, s token, a(s node, s unit, s token, as via))`.
-pub type WaitBody = (
-    String,
-    String,
-    String,
-    Vec<(String, String, String, Vec<String>)>,
-);
-/// Body of `Waits`.
-pub type WaitsBody = SetBody<WaitBody, KeyBody>;
 /// `a{sv}`, for what may grow.
 pub type Facts = HashMap<String, OwnedVariant>;
 
@@ -230,54 +220,6 @@ pub fn states_from_wire<K: WireKey>(body: &StatesBody) -> Result<Delta<K, TokenS
     })
 }
 
-/// Writes a message about what starts wait for.
-pub fn waits_to_wire(delta: &Delta<HoldKey, HoldWait>) -> WaitsBody {
-    let put = delta.put.iter().map(|(key, wait)| {
-        let (unit, source) = key.to_wire();
-        let on = wait.on.iter().map(|(claim, WaitOn { token, via })| {
-            let (node, unit) = claim.to_wire();
-            let via = via.iter().map(UnitName::to_string).collect();
-            (node, unit, token.to_string(), via)
-        });
-        (unit, source, wait.token.to_string(), on.collect())
-    });
-    SetBody {
-        generation: delta.generation.0,
-        full: delta.full,
-        put: put.collect(),
-        drop: delta.drop.iter().map(WireKey::to_wire).collect(),
-    }
-}
-
-/// Reads a message about what starts wait for.
-///
-/// # Errors
-///
-/// Says which part is not valid; the message as a whole is refused.
-pub fn waits_from_wire(body: &WaitsBody) -> Result<Delta<HoldKey, HoldWait>, WireError> {
-    let put = body.put.iter().map(|(unit, source, token, on)| {
-        let on = on.iter().map(|(node, unit, token, via)| {
-            let via = via.iter().map(|unit| Ok(unit.parse()?));
-            let on = WaitOn {
-                token: token.parse()?,
-                via: via.collect::<Result<_, WireError>>()?,
-            };
-            Ok((ClaimKey::from_wire(node, unit)?, on))
-        });
-        let wait = HoldWait {
-            token: token.parse()?,
-            on: on.collect::<Result<BTreeMap<_, _>, WireError>>()?,
-        };
-        Ok((HoldKey::from_wire(unit, source)?, wait))
-    });
-    Ok(Delta {
-        generation: Generation(body.generation),
-        full: body.full,
-        put: put.collect::<Result<_, WireError>>()?,
-        drop: keys_from_wire(&body.drop)?,
-    })
-}
-
 fn keys_from_wire<K: WireKey>(keys: &[KeyBody]) -> Result<Vec<K>, WireError> {
     keys.iter()
         .map(|(first, second)| K::from_wire(first, second))
@@ -408,7 +350,6 @@ mod tests {
     fn signatures_are_those_of_the_document() {
         assert_eq!(NeedsBody::SIGNATURE.to_string(), "(tba(sssb)a(ss))");
         assert_eq!(StatesBody::SIGNATURE.to_string(), "(tba(ssssss)a(ss))");
-        assert_eq!(WaitsBody::SIGNATURE.to_string(), "(tba(sssa(sssas))a(ss))");
     }
 
     #[test]
@@ -458,29 +399,6 @@ mod tests {
             };
             assert_eq!(states_from_wire(&states_to_wire(&delta)), Ok(delta));
         }
-    }
-
-    #[test]
-    fn waits_are_read_as_they_are_written() {
-        let hold = HoldKey {
-            unit: "t.service".parse().expect("name"),
-            source: "a".parse().expect("name"),
-        };
-        let on = WaitOn {
-            token: Token([4; 16]),
-            via: vec!["c.service".parse().expect("name")],
-        };
-        let wait = HoldWait {
-            token: Token([3; 16]),
-            on: BTreeMap::from([(key(), on)]),
-        };
-        let delta = Delta {
-            generation: Generation(2),
-            full: true,
-            put: vec![(hold.clone(), wait)],
-            drop: vec![hold],
-        };
-        assert_eq!(waits_from_wire(&waits_to_wire(&delta)), Ok(delta));
     }
 
     #[test]

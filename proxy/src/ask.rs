@@ -20,7 +20,11 @@ use crate::{
 /// answer is made again, and the token makes the repeated request harmless. `waiting` is told what
 /// is waited for, whenever it changes.
 pub(crate) fn until_answered(options: &Options, waiting: &mut dyn FnMut(&str)) -> Outcome {
-    let mut patience = Patience::new(Instant::now(), options.timeout);
+    let first_word = match options.verb {
+        Verb::Up | Verb::Reload | Verb::Stop => options.timeout,
+        Verb::Down => options.timeout.min(limits::LAST_WORD),
+    };
+    let mut patience = Patience::new(Instant::now(), first_word);
     let mut attempt = 0;
     loop {
         let pause = limits::RECONNECT.wait(attempt, jitter(options, attempt));
@@ -88,6 +92,7 @@ fn connect(options: &Options, patience: &Patience) -> io::Result<Lines> {
     let (proxy, token) = (&options.proxy, options.token);
     let request = match options.verb {
         Verb::Up => format!("need {proxy} {token}\n"),
+        Verb::Down => format!("why {proxy}\n"),
         Verb::Reload => format!("reload {proxy}\n"),
         Verb::Stop => format!("stop {proxy}\n"),
     };
@@ -159,7 +164,7 @@ impl Patience {
             Some(_) => format!(
                 "{asked} was not {} after {waited} s; waited for: {}",
                 match options.verb {
-                    Verb::Up => "up",
+                    Verb::Up | Verb::Down => "up",
                     Verb::Reload => "reloaded",
                     Verb::Stop => "stopped",
                 },

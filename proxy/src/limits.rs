@@ -29,3 +29,7 @@ pub(crate) const RECONNECT: Backoff = Backoff {
 /// Lines of one connection that mean nothing: after this many the connection is given up, because
 /// whoever is on the other side is no agent.
 pub(crate) const GARBAGE_LINES_MAX: u32 = 16;
+
+/// How long the agent may take to say why a proxy is being stopped. It knows, or it was restarted
+/// meanwhile; whatever stops waits for this.
+pub(crate) const LAST_WORD: Duration = Duration::from_secs(2);

@@ -1,5 +1,5 @@
-//! `unitlink-proxy up proxy@NODE_UNIT.service`: what `proxy@.service` runs (`reload` when it is reloaded;
-//! `stop` is for `conflict@.service`). It asks the agent of
+//! `unitlink-proxy up proxy@NODE_UNIT.service`: what `proxy@.service` runs (`down` when it is
+//! stopped, `reload` when it is reloaded; `stop` is for `conflict@.service`). It asks the agent of
 //! this machine for the unit of the other node and exits when the agent has an answer: with 0 when
 //! the unit is up, else with a code for the reason (see `outcome.rs`).
 //!
@@ -17,7 +17,7 @@ use std::{env, io::Write, process::ExitCode};
 
 use crate::{
     options::{Command, Options, Verb},
-    outcome::Outcome,
+    outcome::{Failure, Outcome},
 };
 
 fn main() -> ExitCode {
@@ -40,12 +40,18 @@ fn ask(options: &Options) -> ExitCode {
         notify::status(&format!("waiting: {waiting_for}"));
     });
     match &outcome {
+        // A stop does not fail because nobody knows what it is for.
+        Outcome::Failed {
+            failure: Failure::NoAgent,
+            ..
+        } if options.verb == Verb::Down => return ExitCode::SUCCESS,
+        Outcome::Up if options.verb == Verb::Down => {}
         Outcome::Up => notify::status(&format!(
             "{} on {} {}",
             options.proxy.unit(),
             options.proxy.node(),
             match options.verb {
-                Verb::Up => "is up",
+                Verb::Up | Verb::Down => "is up",
                 Verb::Reload => "is up and was reloaded",
                 Verb::Stop => "was stopped",
             }

@@ -14,10 +14,11 @@ use crate::limits;
 
 /// What `--help` says.
 pub(crate) const HELP: &str = "\
-Usage: unitlink-proxy [OPTIONS] up|reload|stop PROXY
+Usage: unitlink-proxy [OPTIONS] up|down|reload|stop PROXY
 
 up      asks the agent of this node for the unit that PROXY (proxy@NODE_UNIT.service) stands for,
         and exits when it is up or when it is known that it will not be. Run by proxy@.service.
+down    fails if that unit has, so that the proxy does. Run by proxy@.service when it is stopped.
 reload  has that unit reloaded. Run by proxy@.service when it is reloaded.
 stop    has that unit stopped. Run by conflict@.service.
 
@@ -57,6 +58,8 @@ pub(crate) enum Command {
 pub(crate) enum Verb {
     /// The unit, for as long as the proxy is active.
     Up,
+    /// Why it is not up any more.
+    Down,
     /// A reload of it.
     Reload,
     /// A stop of it.
@@ -120,16 +123,17 @@ fn parse_with(
     }
     let [verb, name] = words.as_slice() else {
         return Err(UsageError(
-            "usage: unitlink-proxy up|reload|stop proxy@NODE_UNIT.service".into(),
+            "usage: unitlink-proxy up|down|reload|stop proxy@NODE_UNIT.service".into(),
         ));
     };
     let verb = match verb.to_str() {
         Some("up") => Verb::Up,
+        Some("down") => Verb::Down,
         Some("reload") => Verb::Reload,
         Some("stop") => Verb::Stop,
         Some(_) | None => {
             return Err(UsageError(format!(
-                "verb '{}' is not known; known are 'up', 'reload' and 'stop'",
+                "verb '{}' is not known; known are 'up', 'down', 'reload' and 'stop'",
                 verb.display()
             )));
         }
@@ -206,8 +210,8 @@ mod tests {
         );
     }
 
-    #[test_case("", "usage: unitlink-proxy up|reload|stop"; "nothing")]
-    #[test_case("down proxy@b_t.service", "verb 'down' is not known"; "another verb")]
+    #[test_case("", "usage: unitlink-proxy up|down|reload|stop"; "nothing")]
+    #[test_case("start proxy@b_t.service", "verb 'start' is not known"; "another verb")]
     #[test_case("up t.service", "'t.service' is no proxy"; "no proxy")]
     #[test_case("up proxy@b_t.service.service", "proxy@b_t.service"; "another spelling")]
     #[test_case("--fast up proxy@b_t.service", "'--fast' is not known"; "another option")]

@@ -41,8 +41,12 @@ impl Machine {
     }
 
     fn helper(&self, more: &[&str]) -> Child {
+        self.run("up", more)
+    }
+
+    fn run(&self, verb: &str, more: &[&str]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_unitlink-proxy"))
-            .args(["up", "proxy@worker2_target.service", "--socket"])
+            .args([verb, "proxy@worker2_target.service", "--socket"])
             .arg(self.dir.join("agent.sock"))
             .args(more)
             .env("INVOCATION_ID", ID)
@@ -90,6 +94,34 @@ fn a_unit_that_is_up_is_a_success() {
         .expect("written");
     assert_eq!(machine.status(), "STATUS=waiting: node worker2 is offline");
     assert_eq!(machine.status(), "STATUS=target.service on worker2 is up");
+    assert_eq!(end(helper), (Some(0), String::new()));
+}
+
+#[test]
+fn a_stop_fails_only_if_the_remote_unit_has() {
+    let machine = Machine::new();
+    let agent = machine.agent();
+    let helper = machine.run("down", &[]);
+    let (mut stream, why) = accept(&agent);
+    assert_eq!(why, "why proxy@worker2_target.service\n");
+    stream.write_all(b"done\n").expect("written");
+    assert_eq!(end(helper), (Some(0), String::new()));
+
+    let helper = machine.run("down", &[]);
+    let (mut stream, _) = accept(&agent);
+    stream
+        .write_all(b"failed unit-failed target.service failed\n")
+        .expect("written");
+    assert_eq!(machine.status(), "STATUS=target.service failed");
+    let journal = "<3>target.service failed\n".to_owned();
+    assert_eq!(end(helper), (Some(1), journal));
+}
+
+#[test]
+fn a_stop_does_not_fail_for_want_of_an_agent() {
+    let machine = Machine::new();
+    let helper = machine.run("down", &["--timeout", "1"]);
+    assert_eq!(machine.status().split(": ").next(), Some("STATUS=waiting"));
     assert_eq!(end(helper), (Some(0), String::new()));
 }
 

@@ -24,6 +24,7 @@ mod measure;
 mod missing_unit;
 mod names;
 mod offline;
+mod once;
 mod order;
 mod pair;
 mod policy;

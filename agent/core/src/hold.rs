@@ -6,7 +6,9 @@
 //! was heard on this connection and no operation is under way, the next one is begun. The table of
 //! rules is in docs/design/claims.md.
 
+mod ending;
 mod settle;
+mod starting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +22,10 @@ use proto::{
 
 use crate::{
     call::{Cx, Purpose, Retry, Step, job_of},
-    input::{Answer, CallId, Description, ManagerError},
+    input::{Answer, CallId, ManagerError},
     limits::HOLDS_MAX,
-    output::{Event, Output, Request},
-    reason::{self, Ending},
+    output::{Event, Output},
+    reason::Ending,
     record::{self, Record, RecordState},
     unit::{ActiveState, ManagerJob, Units},
 };
@@ -46,6 +48,8 @@ struct Held {
     wanted: BTreeMap<NodeName, Hold>,
     records: BTreeMap<NodeName, Record>,
     work: Option<Work>,
+    /// Whether a start of the unit itself has ended well since the present start of the hold unit.
+    ran: bool,
     retry: Option<Retry>,
 }
 
@@ -175,39 +179,6 @@ impl Holds {
         })
     }
 
-    /// The attempt of this hold, while it is starting.
-    pub(crate) fn starting(&self, key: &HoldKey) -> Option<Token> {
-        let record = self.units.get(&key.unit)?.records.get(&key.source)?;
-        (record.state == RecordState::Starting).then_some(record.token)
-    }
-
-    /// The jobs of hold units that are starting, each with the unit that is held.
-    pub(crate) fn starting_jobs(&self, units: &Units) -> BTreeMap<ManagerJob, UnitName> {
-        let starting = self.units.iter().filter(|(_, held)| {
-            let mut records = held.records.values();
-            records.any(|record| record.state == RecordState::Starting)
-        });
-        let with_job = starting.filter_map(|(unit, held)| {
-            let own = match &held.work {
-                Some(Work::Start(Step::Queued(job))) => Some(*job),
-                Some(Work::Start(Step::Called(_)) | Work::Stop(_) | Work::Describe { .. })
-                | None => None,
-            };
-            let hold = || units.get(HoldName::of(unit).ok()?.name())?.job;
-            Some((own.or_else(hold)?, unit.clone()))
-        });
-        with_job.collect()
-    }
-
-    /// The attempts on these units that are starting.
-    pub(crate) fn all_starting(&self, units: &BTreeSet<&UnitName>) -> BTreeMap<HoldKey, Token> {
-        let records = self.records();
-        let starting = records.filter(|(key, record)| {
-            record.state == RecordState::Starting && units.contains(&key.unit)
-        });
-        starting.map(|(key, record)| (key, record.token)).collect()
-    }
-
     /// A hold unit has changed.
     pub(crate) fn unit_changed(&mut self, hold: &HoldName) {
         self.dirty.insert(hold.unit().clone());
@@ -314,15 +285,6 @@ impl Holds {
         }
     }
 
-    /// There is no time left to ask units why they are not up.
-    pub(crate) fn conclude(&mut self, cx: &mut Cx<'_>) {
-        let asked = |held: &Held| matches!(held.work, Some(Work::Describe { .. }));
-        let units = self.units.iter().filter(|(_, held)| asked(held));
-        for unit in units.map(|(unit, _)| unit.clone()).collect::<Vec<_>>() {
-            self.described(&unit, None, cx);
-        }
-    }
-
     /// Settles what has changed. Returns whether anything has.
     pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) -> bool {
         let touched = !self.dirty.is_empty();
@@ -382,81 +344,6 @@ impl Holds {
         Ok(())
     }
 
-    /// An operation has ended: the unit is settled again, after it was asked why if it did not come
-    /// up.
-    fn work_ended(&mut self, unit: &UnitName, ending: Ending, cx: &mut Cx<'_>) {
-        let (Some(held), Ok(hold)) = (self.units.get_mut(unit), HoldName::of(unit)) else {
-            return;
-        };
-        self.dirty.insert(unit.clone());
-        let view = View::of(cx.units, &hold);
-        match held.work.take() {
-            Some(Work::Start(_)) => {
-                let starting = held.concerned(|state| *state == RecordState::Starting);
-                let went_well = match (view, &ending) {
-                    (View::Up { .. }, _) => true,
-                    (View::Moving | View::Stopping, Ending::Job(JobResult::Done)) => true,
-                    (View::Moving | View::Stopping | View::Down, _) => false,
-                };
-                if !went_well && !starting.is_empty() {
-                    held.describe(unit, ending, starting, cx);
-                }
-            }
-            Some(Work::Stop(_)) => {
-                held.retry = match view {
-                    View::Down => None,
-                    View::Up { .. } | View::Moving | View::Stopping => {
-                        Some(Retry::after(held.retry, cx.now))
-                    }
-                };
-                if held.retry.is_some() && held.wanted.is_empty() {
-                    let why = match ending {
-                        Ending::Call(error) => reason::one_line(&error.text),
-                        Ending::Job(result) => format!("the job to stop it ended as {result}"),
-                        Ending::Stopped => "it was stopped".to_owned(),
-                    };
-                    cx.event(Event::Retrying {
-                        unit: hold.name().clone(),
-                        why,
-                    });
-                }
-            }
-            Some(Work::Describe { .. }) | None => {}
-        }
-    }
-
-    /// The unit has said why it is not up, or nobody waits for that any more.
-    fn described(&mut self, unit: &UnitName, description: Option<Description>, cx: &mut Cx<'_>) {
-        let (Some(mut held), Ok(hold)) = (self.units.remove(unit), HoldName::of(unit)) else {
-            return;
-        };
-        self.dirty.insert(unit.clone());
-        if let Some(Work::Describe {
-            ending, concerned, ..
-        }) = held.work.take()
-        {
-            let why = cx.why(unit, &ending, description.as_ref());
-            let view = View::of(cx.units, &hold);
-            for (source, token) in concerned {
-                let ends = match held.records.get(&source) {
-                    Some(record) if record.token == token => match record.state {
-                        RecordState::Starting => !matches!(view, View::Up { .. }),
-                        RecordState::Up { .. } => view == View::Down,
-                        RecordState::Restarted | RecordState::Down(_) | RecordState::Refused(_) => {
-                            false
-                        }
-                    },
-                    Some(_) | None => false,
-                };
-                if ends {
-                    let state = RecordState::Down(why.clone());
-                    held.note(unit, &source, Record { token, state }, self, cx.out);
-                }
-            }
-        }
-        self.units.insert(unit.clone(), held);
-    }
-
     /// A record is new or another.
     fn tell(&mut self, key: HoldKey, record: &Record, out: &mut Vec<Output>) {
         out.push(Output::Event(Event::Hold {
@@ -488,21 +375,6 @@ impl Held {
         records
             .map(|(source, record)| (source.clone(), record.token))
             .collect()
-    }
-
-    fn describe(
-        &mut self,
-        unit: &UnitName,
-        ending: Ending,
-        concerned: Vec<(NodeName, Token)>,
-        cx: &mut Cx<'_>,
-    ) {
-        let call = cx.call(Purpose::Hold(unit.clone()), Request::Describe(unit.clone()));
-        self.work = Some(Work::Describe {
-            call,
-            ending,
-            concerned,
-        });
     }
 
     /// Sets a record.

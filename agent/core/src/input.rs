@@ -150,6 +150,8 @@ pub struct Description {
     pub exec_status: i32,
     /// Whether a condition was checked and did not hold (`ConditionTimestamp`, `ConditionResult`).
     pub condition_failed: bool,
+    /// Whether it is never active but only runs (`Type=oneshot` without `RemainAfterExit=yes`).
+    pub once: bool,
     /// The proxies among the units that it requires (`Requires`, `Requisite`, `BindsTo`).
     pub proxies: Vec<UnitName>,
 }
@@ -163,6 +165,11 @@ pub enum FromHelper {
         proxy: String,
         /// `$INVOCATION_ID`.
         token: String,
+    },
+    /// Its proxy is being stopped: it wants to know whether that is for a failure.
+    Why {
+        /// The name of the proxy, as it was sent.
+        proxy: String,
     },
     /// It wants something done, once, with what its proxy stands for.
     Orders {

@@ -130,6 +130,7 @@ mod tests {
             exec_code: code,
             exec_status: status,
             condition_failed: false,
+            once: false,
             proxies: Vec::new(),
         }
     }

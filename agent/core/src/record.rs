@@ -45,6 +45,9 @@ pub enum RecordState {
         /// The invocation id of the hold unit.
         witness: Token,
     },
+    /// It has run to its end, which is all that it does (`Type=oneshot` without `RemainAfterExit=yes`):
+    /// nothing is active, and nothing can stop any more.
+    Ran,
     /// The unit was started anew.
     Restarted,
     /// It could not be started, or is not up any more.
@@ -58,7 +61,7 @@ impl RecordState {
     pub fn claim_state(&self) -> ClaimState {
         match self {
             Self::Starting => ClaimState::Starting,
-            Self::Up { .. } => ClaimState::Up,
+            Self::Up { .. } | Self::Ran => ClaimState::Up,
             Self::Restarted => ClaimState::Restarted,
             Self::Down(reason) => ClaimState::Down(reason.clone()),
             Self::Refused(reason) => ClaimState::Refused(reason.clone()),
@@ -128,13 +131,19 @@ pub fn encode<'a>(records: impl Iterator<Item = (HoldKey, &'a Record)>) -> Strin
     let mut text = format!("{HEADER}\n");
     for (HoldKey { unit, source }, Record { token, state }) in records {
         let claim_state = state.claim_state();
-        text.push_str(&format!(
-            "hold {unit} {source} {token} {} ",
-            claim_state.as_str()
-        ));
+        let word = match state {
+            RecordState::Ran => "ran",
+            RecordState::Starting
+            | RecordState::Up { .. }
+            | RecordState::Restarted
+            | RecordState::Down(_)
+            | RecordState::Refused(_) => claim_state.as_str(),
+        };
+        text.push_str(&format!("hold {unit} {source} {token} {word} "));
         match state {
             RecordState::Up { witness } => text.push_str(&witness.to_string()),
             RecordState::Starting
+            | RecordState::Ran
             | RecordState::Restarted
             | RecordState::Down(_)
             | RecordState::Refused(_) => text.push('-'),
@@ -167,6 +176,7 @@ fn parse_line(line: &str) -> Result<(HoldKey, Record), String> {
     };
     let state = match state {
         "starting" => RecordState::Starting,
+        "ran" => RecordState::Ran,
         "up" => RecordState::Up {
             witness: witness.parse().map_err(text_of)?,
         },
@@ -206,6 +216,7 @@ mod tests {
                 },
             ),
             ("c", RecordState::Restarted),
+            ("g", RecordState::Ran),
             ("d", RecordState::Down(reason())),
             ("e", RecordState::Refused(reason())),
             ("f", RecordState::Down(Reason::new(Cause::UnitStopped, ""))),

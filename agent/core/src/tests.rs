@@ -238,6 +238,12 @@ impl Stage {
                     },
                 },
             )],
+            ["why", waiter, proxy] => vec![Input::Helper(
+                Waiter(number(waiter)),
+                FromHelper::Why {
+                    proxy: (*proxy).to_owned(),
+                },
+            )],
             ["orders", waiter, kind, proxy] => vec![Input::Helper(
                 Waiter(number(waiter)),
                 FromHelper::Orders {
@@ -336,6 +342,14 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
         ["unit", rest @ ..] => Ok(Answer::Unit(Some(unit(rest)))),
         ["waits", rest @ ..] => Ok(Answer::Waits(waits(&rest.join(" ")))),
         ["no-unit"] => Ok(Answer::Unit(None)),
+        ["ran"] => Ok(Answer::Description(Description {
+            load: "loaded".to_owned(),
+            active: "inactive".to_owned(),
+            result: "success".to_owned(),
+            exec_code: 1,
+            once: true,
+            ..Description::default()
+        })),
         ["described", load, active, result, code, status] => Ok(Answer::Description(Description {
             load: (*load).to_owned(),
             load_error: String::new(),
@@ -344,6 +358,7 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
             exec_code: code.parse().expect("code"),
             exec_status: status.parse().expect("status"),
             condition_failed: false,
+            once: false,
             proxies: Vec::new(),
         })),
         ["error", name, text @ ..] => Err(ManagerError {
@@ -438,6 +453,7 @@ fn states(generation: u64, words: &[&str]) -> Delta<ClaimKey, TokenState> {
             "down" => ClaimState::Down(reason()),
             "refused" => ClaimState::Refused(reason()),
             "lost" => ClaimState::Lost(reason()),
+            "stopped" => ClaimState::Down(Reason::new(Cause::UnitStopped, words[4..].join(" "))),
             "cycle" => ClaimState::Refused(Reason::new(Cause::Cycle, words[4..].join(" "))),
             other => panic!("'{other}' is no state"),
         };

@@ -4,8 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use host::stream::Identity;
 use proto::{
-    message::{Hello, PROTOCOL, Welcome},
-    model::{Cause, JobResult, Reason},
+    message::{Hello, OrderId, PROTOCOL, Welcome},
+    model::{Cause, JobKind, JobResult, Reason},
     sync::{Delta, Generation},
     wire::{NeedsBody, SetBody, needs_to_wire, welcome_to_wire},
 };
@@ -411,4 +411,30 @@ async fn calls_that_pass_through_have_a_bound() {
         .await
         .expect("refused");
     assert_eq!(stage.hears_error().await.0, error::LIMITS_EXCEEDED);
+}
+
+#[test_case::test_case("", "", Ok(()); "done")]
+#[test_case("unit-failed", "it failed", Err(Reason::new(Cause::UnitFailed, "it failed")); "failed")]
+#[tokio::test(start_paused = true)]
+async fn an_order_is_a_call_whose_reply_is_its_end(
+    cause: &'static str,
+    text: &'static str,
+    result: Result<(), Reason>,
+) {
+    let mut stage = Stage::new().await;
+    let order = OrderId(3);
+    stage.connection.say(&ToController::Order {
+        order,
+        kind: JobKind::Reload,
+        node: "b".parse().expect("name"),
+        unit: "t.service".parse().expect("name"),
+    });
+    let call = stage.hears().await;
+    assert_eq!(member(&call), "Order");
+    let body = call.body();
+    let words: (&str, &str, &str) = body.deserialize().expect("body");
+    assert_eq!(words, ("reload", "b", "t.service"));
+    let reply = link::reply(&call, &(cause, text)).expect("valid");
+    let ended = ToAgent::Ordered { order, result };
+    assert_eq!(stage.sends(reply).await, Ok(Some(ended)));
 }

@@ -11,7 +11,9 @@ pub(crate) enum LineError {
     #[error("a line is not UTF-8")]
     NotText,
     /// It is something else.
-    #[error("a line is '{0}', expected 'need PROXY TOKEN', 'stop PROXY' or 'reload PROXY'")]
+    #[error(
+        "a line is '{0}', expected 'need PROXY TOKEN', 'why PROXY', 'stop PROXY' or 'reload PROXY'"
+    )]
     NoRequest(String),
 }
 
@@ -23,6 +25,9 @@ pub(crate) fn parse(line: &[u8]) -> Result<FromHelper, LineError> {
         (Some("need"), Some(proxy), Some(token), None) => Ok(FromHelper::Asks {
             proxy: proxy.to_owned(),
             token: token.to_owned(),
+        }),
+        (Some("why"), Some(proxy), None, None) => Ok(FromHelper::Why {
+            proxy: proxy.to_owned(),
         }),
         (Some(verb @ ("stop" | "reload")), Some(proxy), None, None) => Ok(FromHelper::Orders {
             kind: match verb {
@@ -71,6 +76,15 @@ mod tests {
             token: "00ff".into(),
         };
         assert_eq!(parse(b"need proxy@a\\x5f1_b.service 00ff"), Ok(need));
+    }
+
+    #[test]
+    fn a_question_is_read() {
+        let proxy = "proxy@b_t.service".to_owned();
+        assert_eq!(
+            parse(b"why proxy@b_t.service"),
+            Ok(FromHelper::Why { proxy })
+        );
     }
 
     #[test_case("stop", JobKind::Stop)]

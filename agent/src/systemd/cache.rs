@@ -176,6 +176,11 @@ pub(super) fn description(properties: &Properties<'_>) -> Description {
         exec_code: number(properties, "ExecMainCode"),
         exec_status: number(properties, "ExecMainStatus"),
         condition_failed: checked && !held,
+        once: text(properties, "Type") == Some("oneshot")
+            && properties
+                .get("RemainAfterExit")
+                .and_then(|value| value.downcast_ref::<bool>().ok())
+                == Some(false),
         proxies: ["Requires", "Requisite", "BindsTo"]
             .iter()
             .flat_map(|key| proxies(properties, key))

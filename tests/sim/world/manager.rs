@@ -293,5 +293,6 @@ fn describe(systemd: &Systemd, unit: &UnitName) -> Description {
         exec_code: i32::from(result == "exit-code"),
         exec_status: i32::from(result == "exit-code"),
         condition_failed: false,
+        once: false,
     }
 }

@@ -154,6 +154,11 @@ impl Proxy {
                 }
             });
         }
+        if let Verdict::Stop(reason) = verdict
+            && !matches!(reason.cause, Cause::UnitStopped | Cause::Canceled)
+        {
+            cx.failures.note(unit, reason);
+        }
         let request = Request::Queue {
             verb,
             unit: self.unit.clone(),

@@ -103,6 +103,7 @@ impl Held {
                 Some(
                     RecordState::Starting
                     | RecordState::Up { .. }
+                    | RecordState::Ran
                     | RecordState::Restarted
                     | RecordState::Down(_)
                     | RecordState::Refused(_),
@@ -135,6 +136,7 @@ impl Held {
             .values()
             .any(|r| r.state == RecordState::Starting);
         if starting && view == View::Down {
+            self.ran = false;
             self.work = Some(Work::Start(queue(unit, hold, Verb::Start, cx)));
         }
     }

@@ -128,6 +128,27 @@ fn an_active_proxy_is_stopped_when_its_unit_is_down() {
     );
 }
 
+#[test_case("down", "failed node-offline it is so"; "for a failure")]
+#[test_case("stopped", "done"; "for a stop")]
+fn a_proxy_that_is_stopped_asks_whether_it_has_failed(state: &str, answer: &str) {
+    active().plays(&format!(
+        "states change b t.service 1 {state} it is so
+         > acknowledge ClaimStates
+         > 1: StopUnit proxy@b_t.service replace
+         unit proxy@b_t.service deactivating 1 30
+         why 1 proxy@b_t.service
+         > helper 1 {answer}
+         why 2 no-proxy
+         > helper 2 done
+         unit proxy@b_t.service activating 2 31
+         > claims change b t.service 2
+         asks 3 proxy@b_t.service 2
+         > helper 3 wait 90s the controller is asked for unit t.service on node b
+         why 4 proxy@b_t.service
+         > helper 4 done"
+    ));
+}
+
 #[test]
 fn a_stop_that_a_start_has_replaced_becomes_a_restart() {
     active().plays(

@@ -383,3 +383,41 @@ fn a_name_that_cannot_be_held_is_refused() {
          > hold-states change {unit} a 1 refused invalid-name a unit name has 257 bytes; at most 255 are allowed",
     ));
 }
+
+#[test]
+fn what_only_runs_is_up_once_it_has_run_and_stays_so() {
+    starting().plays(
+        "holds change t.service d 2 start
+         > persist 2
+         > acknowledge Holds
+         > hold-states change t.service d 2 starting
+         removed 41 t.service done
+         unit dep@t.service inactive - 40
+         removed 40 dep@t.service dependency
+         > 2: describe t.service
+         answer 2 ran
+         > persist 2
+         > hold-states change t.service a 1 up, t.service d 2 up
+         holds change t.service a 1 keep
+         > acknowledge Holds
+         holds change t.service a 3 start
+         > persist 2
+         > acknowledge Holds
+         > 3: StartUnit dep@t.service replace
+         > hold-states change t.service a 3 starting",
+    );
+}
+
+/// It failed, or a unit that it needs did: what it says is from an earlier run.
+#[test_case("removed 41 t.service failed\n"; "its job has failed")]
+#[test_case(""; "it had no job")]
+fn what_only_runs_and_has_not_is_down(job: &str) {
+    starting().plays(&format!(
+        "{job}unit dep@t.service inactive - 40
+         removed 40 dep@t.service dependency
+         > 2: describe t.service
+         answer 2 ran
+         > persist 1
+         > hold-states change t.service a 1 down unit-failed unit t.service on node b did not become active: it ended at once, or a unit that it needs failed",
+    ));
+}

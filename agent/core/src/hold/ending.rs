@@ -1,0 +1,154 @@
+//! How operations on hold units end, and why a unit is not up.
+
+use proto::{
+    model::{JobResult, Token},
+    name::{HoldName, NodeName, UnitName},
+};
+
+use super::{Held, Holds, View, Work};
+use crate::{
+    call::{Cx, Purpose, Retry},
+    input::Description,
+    output::{Event, Request},
+    reason::{self, Ending},
+    record::{Record, RecordState},
+};
+
+impl Holds {
+    /// A job of the unit itself has done what it should.
+    pub(crate) fn unit_done(&mut self, unit: &UnitName) {
+        if let Some(held) = self.units.get_mut(unit)
+            && matches!(held.work, Some(Work::Start(_)))
+        {
+            held.ran = true;
+        }
+    }
+
+    /// There is no time left to ask units why they are not up.
+    pub(crate) fn conclude(&mut self, cx: &mut Cx<'_>) {
+        let asked = |held: &Held| matches!(held.work, Some(Work::Describe { .. }));
+        let units = self.units.iter().filter(|(_, held)| asked(held));
+        for unit in units.map(|(unit, _)| unit.clone()).collect::<Vec<_>>() {
+            self.described(&unit, None, cx);
+        }
+    }
+
+    /// An operation has ended: the unit is settled again, after it was asked why if it did not come
+    /// up.
+    pub(super) fn work_ended(&mut self, unit: &UnitName, ending: Ending, cx: &mut Cx<'_>) {
+        let (Some(held), Ok(hold)) = (self.units.get_mut(unit), HoldName::of(unit)) else {
+            return;
+        };
+        self.dirty.insert(unit.clone());
+        let view = View::of(cx.units, &hold);
+        match held.work.take() {
+            Some(Work::Start(_)) => {
+                let starting = held.concerned(|state| *state == RecordState::Starting);
+                let went_well = match (view, &ending) {
+                    (View::Up { .. }, _) => true,
+                    (View::Moving | View::Stopping, Ending::Job(JobResult::Done)) => true,
+                    (View::Moving | View::Stopping | View::Down, _) => false,
+                };
+                if !went_well && !starting.is_empty() {
+                    held.describe(unit, ending, starting, cx);
+                }
+            }
+            Some(Work::Stop(_)) => {
+                held.retry = match view {
+                    View::Down => None,
+                    View::Up { .. } | View::Moving | View::Stopping => {
+                        Some(Retry::after(held.retry, cx.now))
+                    }
+                };
+                if held.retry.is_some() && held.wanted.is_empty() {
+                    let why = match ending {
+                        Ending::Call(error) => reason::one_line(&error.text),
+                        Ending::Job(result) => format!("the job to stop it ended as {result}"),
+                        Ending::Stopped => "it was stopped".to_owned(),
+                    };
+                    cx.event(Event::Retrying {
+                        unit: hold.name().clone(),
+                        why,
+                    });
+                }
+            }
+            Some(Work::Describe { .. }) | None => {}
+        }
+    }
+
+    /// The unit has said why it is not up, or nobody waits for that any more.
+    pub(super) fn described(
+        &mut self,
+        unit: &UnitName,
+        description: Option<Description>,
+        cx: &mut Cx<'_>,
+    ) {
+        let (Some(mut held), Ok(hold)) = (self.units.remove(unit), HoldName::of(unit)) else {
+            return;
+        };
+        self.dirty.insert(unit.clone());
+        if let Some(Work::Describe {
+            ending, concerned, ..
+        }) = held.work.take()
+        {
+            let why = cx.why(unit, &ending, description.as_ref());
+            let ran = held.has_run(&ending, description.as_ref());
+            let view = View::of(cx.units, &hold);
+            for (source, token) in concerned {
+                let ends = match held.records.get(&source) {
+                    Some(record) if record.token == token => match record.state {
+                        RecordState::Starting => !matches!(view, View::Up { .. }),
+                        RecordState::Up { .. } => view == View::Down,
+                        RecordState::Ran
+                        | RecordState::Restarted
+                        | RecordState::Down(_)
+                        | RecordState::Refused(_) => false,
+                    },
+                    Some(_) | None => false,
+                };
+                if ends {
+                    let state = if ran {
+                        RecordState::Ran
+                    } else {
+                        RecordState::Down(why.clone())
+                    };
+                    held.note(unit, &source, Record { token, state }, self, cx.out);
+                }
+            }
+        }
+        self.units.insert(unit.clone(), held);
+    }
+}
+
+impl Held {
+    /// Whether the start that ended so was one of a unit that only runs, and has. The hold unit fails
+    /// then, because what it is bound to is not active; whoever requires such a unit on its own
+    /// node starts all the same.
+    fn has_run(&self, ending: &Ending, description: Option<&Description>) -> bool {
+        let Some(unit) = description else {
+            return false;
+        };
+        *ending == Ending::Job(JobResult::Dependency)
+            && self.ran
+            && unit.once
+            && unit.load == "loaded"
+            && unit.active == "inactive"
+            && unit.result == "success"
+            && !unit.condition_failed
+    }
+
+    pub(super) fn describe(
+        &mut self,
+        unit: &UnitName,
+        ending: Ending,
+        concerned: Vec<(NodeName, Token)>,
+        cx: &mut Cx<'_>,
+    ) {
+        let call = cx.call(Purpose::Hold(unit.clone()), Request::Describe(unit.clone()));
+        self.work = Some(Work::Describe {
+            call,
+            ending,
+            concerned,
+        });
+    }
+}
