@@ -1,6 +1,8 @@
 //! The loop: wait; make one input of what came; let the core decide; do all that it asks; look up
 //! the next deadline; wait again.
 
+mod bus;
+
 use std::collections::BTreeMap;
 
 use host::{
@@ -8,7 +10,7 @@ use host::{
     bus::BusEvent,
     clock::Clock,
     notify,
-    rate::{Line, Repeats},
+    rate::Repeats,
     signal::{Signal, Signals},
     stream::TcpOptions,
 };
@@ -26,7 +28,7 @@ use crate::{
     limits::{GOODBYE, HEAR_OUT, QUIET},
     link::{Connection, Ending, LinkEvent, LinkNews, Surroundings},
     local::HelperEvent,
-    public::{LinkState, Present, Public, Todo},
+    public::Public,
     records::RecordFile,
     report,
     systemd::{ManagerEvent, Said, Watching},
@@ -188,72 +190,6 @@ impl Agent {
                 if deadline.is_some() => Came::Deadline,
             _ = watchdog => Came::Watchdog,
         }
-    }
-
-    /// Puts the settings into force, and the controller that a client wants.
-    fn configure(&mut self) {
-        let mut live = self.live.clone();
-        if let Some(address) = &self.switched {
-            live.controllers = vec![address.to_string()];
-            self.dial.addresses = vec![address.clone()];
-        }
-        self.take(Input::Configure(live));
-    }
-
-    fn bus(&mut self, event: BusEvent) {
-        let gone = match event {
-            BusEvent::Up(sender) => {
-                self.bus_lost.over();
-                self.public.up(sender);
-                info!("interface of the agent is on the bus");
-                Vec::new()
-            }
-            BusEvent::Down(why) => {
-                if let Line::Write { kept_back } = self.bus_lost.line(self.clock.now(), &why) {
-                    info!(why, kept_back, "no connection to the bus, going on without");
-                }
-                self.public.down()
-            }
-            BusEvent::Left(name) => self.public.left(&name),
-            BusEvent::Call(call) => {
-                let present = Present {
-                    now: self.clock.now(),
-                    level: self.around.level(),
-                    manager: &self.around.manager,
-                };
-                match self.public.call(present, call) {
-                    Todo::Done => {}
-                    Todo::Switch(address) => {
-                        info!(%address, "a client wants another controller");
-                        self.switched = Some(address);
-                        self.configure();
-                    }
-                }
-                Vec::new()
-            }
-        };
-        for waiter in gone {
-            self.helper(HelperEvent::Gone(waiter));
-        }
-    }
-
-    /// Says on the bus how the link is.
-    fn say_link(&mut self) {
-        let state = match self.node.link_status() {
-            LinkStatus::Registered { address } => LinkState {
-                online: true,
-                address,
-            },
-            LinkStatus::Unreachable => LinkState {
-                online: false,
-                address: self
-                    .dial
-                    .addresses
-                    .first()
-                    .map_or_else(String::new, Address::to_string),
-            },
-        };
-        self.public.set_link(self.clock.now(), state);
     }
 
     /// There is no connection any more, and nobody who wants to hear of units.

@@ -5,6 +5,7 @@
 //! answer that names a job always precedes the signal that it has ended, and nothing is registered
 //! or looked up for an object that comes and goes with each job.
 
+mod answer;
 mod authorize;
 mod body;
 mod call;
@@ -17,21 +18,17 @@ mod properties;
 
 use std::collections::BTreeMap;
 
-use fleet::{Answer, ClientId, Fleet, Input, Request, RequestError, RequestId};
+use fleet::{ClientId, Fleet, Input, Request, RequestId};
 use host::{
     bus::object::{self as standard, Failure},
-    link::{self, CallSerial, LinkSender, Method},
+    link::LinkSender,
 };
 use proto::{
-    dbus::{error, internal, systemd},
-    model::JobId,
+    dbus::{error, internal},
     name::NodeName,
     time::Moment,
 };
-use zbus::{
-    Message, Variant,
-    wire::{ObjectPath, Structure},
-};
+use zbus::{Message, wire::ObjectPath};
 
 use crate::{
     limits::{GATHERS_MAX, OPEN_CALLS_MAX, PEERS_PER_MONITOR_MAX},
@@ -43,7 +40,7 @@ use call::Verb;
 use gather::{Gather, Kind};
 use metrics::{Measured, Metrics};
 use monitor::Audiences;
-use object::{Object, job_path, monitor_path, node_path};
+use object::{Object, node_path};
 
 /// The public side of the controller.
 #[derive(Debug)]
@@ -377,140 +374,12 @@ impl Public {
         });
         Todo::Decide(inputs.collect())
     }
-
-    /// The call that is to be handed on to an agent.
-    pub(crate) fn forward(
-        &self,
-        id: RequestId,
-        serial: CallSerial,
-    ) -> Option<zbus::Result<Message>> {
-        let method = |interface, member| Method {
-            destination: None,
-            path: internal::AGENT_PATH,
-            interface,
-            member,
-        };
-        match self.open.get(&id)? {
-            Open::Pass {
-                call,
-                interface,
-                member,
-            } => {
-                let method = method(interface, member);
-                Some(body::copy(call, |body| body.call(serial, method)))
-            }
-            Open::Part { kind, .. } => {
-                let method = method(internal::AGENT, Gather::member(*kind));
-                Some(link::call(serial, method, &()))
-            }
-            Open::Measure(start) => {
-                let method = method(internal::AGENT, "GetUnitProperties");
-                Some(link::call(serial, method, &(start.unit(), systemd::UNIT)))
-            }
-            Open::Core(_) => None,
-        }
-    }
-
-    /// The call that asks an agent of ours for a job with the properties that a client's call brings.
-    pub(crate) fn transient(
-        &self,
-        id: RequestId,
-        job: JobId,
-        serial: CallSerial,
-    ) -> Option<zbus::Result<Message>> {
-        let Open::Core(call) = self.open.get(&id)? else {
-            return None;
-        };
-        let method = Method {
-            destination: None,
-            path: internal::AGENT_PATH,
-            interface: internal::AGENT_OWN,
-            member: "StartTransientUnit",
-        };
-        let said = call.body();
-        let body = said.deserialize::<Structure<'_>>();
-        let body = body.and_then(|body| body::around(None, body, Some(Variant::from(job.0))));
-        Some(body.and_then(|body| link::call(serial, method, &body)))
-    }
-
-    /// The core answers a call; `handed_on` is what the agent said.
-    pub(crate) fn answer(
-        &mut self,
-        id: RequestId,
-        result: Result<Answer, RequestError>,
-        handed_on: Option<Message>,
-    ) {
-        let Some(open) = self.open.remove(&id) else {
-            return;
-        };
-        match (open, result) {
-            (Open::Core(call) | Open::Pass { call, .. }, Err(why)) => {
-                let name = body::error_name_of(&why);
-                self.send(link::error(&call, name, &why.to_string()), &call);
-            }
-            (Open::Core(call) | Open::Pass { call, .. }, Ok(answer)) => match answer {
-                Answer::Job(job) => {
-                    let path = ObjectPath::from_string_unchecked(job_path(job));
-                    self.reply(&call, &path);
-                }
-                Answer::Canceling => self.reply(&call, &()),
-                Answer::Monitor(id) => {
-                    let owner = call.header().sender().map(ToString::to_string);
-                    self.audiences.open(id, owner.unwrap_or_default());
-                    let path = ObjectPath::from_string_unchecked(monitor_path(id));
-                    self.reply(&call, &path);
-                }
-                Answer::Subscription(id) => self.reply(&call, &id.0),
-                Answer::Done => self.reply(&call, &()),
-                Answer::Forwarded => match handed_on {
-                    Some(answer) => self.send(body::hand_back(&call, &answer), &call),
-                    None => self.refuse(&call, &not_handed_on()),
-                },
-            },
-            (Open::Measure(start), Ok(_)) => {
-                if let Some(answer) = handed_on {
-                    self.measured(&start, &answer);
-                }
-            }
-            // Its unit or node is gone, and with it what there was to measure.
-            (Open::Measure(_), Err(_)) => {}
-            (Open::Part { gather, node, .. }, result) => {
-                if let Some(list) = self.gathers.get_mut(&gather) {
-                    match (result, handed_on) {
-                        (Ok(_), Some(answer)) => list.answered(node, answer),
-                        (Ok(_), None) => {
-                            let failure = not_handed_on();
-                            list.failed(node, failure.name, failure.text);
-                        }
-                        (Err(why), _) => {
-                            list.failed(node, body::error_name_of(&why), why.to_string());
-                        }
-                    }
-                    self.finish_gather(gather);
-                }
-            }
-        }
-    }
-
-    fn finish_gather(&mut self, id: u64) {
-        if self.gathers.get(&id).is_some_and(Gather::is_complete)
-            && let Some(gather) = self.gathers.remove(&id)
-        {
-            let call = gather.call().clone();
-            tracing::debug!(kind = ?gather.kind(), "list of the fleet is complete");
-            self.send(gather.finish(), &call);
-        }
-    }
 }
 
 /// Whether a node is online with an agent that only knows BlueChi's protocol.
 fn is_legacy(fleet: &Fleet, node: &NodeName) -> bool {
     let agent = fleet.node(node).and_then(|node| node.agent);
     agent.is_some_and(|agent| agent.protocol == 0)
-}
-
-fn not_handed_on() -> Failure {
-    Failure::new(error::FAILED, "the call could not be handed on to the node")
 }
 
 /// The number of a client: the two numbers of its unique name, as every bus makes them. All whose

@@ -1,6 +1,7 @@
 //! One connection to systemd, from its first call to its end.
 
 mod begin;
+mod made;
 mod signal;
 mod walk;
 mod watched;
@@ -21,7 +22,7 @@ use tracing::debug;
 use zbus::{
     Message,
     message::{Body, Type},
-    wire::{DynamicDeserialize, DynamicType, ObjectPath, Structure, StructureBuilder, Variant},
+    wire::{DynamicDeserialize, DynamicType, ObjectPath, Variant},
 };
 
 use super::{
@@ -36,9 +37,6 @@ use crate::limits::CALL_TIMEOUT;
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const BUS: &str = "org.freedesktop.DBus";
-/// Arguments of systemd's `StartTransientUnit`.
-const MADE_FIELDS: usize = 4;
-
 /// A connection to systemd.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -192,19 +190,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    /// Has systemd make a unit, and start it.
-    fn make(&mut self, call: CallId, message: &Message) -> Result<(), Ended> {
-        let body = message.body();
-        let mut made = StructureBuilder::new();
-        let fields: Structure<'_> = read(&body)?;
-        for field in fields.into_fields().into_iter().take(MADE_FIELDS) {
-            made = made.append_field(field);
-        }
-        let made = made.build().map_err(|error| error.to_string())?;
-        let method = self.manager("StartTransientUnit");
-        self.call(method, &made, Purpose::Job(call))
     }
 
     fn request(&mut self, call: CallId, request: Request) -> Result<(), Ended> {

@@ -7,6 +7,8 @@
 //!
 //! To find the monitors of an event costs four lookups: it does not grow with the nodes.
 
+mod wanted;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
@@ -20,6 +22,7 @@ use crate::{
     limits::{MONITORS_MAX, MONITORS_PER_CLIENT_MAX, UNITS_PER_MONITOR_MAX, UNITS_SEEN_MAX},
     output::{Answer, Output, RequestError},
 };
+use wanted::Wanted;
 
 /// The number of a monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,80 +98,8 @@ pub enum MonitorRequest {
     Unsubscribe(MonitorId, SubscriptionId),
 }
 
-/// How many subscriptions of each monitor want the same.
-type Wanting = BTreeMap<MonitorId, usize>;
-
 /// `ActiveState` and `SubState`; `None` until they were said.
 type Seen = Option<(String, String)>;
-
-/// Who wants which units, of one node or of all.
-#[derive(Debug, Default)]
-struct Wanted {
-    all: Wanting,
-    of: BTreeMap<UnitName, Wanting>,
-}
-
-impl Wanted {
-    fn wants(&self, unit: &Choice<UnitName>) -> bool {
-        match unit {
-            Choice::All => !self.all.is_empty(),
-            Choice::One(unit) => self.of.contains_key(unit),
-        }
-    }
-
-    /// Whether any subscription is about this unit.
-    fn covers(&self, unit: &UnitName) -> bool {
-        !self.all.is_empty() || self.of.contains_key(unit)
-    }
-
-    /// Whether it is the first.
-    fn add(&mut self, unit: &Choice<UnitName>, monitor: MonitorId) -> bool {
-        let wanting = match unit {
-            Choice::All => &mut self.all,
-            Choice::One(unit) => self.of.entry(unit.clone()).or_default(),
-        };
-        let first = wanting.is_empty();
-        *wanting.entry(monitor).or_default() += 1;
-        first
-    }
-
-    /// Whether it was the last.
-    fn remove(&mut self, unit: &Choice<UnitName>, monitor: MonitorId) -> bool {
-        let wanting = match unit {
-            Choice::All => Some(&mut self.all),
-            Choice::One(unit) => self.of.get_mut(unit),
-        };
-        let Some(wanting) = wanting else {
-            return false;
-        };
-        if let Some(count) = wanting.get_mut(&monitor) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                wanting.remove(&monitor);
-            }
-        }
-        let last = wanting.is_empty();
-        if let (true, Choice::One(unit)) = (last, unit) {
-            self.of.remove(unit);
-        }
-        last
-    }
-
-    fn units(&self) -> impl Iterator<Item = Choice<UnitName>> {
-        let all = (!self.all.is_empty()).then_some(Choice::All);
-        all.into_iter()
-            .chain(self.of.keys().cloned().map(Choice::One))
-    }
-
-    fn audience(&self, unit: &UnitName, to: &mut BTreeSet<MonitorId>) {
-        to.extend(self.all.keys());
-        to.extend(self.of.get(unit).into_iter().flat_map(BTreeMap::keys));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.all.is_empty() && self.of.is_empty()
-    }
-}
 
 #[derive(Debug)]
 struct Monitor {
@@ -588,12 +519,8 @@ impl Fleet {
         let own = own.map(|(name, wanted)| (Choice::One(name.clone()), wanted));
         for (node, index) in every.into_iter().chain(own) {
             for unit in index.units() {
-                let wanting = match &unit {
-                    Choice::All => Some(&index.all),
-                    Choice::One(unit) => index.of.get(unit),
-                };
-                for (id, count) in wanting.into_iter().flatten() {
-                    indexed.insert((node.clone(), unit.clone(), *id), *count);
+                for (id, count) in index.wanting(&unit) {
+                    indexed.insert((node.clone(), unit.clone(), id), count);
                 }
             }
         }
