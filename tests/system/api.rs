@@ -1,5 +1,6 @@
 //! The D-Bus API of the controller and of the agents, as a program sees it that was written for BlueChi.
 
+use std::num::NonZero;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -39,7 +40,9 @@ impl Client {
             let stream = UnixStream::connect(socket)?;
             let connection = Builder::unix_stream(stream).build().await?;
             let rule = "type='signal',path_namespace='/org/eclipse/bluechi'";
-            let messages = MessageStream::for_match_rule(rule, &connection, None).await?;
+            // Answers wait behind signals that nobody has read: all units of a node must fit.
+            let room = NonZero::new(16_384);
+            let messages = MessageStream::for_match_rule(rule, &connection, room).await?;
             anyhow::Ok((connection, messages))
         })?;
         Ok(Self {
