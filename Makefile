@@ -175,6 +175,12 @@ simulate: toolchain
 	$(if $(SEED),SIM_SEED=$(SEED),SIM_SEEDS=$(SEEDS)) \
 	    $(CARGO) test --locked --profile staged -p tests --test sim seeds -- --nocapture
 
+# What a start and a dependency cost, each beside systemd doing the same on one node in the same run.
+.PHONY: bench
+bench: deps stage
+	UNITLINK_STAGE=$(abspath $(STAGE)) $(CARGO) test --locked -p tests --test system -- \
+	    --ignored --nocapture --test-threads 1 time_
+
 # ---- what has to be there: installed where it is missing, by whoever may ----
 
 DEBIAN      = build-essential dbus groff-base iproute2 iputils-ping procps systemd systemd-container \

@@ -1,7 +1,6 @@
 //! What comes from the service manager, and whom it concerns.
 
 use proto::{
-    model::JobResult,
     name::{HoldName, UnitName},
     time::Moment,
 };
@@ -60,9 +59,7 @@ impl Node {
                 }
             }
             FromManager::JobRemoved { job, unit, result } => {
-                if result == JobResult::Done {
-                    self.holds.unit_done(&unit);
-                }
+                self.holds.unit_job_ended(&unit, result);
                 if let Some(state) = self.units.job_removed(&unit, job) {
                     self.unit_changed(now, state);
                 }

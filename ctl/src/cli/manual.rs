@@ -38,6 +38,10 @@ fn page() -> String {
         page.push_str(&of_verb(verb));
     }
     page.push_str(".SH OPTIONS\n");
+    page.push_str(concat!(
+        ".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nSay what a verb does, or all of them\n",
+        ".TP\n\\fB\\-V\\fR, \\fB\\-\\-version\\fR\nSay the version\n",
+    ));
     let own = Cli::command().mut_subcommands(|verb| verb.hide(true));
     page.push_str(&options(own));
     page.push_str(include_str!("manual/tail.roff"));

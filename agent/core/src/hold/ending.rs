@@ -14,13 +14,22 @@ use crate::{
     record::{Record, RecordState},
 };
 
+/// What systemd answers to a job in mode `fail` that would take the place of another.
+const TRANSACTION_IS_DESTRUCTIVE: &str = "org.freedesktop.systemd1.TransactionIsDestructive";
+
 impl Holds {
-    /// A job of the unit itself has done what it should.
-    pub(crate) fn unit_done(&mut self, unit: &UnitName) {
-        if let Some(held) = self.units.get_mut(unit)
-            && matches!(held.work, Some(Work::Start(_)))
-        {
+    /// A job of the unit itself has ended: it may have been the run that is waited for, or what
+    /// stood against a start.
+    pub(crate) fn unit_job_ended(&mut self, unit: &UnitName, result: JobResult) {
+        let Some(held) = self.units.get_mut(unit) else {
+            return;
+        };
+        if result == JobResult::Done && matches!(held.work, Some(Work::Start(_))) {
             held.ran = true;
+        }
+        if held.retry.is_some() && !held.wanted.is_empty() {
+            held.retry = None;
+            self.dirty.insert(unit.clone());
         }
     }
 
@@ -49,8 +58,20 @@ impl Holds {
                     (View::Moving | View::Stopping, Ending::Job(JobResult::Done)) => true,
                     (View::Moving | View::Stopping | View::Down, _) => false,
                 };
-                if !went_well && !starting.is_empty() {
-                    held.describe(unit, ending, starting, cx);
+                match &ending {
+                    _ if went_well || starting.is_empty() => {}
+                    // Something that is queued stands against it, as a stop of the unit does until
+                    // it has stopped.
+                    Ending::Call(error) if error.name == TRANSACTION_IS_DESTRUCTIVE => {
+                        held.retry = Some(Retry::after(held.retry, cx.now));
+                        cx.event(Event::Retrying {
+                            unit: hold.name().clone(),
+                            why: reason::one_line(&error.text),
+                        });
+                    }
+                    Ending::Call(_) | Ending::Job(_) | Ending::Stopped => {
+                        held.describe(unit, ending, starting, cx);
+                    }
                 }
             }
             Some(Work::Stop(_)) => {

@@ -130,12 +130,13 @@ impl Held {
             }
             return;
         }
-        self.retry = None;
         let starting = self
             .records
             .values()
             .any(|r| r.state == RecordState::Starting);
-        if starting && view == View::Down {
+        if !starting || view != View::Down {
+            self.retry = None;
+        } else if self.retry.is_none_or(|retry| cx.now >= retry.at) {
             self.ran = false;
             self.work = Some(Work::Start(queue(unit, hold, Verb::Start, cx)));
         }
@@ -178,11 +179,16 @@ impl Held {
     }
 }
 
+/// A start does not take the place of a stop: somebody stops the unit just now, and as on one machine
+/// it is started again when it has stopped.
 fn queue(unit: &UnitName, hold: &HoldName, verb: Verb, cx: &mut Cx<'_>) -> Step {
     let request = Request::Queue {
         verb,
         unit: hold.name().clone(),
-        mode: JobMode::Replace,
+        mode: match verb {
+            Verb::Start => JobMode::Fail,
+            Verb::Stop | Verb::Restart | Verb::Reload | Verb::TryRestart => JobMode::Replace,
+        },
     };
     Step::Called(cx.call(Purpose::Hold(unit.clone()), request))
 }

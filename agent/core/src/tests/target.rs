@@ -2,7 +2,7 @@ use test_case::test_case;
 
 use super::Stage;
 
-const START_T: &str = "1: StartUnit dep@t.service replace";
+const START_T: &str = "1: StartUnit dep@t.service fail";
 
 /// Rows "new": what follows from a token that is not known, for each state of the hold unit.
 #[test_case("start", "active 7", "persist 1", "up", ""; "start, active")]
@@ -38,7 +38,7 @@ fn starting() -> Stage {
         "holds whole t.service a 1 start
          > persist 1
          > acknowledge Holds
-         > 1: StartUnit dep@t.service replace
+         > 1: StartUnit dep@t.service fail
          > hold-states change t.service a 1 starting
          answer 1 job 40
          unit dep@t.service activating 7 40",
@@ -84,7 +84,7 @@ fn a_start_that_fails_is_down_with_the_units_own_result() {
          holds change t.service a 2 start
          > persist 1
          > acknowledge Holds
-         > 3: StartUnit dep@t.service replace
+         > 3: StartUnit dep@t.service fail
          > hold-states change t.service a 2 starting",
     );
 }
@@ -95,7 +95,7 @@ fn a_unit_that_systemd_does_not_know_is_down_with_that_reason() {
         "holds whole t.service a 1 start
          > persist 1
          > acknowledge Holds
-         > 1: StartUnit dep@t.service replace
+         > 1: StartUnit dep@t.service fail
          > hold-states change t.service a 1 starting
          answer 1 error NoSuchUnit Unit t.service not found.
          > 2: describe t.service
@@ -117,7 +117,7 @@ fn a_token_that_comes_while_a_failed_start_is_explained_gets_a_start_of_its_own(
          > hold-states change t.service d 2 starting
          answer 2 described loaded failed timeout 0 0
          > persist 2
-         > 3: StartUnit dep@t.service replace
+         > 3: StartUnit dep@t.service fail
          > hold-states change t.service a 1 down unit-failed unit t.service on node b failed: timeout",
     );
 }
@@ -128,7 +128,7 @@ fn the_end_of_a_start_may_be_told_before_the_answer() {
         "holds whole t.service a 1 start
          > persist 1
          > acknowledge Holds
-         > 1: StartUnit dep@t.service replace
+         > 1: StartUnit dep@t.service fail
          > hold-states change t.service a 1 starting
          removed 40 dep@t.service dependency
          answer 1 job 40
@@ -160,7 +160,7 @@ fn a_unit_that_is_about_to_start_again_stays_up_until_it_has_restarted() {
          holds change t.service a 2 start
          > persist 1
          > acknowledge Holds
-         > 2: StartUnit dep@t.service replace
+         > 2: StartUnit dep@t.service fail
          > hold-states change t.service a 2 starting",
     );
 }
@@ -223,7 +223,7 @@ fn a_release_and_a_new_claim_that_cross_end_as_the_set_says() {
          answer 2 job 41
          unit dep@t.service inactive 7
          removed 41 dep@t.service done
-         > 3: StartUnit dep@t.service replace
+         > 3: StartUnit dep@t.service fail
          holds change -t.service a
          > persist 0
          > acknowledge Holds
@@ -233,6 +233,28 @@ fn a_release_and_a_new_claim_that_cross_end_as_the_set_says() {
          removed 42 dep@t.service done
          > 4: StopUnit dep@t.service replace",
     );
+}
+
+/// A start does not call off the stop of its unit that is under way; it comes after it.
+#[test_case("removed 99 t.service done"; "when the unit has stopped")]
+#[test_case("at 200"; "or after a while")]
+fn a_start_waits_for_a_stop_that_stands_against_it(what: &str) {
+    Stage::registered("").plays(&format!(
+        "holds whole t.service a 1 start
+         > persist 1
+         > acknowledge Holds
+         > 1: StartUnit dep@t.service fail
+         > hold-states change t.service a 1 starting
+         answer 1 error TransactionIsDestructive no
+         at 199
+         {what}
+         > 2: StartUnit dep@t.service fail
+         answer 2 job 40
+         unit dep@t.service active 7
+         > persist 1
+         > hold-states change t.service a 1 up
+         removed 40 dep@t.service done"
+    ));
 }
 
 #[test]
@@ -352,7 +374,7 @@ fn a_restarted_agent_starts_what_was_not_started() {
          > claims whole
          holds whole t.service a 1 keep,u.service a 2 start
          > acknowledge Holds
-         > 1: StartUnit dep@u.service replace",
+         > 1: StartUnit dep@u.service fail",
     );
 }
 
@@ -368,7 +390,7 @@ fn an_operation_outlives_the_connection_to_the_manager_if_its_job_does() {
     starting().plays(
         "manager-lost
          manager
-         > 2: StartUnit dep@t.service replace",
+         > 2: StartUnit dep@t.service fail",
     );
 }
 
@@ -403,7 +425,7 @@ fn what_only_runs_is_up_once_it_has_run_and_stays_so() {
          holds change t.service a 3 start
          > persist 2
          > acknowledge Holds
-         > 3: StartUnit dep@t.service replace
+         > 3: StartUnit dep@t.service fail
          > hold-states change t.service a 3 starting",
     );
 }

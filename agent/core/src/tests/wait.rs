@@ -8,7 +8,7 @@ fn both() -> Stage {
         "holds whole t.service a 1 start
          > persist 1
          > acknowledge Holds
-         > 1: StartUnit dep@t.service replace
+         > 1: StartUnit dep@t.service fail
          > hold-states change t.service a 1 starting
          answer 1 job 40
          unit dep@t.service inactive - 40
@@ -37,7 +37,7 @@ fn nothing_is_asked_where_no_proxy_is_starting() {
         "holds whole t.service a 1 start
          > persist 1
          > acknowledge Holds
-         > 1: StartUnit dep@t.service replace
+         > 1: StartUnit dep@t.service fail
          > hold-states change t.service a 1 starting
          answer 1 job 40
          unit dep@t.service inactive - 40
