@@ -164,8 +164,8 @@ check-tests: stage
 	UNITLINK_STAGE=$(abspath $(STAGE)) $(RUN_TESTS)
 	$(CARGO) test --locked --workspace --doc
 
-RUN_TESTS   = $(if $(shell command -v cargo-nextest),$(CARGO) nextest run --locked --workspace,\
-              $(CARGO) test --locked --workspace --all-targets)
+RUN_TESTS   = $(if $(shell command -v cargo-nextest),$(CARGO) nextest run --locked --workspace --no-fail-fast,\
+              $(CARGO) test --locked --workspace --all-targets --no-fail-fast)
 
 # So many seeds of the simulated world, or one of them told in full: SEED=4711.
 SEEDS      ?= 100000
