@@ -70,7 +70,7 @@ impl Node {
     /// Where its agent connects from, for people: an agent beside the controller has no address that
     /// would tell them anything.
     pub(crate) fn place(&self) -> &str {
-        if self.transport == "unix" && !self.address.is_empty() {
+        if self.transport == "unix" {
             "local"
         } else {
             &self.address
@@ -310,6 +310,17 @@ mod tests {
     use zbus::wire::{OwnedVariant, Variant};
 
     use super::*;
+
+    #[test]
+    fn an_agent_beside_the_controller_is_local_and_one_of_bluechis_is_named() {
+        let (name, online, address) = ("a".to_owned(), "online".to_owned(), "10.0.0.3".to_owned());
+        let mut node = Node::from_listing(name, online, address);
+        assert_eq!((node.place(), node.agent()), ("10.0.0.3", ""));
+        node.protocol = Some(0);
+        assert_eq!(node.agent(), "BlueChi");
+        node.transport = "unix".into();
+        assert_eq!(node.place(), "local");
+    }
 
     fn facts(of: &[(&str, u64)]) -> Facts {
         let owned = |n: u64| OwnedVariant::try_from(Variant::from(n)).expect("owned");
