@@ -37,7 +37,7 @@ fn the_fleet_is_a_table_of_nodes() {
             worker2.get(1..4) == Some(&["online".into(), address.clone(), "now".into()]),
             "{worker2:?}"
         );
-        ensure!(row(&table, "main")?.get(2).is_some_and(|it| it == "-"));
+        ensure!(row(&table, "main")?.get(2).is_some_and(|it| it == "local"));
 
         let all = json(fleet, "status")?;
         let nodes = all["nodes"].as_array().context("no array of nodes")?;
