@@ -20,6 +20,9 @@ use crate::{
 
 const NODES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
+/// The longest stop (2 s) and start (8 s) of a service that works, and a reserve for latencies.
+const SLOWEST: Duration = Duration::from_secs(14);
+
 /// A world and its story.
 #[derive(Clone, Debug)]
 pub(crate) struct Story {
@@ -300,7 +303,9 @@ pub(crate) fn story(seed: u64) -> Story {
         } else {
             OnLoss::Keep
         },
-        start_timeout: rng.millis(3000, 60_000),
+        // Never shorter than the slowest stop and start together, with the news of both: whoever
+        // upholds such a unit would ask for it again and again.
+        start_timeout: rng.millis(3000, 60_000).max(SLOWEST),
     };
     let real = machines.iter().filter(|machine| !machine.twin);
     let names: Vec<NodeName> = real.map(|m| m.name.clone()).collect();
