@@ -43,16 +43,6 @@ pub fn stopping(text: &str) -> io::Result<()> {
     sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status(&one_line(text))])
 }
 
-/// We need this much time from now on to start or stop; it can be said again.
-///
-/// # Errors
-///
-/// As [`ready`].
-pub fn extend_timeout(time: Duration) -> io::Result<()> {
-    let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
-    sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(micros)])
-}
-
 /// We are alive. Say it from the event loop, every [`watchdog_interval`].
 ///
 /// # Errors
