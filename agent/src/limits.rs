@@ -40,6 +40,20 @@ pub(crate) const PASSING_MAX: usize = 32;
 /// Units of one `UnitStatus`: a page of a table.
 pub(crate) const STATUS_UNITS_MAX: usize = 256;
 
+/// Properties of one `ReadProperties`: all that say what depends on what, and a few more.
+pub(crate) const READ_PROPERTIES_MAX: usize = 64;
+
+/// Bytes of a unit file that are read. Those of distributions have some kilobytes; systemd itself
+/// takes a longer one, and what it says so late is not looked at.
+pub(crate) const UNIT_FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Unit files and drop-ins that are looked at: ten times what a full desktop installation has.
+pub(crate) const UNIT_FILES_MAX: usize = 16_384;
+
+/// References to units of other nodes that are listed: a node with a thousand sources has about
+/// four thousand, some hundred bytes each.
+pub(crate) const REFERENCES_MAX: usize = 8_192;
+
 /// A line of a helper, docs/design/claims.md.
 pub(crate) const LINE_BYTES_MAX: usize = 1_024;
 

@@ -4,6 +4,8 @@
 mod codec;
 mod measure;
 mod pass;
+mod properties;
+mod references;
 mod status;
 #[cfg(test)]
 mod tests;

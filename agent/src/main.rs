@@ -11,6 +11,7 @@ mod records;
 mod report;
 mod settings;
 mod systemd;
+mod unit_file;
 
 use std::{io::Write, path::Path, process::ExitCode};
 

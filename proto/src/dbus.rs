@@ -61,7 +61,8 @@ pub mod internal {
     /// What goes beyond, on the controller's object: `Hello`, `Claims`, `HoldStates`, `Waits`,
     /// `Goodbye`, `JobDone`.
     pub const CONTROLLER_OWN: &str = "org.unitlink.internal.Controller1";
-    /// What goes beyond, on the agent's object: `Holds`, `ClaimStates`, `UnitStatus`.
+    /// What goes beyond, on the agent's object: `Holds`, `ClaimStates`, `UnitStatus`,
+    /// `ReadProperties`, `ListReferences`.
     pub const AGENT_OWN: &str = "org.unitlink.internal.Agent1";
 }
 

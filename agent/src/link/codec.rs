@@ -213,7 +213,11 @@ impl Calls {
                 self.claim_states = Some(message.clone());
                 Ok(Heard::Say(ToAgent::ClaimStates(delta)))
             }
-            (Type::MethodCall, internal::AGENT_OWN, "UnitStatus") => Ok(Heard::Pass),
+            (
+                Type::MethodCall,
+                internal::AGENT_OWN,
+                "UnitStatus" | "ReadProperties" | "ListReferences",
+            ) => Ok(Heard::Pass),
             (Type::MethodCall, internal::AGENT_OWN, "StartTransientUnit") => {
                 let made: Structure<'_> = take(member, &body)?;
                 self.made(message, &made)

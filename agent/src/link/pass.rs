@@ -10,13 +10,13 @@ use zbus::{
     wire::{DynamicDeserialize, ObjectPath, OwnedStructure, OwnedVariant, Structure},
 };
 
-use super::status;
+use super::{properties, references, status};
 use crate::systemd::{Answer, Manager};
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// A unit as systemd and BlueChi list it.
-type Listed<'a> = (
+pub(super) type Listed<'a> = (
     &'a str,
     &'a str,
     &'a str,
@@ -43,6 +43,15 @@ pub(super) async fn answer(call: &Message, manager: &Manager) -> Answer {
         (internal::AGENT_OWN, "UnitStatus") => {
             let units: Vec<String> = arguments(&body)?;
             let answer = status::of(&units, manager).await?;
+            link::reply(call, &answer).map_err(|error| broken(&error))
+        }
+        (internal::AGENT_OWN, "ReadProperties") => {
+            let (units, names): (Vec<String>, Vec<String>) = arguments(&body)?;
+            let answer = properties::of(&units, &names, manager).await?;
+            link::reply(call, &answer).map_err(|error| broken(&error))
+        }
+        (internal::AGENT_OWN, "ListReferences") => {
+            let answer = references::all(manager).await?;
             link::reply(call, &answer).map_err(|error| broken(&error))
         }
         (_, "GetUnitProperties") => {
@@ -123,7 +132,13 @@ pub(crate) async fn unit_property(
     from_systemd(&answer.body())
 }
 
-async fn get(manager: &Manager, path: String, interface: String, property: String) -> Answer {
+/// A property of an object.
+pub(super) async fn get(
+    manager: &Manager,
+    path: String,
+    interface: String,
+    property: String,
+) -> Answer {
     manager
         .call(move |serial, destination| {
             let path = path.as_str();
@@ -168,7 +183,8 @@ fn carry_over(call: &Message, answer: &Message) -> Answer {
     reply.map_err(|error| broken(&error))
 }
 
-fn of_manager<'a>(destination: Option<&'a str>, member: &'a str) -> Method<'a> {
+/// A method of the manager.
+pub(super) fn of_manager<'a>(destination: Option<&'a str>, member: &'a str) -> Method<'a> {
     Method {
         destination,
         path: systemd::MANAGER_PATH,

@@ -26,15 +26,7 @@ pub(super) type Status = (String, HashMap<String, OwnedVariant>);
 ///
 /// Fails when one has no valid name, or systemd does not answer.
 pub(super) async fn of(units: &[String], manager: &Manager) -> Result<Vec<Status>, ManagerError> {
-    if units.len() > STATUS_UNITS_MAX {
-        return Err(ManagerError {
-            name: error::LIMITS_EXCEEDED.to_owned(),
-            text: format!(
-                "{} units were asked for, at most {STATUS_UNITS_MAX}",
-                units.len()
-            ),
-        });
-    }
+    limit("units", units.len(), STATUS_UNITS_MAX)?;
     // All are asked before the first has answered; systemd takes them one after the other.
     let asked = units.iter().cloned().map(|unit| {
         let manager = manager.clone();
@@ -56,6 +48,12 @@ async fn one(unit: String, manager: &Manager) -> Result<Status, ManagerError> {
     let answer = get_all(manager, path, String::new()).await?;
     let body = answer.body();
     let mut properties: HashMap<String, OwnedVariant> = from_systemd(&body)?;
+    add_age(&mut properties);
+    Ok((unit, properties))
+}
+
+/// Adds for how long the unit has been in its state, if the properties say since when.
+pub(super) fn add_age(properties: &mut HashMap<String, OwnedVariant>) {
     let changed = properties
         .get(STATE_CHANGE)
         .and_then(|at| u64::try_from(at).ok());
@@ -64,7 +62,17 @@ async fn one(unit: String, manager: &Manager) -> Result<Status, ManagerError> {
     {
         properties.insert(STATE_AGE.to_owned(), age);
     }
-    Ok((unit, properties))
+}
+
+/// Fails when more is asked for than one answer holds.
+pub(super) fn limit(what: &str, asked: usize, max: usize) -> Result<(), ManagerError> {
+    if asked <= max {
+        return Ok(());
+    }
+    Err(ManagerError {
+        name: error::LIMITS_EXCEEDED.to_owned(),
+        text: format!("{asked} {what} were asked for, at most {max}"),
+    })
 }
 
 /// How long ago something was; `None` for what never was (0, as systemd writes it).

@@ -397,6 +397,67 @@ async fn the_status_of_units_has_the_age_of_their_state() {
     assert!(status[0].1.contains_key(status::STATE_AGE));
 }
 
+/// `ReadProperties` of a unit, and the call that it makes first.
+async fn reads(stage: &mut Stage, properties: &[&str]) -> Message {
+    let body = (vec!["t.service"], properties.to_vec());
+    stage
+        .calls(internal::AGENT_OWN, "ReadProperties", &body)
+        .await
+        .expect("passes");
+    stage.scene.systemd.call("GetUnit").await
+}
+
+#[tokio::test(start_paused = true)]
+async fn properties_of_a_unit_that_is_loaded_are_asked_one_by_one() {
+    let mut stage = Stage::new().await;
+    let call = reads(&mut stage, &["Requires", "Upholds"]).await;
+    let path = ObjectPath::try_from("/t").expect("path");
+    stage.scene.systemd.reply(&call, &path);
+    let call = stage.scene.systemd.call("Get").await;
+    let needed = Variant::from(vec!["a.service"]);
+    stage.scene.systemd.reply(&call, &needed);
+    let call = stage.scene.systemd.call("Get").await;
+    let error = error::UNKNOWN_PROPERTY;
+    stage.scene.systemd.error(&call, error, "an older systemd");
+    let answer = stage.hears().await;
+    let body = answer.body();
+    let read: Vec<(&str, HashMap<&str, Variant<'_>>)> = body.deserialize().expect("body");
+    assert_eq!(read[0].0, "t.service");
+    assert_eq!(read[0].1, HashMap::from([("Requires", needed)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn properties_of_a_unit_that_is_not_loaded_are_asked_all_at_once() {
+    let mut stage = Stage::new().await;
+    let call = reads(&mut stage, &["LoadState"]).await;
+    let error = proto::dbus::systemd::NO_SUCH_UNIT;
+    stage.scene.systemd.error(&call, error, "not loaded");
+    let call = stage.scene.systemd.call("LoadUnit").await;
+    let path = ObjectPath::try_from("/t").expect("path");
+    stage.scene.systemd.reply(&call, &path);
+    let call = stage.scene.systemd.call("GetAll").await;
+    let state = Variant::from("not-found");
+    let properties = HashMap::from([("LoadState", state.clone()), ("Id", Variant::from("t"))]);
+    stage.scene.systemd.reply(&call, &properties);
+    let answer = stage.hears().await;
+    let body = answer.body();
+    let read: Vec<(&str, HashMap<&str, Variant<'_>>)> = body.deserialize().expect("body");
+    assert_eq!(read[0].1, HashMap::from([("LoadState", state)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_question_is_about_so_many_units() {
+    let mut stage = Stage::new().await;
+    let units = vec!["t.service"; crate::limits::STATUS_UNITS_MAX + 1];
+    stage
+        .calls(internal::AGENT_OWN, "ReadProperties", &(units, vec!["Id"]))
+        .await
+        .expect("passes");
+    let (name, text) = stage.hears_error().await;
+    assert_eq!(name, error::LIMITS_EXCEEDED);
+    assert_eq!(text, "257 units were asked for, at most 256");
+}
+
 #[tokio::test(start_paused = true)]
 async fn calls_that_pass_through_have_a_bound() {
     let mut stage = Stage::new().await;

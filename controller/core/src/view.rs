@@ -7,6 +7,7 @@ use proto::{
 
 use crate::{
     Fleet, Settings, input::Origin, job::Job, job::Phase, node::Node, output::FleetStatus,
+    settings::DependsOn,
 };
 
 /// A node, as it is now.
@@ -20,6 +21,8 @@ pub struct NodeView<'a> {
     pub last_heard: Option<Moment>,
     /// The words by which people group nodes.
     pub labels: &'a [String],
+    /// The nodes whose units its units may depend on.
+    pub depends_on: Option<&'a DependsOn>,
     /// Its agent, while it is online.
     pub agent: Option<AgentView<'a>>,
 }
@@ -107,6 +110,7 @@ impl Fleet {
             status: node.status(),
             last_heard: node.last_heard,
             labels: settings.map_or(&[], |settings| &settings.labels),
+            depends_on: settings.map(|settings| &settings.depends_on),
             agent: node.peer().map(|peer| AgentView {
                 origin: &peer.origin,
                 version: &peer.hello.version,

@@ -1,6 +1,6 @@
 //! The bodies of answers and signals.
 
-use fleet::{ClaimView, NodeView, RequestError, Transport};
+use fleet::{ClaimView, DependsOn, NodeView, RequestError, Transport};
 use host::{
     bus::object::{Facts, facts, variant},
     link,
@@ -186,6 +186,7 @@ pub(crate) fn node_facts(node: &NodeView<'_>, now: Moment) -> Facts {
         ("Path", variant(path)),
         ("Status", variant(node.status.as_str())),
         ("Labels", variant(node.labels.to_vec())),
+        ("DependsOn", variant(depends_on(node))),
     ]);
     let agent = node.agent.as_ref();
     let transport = agent.map_or("", |agent| agent.origin.transport.as_str());
@@ -211,6 +212,15 @@ pub(crate) fn node_facts(node: &NodeView<'_>, now: Moment) -> Facts {
         known.extend(facts([("LastSeenUSecAgo", variant(ago(heard)))]));
     }
     known
+}
+
+/// The nodes whose units its units may depend on; `*` is all.
+fn depends_on(node: &NodeView<'_>) -> Vec<String> {
+    match node.depends_on {
+        Some(DependsOn::Any) => vec!["*".to_owned()],
+        Some(DependsOn::These(nodes)) => nodes.iter().map(ToString::to_string).collect(),
+        None => Vec::new(),
+    }
 }
 
 /// All that is known of a claim.

@@ -108,6 +108,13 @@ const PASSED: [(&str, &str); 17] = [
     ("SetDefaultTarget", "sb"),
 ];
 
+/// Likewise, of our own.
+const PASSED_OWN: [(&str, &str); 3] = [
+    ("UnitStatus", "as"),
+    ("ReadProperties", "asas"),
+    ("ListReferences", ""),
+];
+
 /// Reads a call to an object.
 pub(crate) fn parse(object: &Object, message: &Message) -> Result<Verb, Failure> {
     let header = message.header();
@@ -139,14 +146,7 @@ pub(crate) fn parse(object: &Object, message: &Message) -> Result<Verb, Failure>
     };
     let own = match object {
         Object::Controller if of(public::FLEET) => own_of_controller(member, &body)?,
-        Object::Node(node) if of(public::NODE_OWN) && member == "UnitStatus" => {
-            expect(member, &body, "as")?;
-            Some(Verb::Pass {
-                node: node.clone(),
-                interface: internal::AGENT_OWN,
-                member: "UnitStatus",
-            })
-        }
+        Object::Node(node) if of(public::NODE_OWN) => own_of_node(node, member, &body)?,
         Object::Above(_)
         | Object::Controller
         | Object::Nodes
@@ -292,6 +292,18 @@ fn of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, F
     }))
 }
 
+fn own_of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
+    let Some((name, signature)) = PASSED_OWN.iter().find(|(name, _)| *name == member) else {
+        return Ok(None);
+    };
+    expect(member, body, signature)?;
+    Ok(Some(Verb::Pass {
+        node: node.clone(),
+        interface: internal::AGENT_OWN,
+        member: name,
+    }))
+}
+
 fn unit_and_mode(unit: &str, mode: &str) -> Result<(UnitName, JobMode), Failure> {
     let unit = unit
         .parse()
@@ -426,6 +438,6 @@ mod tests {
                 methods += 1;
             }
         }
-        assert_eq!(methods, 8 + 3 + PASSED.len() + 5 + 1 + 1 + 6);
+        assert_eq!(methods, 8 + 3 + PASSED.len() + 5 + PASSED_OWN.len() + 1 + 6);
     }
 }
