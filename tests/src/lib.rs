@@ -5,12 +5,15 @@
 //! laid, and with an empty `/etc` and `/var`; it takes a fraction of a second. Nothing of a fleet
 //! touches the host's own network, files or services, and nothing of it outlives the process that
 //! made it. `tests/README.md` shows how a case is written.
+//!
+//! [`fake`] are agents without a machine, for as many nodes as one likes.
 
 mod boot;
 mod builder;
 pub mod case;
 mod cgroup;
 mod command;
+pub mod fake;
 pub mod fleet;
 mod island;
 mod network;

@@ -14,6 +14,7 @@ mod binds_to;
 mod bluechi_names;
 mod config;
 mod conflict;
+mod crowd;
 mod ctl;
 mod cycle;
 mod harness;

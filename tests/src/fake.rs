@@ -1,0 +1,202 @@
+//! Agents without a machine, to see what a controller does with hundreds or thousands of nodes.
+//!
+//! Each speaks the real protocol over a connection of its own: it registers, says that it lives, lists
+//! its units, does jobs, keeps the holds that it is told and needs what it is told to need. There is
+//! no systemd behind it: a unit is a word and a state. All run on the thread that calls [`run`], and
+//! one that has nothing to do costs a few kilobytes.
+
+mod agent;
+mod answer;
+mod units;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Result, bail, ensure};
+use host::{
+    address::Address,
+    clock,
+    link::{Limits, Link},
+    stream::{TcpOptions, connect},
+};
+use proto::{backoff::Backoff, message::ClaimKey, name::NodeName};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::sleep,
+};
+
+use agent::{Agent, Ended};
+use units::Units;
+
+/// How long a connection may take to be made: a controller that takes in thousands is slow.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// Agents that connect at the same time. The rest wait for their turn here instead of in the queue of
+/// the kernel, which drops what does not fit in.
+const CONNECTING_MAX: usize = 128;
+
+/// How soon a connection that was lost is made again.
+const RECONNECT: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    max: Duration::from_secs(5),
+};
+
+/// Which agents there are, and how they behave.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the controller listens.
+    pub controller: Address,
+    /// The names of nodes are this and a number of five digits, from 1.
+    pub prefix: String,
+    /// How many there are.
+    pub count: usize,
+    /// Services that run on each: `app1.service` and so on. Others come to be with their first job.
+    pub services: usize,
+    /// How often an agent says that it lives.
+    pub heartbeat: Duration,
+    /// How long a job, or the start of a held unit, takes.
+    pub job_time: Duration,
+    /// On so many nodes, the first ones, every job fails.
+    pub failing: usize,
+    /// So many agents, the last ones, say that they live and answer no call.
+    pub silent: usize,
+    /// What every node needs of others.
+    pub needs: Vec<ClaimKey>,
+}
+
+impl Plan {
+    /// `count` agents of this controller, with ten services each, whose jobs take 10 ms.
+    pub fn new(controller: Address, count: usize) -> Self {
+        Self {
+            controller,
+            prefix: "fake".to_owned(),
+            count,
+            services: 10,
+            heartbeat: Duration::from_secs(2),
+            job_time: Duration::from_millis(10),
+            failing: 0,
+            silent: 0,
+            needs: Vec::new(),
+        }
+    }
+
+    /// The names of the nodes.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        (1..=self.count).map(|number| format!("{}{number:05}", self.prefix))
+    }
+
+    /// What a controller's configuration needs to let them in and to need things of each other: a
+    /// drop-in.
+    pub fn configuration(&self) -> String {
+        let needs = self
+            .needs
+            .iter()
+            .map(|need| format!("\"{}\"", need.node))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let mut text = String::new();
+        for name in self.names() {
+            text.push_str(&format!("[node.{name}]\n"));
+            if !needs.is_empty() {
+                text.push_str(&format!("allow_dependencies_on = [{needs}]\n"));
+            }
+        }
+        text
+    }
+}
+
+/// Runs the agents until the caller drops this. `online` counts those that are registered.
+///
+/// # Errors
+///
+/// When a name is not valid, the machine does not allow so many connections, or the controller does
+/// not want one of them. A connection that is lost is no error, it is made again.
+pub async fn run(plan: Plan, online: watch::Sender<usize>) -> Result<()> {
+    allow_connections(plan.count)?;
+    let units = Units::running(plan.services)?;
+    let names = plan.names().map(|name| Ok(name.parse::<NodeName>()?));
+    let names = names.collect::<Result<Vec<_>>>()?;
+    let doors = Doors {
+        online,
+        connecting: Arc::new(Semaphore::new(CONNECTING_MAX)),
+        plan: Arc::new(plan),
+    };
+    let mut agents = JoinSet::new();
+    for (index, name) in names.into_iter().enumerate() {
+        let agent = Agent::new(name, index, Arc::clone(&doors.plan), units.clone())?;
+        agents.spawn(doors.clone().keep_connected(agent));
+    }
+    match agents.join_next().await {
+        Some(Ok(rejected)) => bail!("{rejected}"),
+        Some(Err(error)) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+/// What all agents share.
+#[derive(Clone, Debug)]
+struct Doors {
+    plan: Arc<Plan>,
+    connecting: Arc<Semaphore>,
+    online: watch::Sender<usize>,
+}
+
+impl Doors {
+    /// Connects an agent again and again; yields why the controller does not want it.
+    async fn keep_connected(self, mut agent: Agent) -> String {
+        let mut attempt = 0_u32;
+        loop {
+            match self.connection(&mut agent).await {
+                Ended::Rejected(why) => return format!("{} is rejected: {why}", agent.name()),
+                Ended::Lost { registered: true } => attempt = 1,
+                Ended::Lost { registered: false } => attempt = attempt.saturating_add(1),
+            }
+            sleep(RECONNECT.wait(attempt, clock::random_u64().unwrap_or(0))).await;
+        }
+    }
+
+    async fn connection(&self, agent: &mut Agent) -> Ended {
+        let lost = Ended::Lost { registered: false };
+        let Ok(turn) = self.connecting.acquire().await else {
+            return lost;
+        };
+        let options = TcpOptions::default();
+        let connected = connect(&self.plan.controller, CONNECT_TIME, &options).await;
+        let Ok((stream, identity)) = connected else {
+            return lost;
+        };
+        let Ok(link) = Link::connect(stream, identity, Limits::TRUSTED).await else {
+            return lost;
+        };
+        let online = &self.online;
+        let mut turn = Some(turn);
+        let ended = agent
+            .serve(link, || {
+                turn.take();
+                online.send_modify(|count| *count += 1);
+            })
+            .await;
+        if ended == (Ended::Lost { registered: true }) {
+            online.send_modify(|count| *count -= 1);
+        }
+        ended
+    }
+}
+
+/// A connection is a descriptor; a few more are ours.
+fn allow_connections(count: usize) -> Result<()> {
+    let needed = u64::try_from(count)?.saturating_add(64);
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    ensure!(
+        limit.maximum.is_none_or(|maximum| maximum >= needed),
+        "{count} connections need a limit of {needed} descriptors, and {:?} is the most (ulimit -Hn)",
+        limit.maximum
+    );
+    limit.current = Some(needed);
+    setrlimit(Resource::Nofile, limit)?;
+    Ok(())
+}

@@ -1,0 +1,454 @@
+//! One agent: what it says and what it does when it is told something.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use host::{
+    clock,
+    link::{self, CallSerial, Link, LinkSender, Method},
+};
+use proto::{
+    dbus::internal,
+    message::{Claim, ClaimKey, Hello, Hold, HoldKey, PROTOCOL, TokenState},
+    model::{ClaimState, JobResult, Token},
+    name::{NodeName, UnitName},
+    sync::{Generation, Listener, Teller},
+    wire::{
+        NeedsBody, StatesBody, hello_to_wire, needs_from_wire, needs_to_wire, states_from_wire,
+        states_to_wire,
+    },
+};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use zbus::{Message, message::Type, wire::Structure};
+
+use super::{
+    Plan, answer,
+    units::{Units, states},
+};
+
+/// Entries of a set: more than anybody lets one agent have.
+const ENTRIES_MAX: usize = 100_000;
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The controller does not want this node.
+    Rejected(String),
+    /// The connection is gone.
+    Lost {
+        /// Whether it had been registered.
+        registered: bool,
+    },
+}
+
+/// An agent, with what outlives a connection.
+#[derive(Debug)]
+pub(super) struct Agent {
+    name: NodeName,
+    index: usize,
+    plan: Arc<Plan>,
+    boot: u64,
+    units: Units,
+    claims: Teller<ClaimKey, Claim>,
+    holds: Listener<HoldKey, Hold>,
+    hold_states: Teller<HoldKey, TokenState>,
+    watched: Watched,
+    /// What is under way, by the time of its end: all takes equally long.
+    work: VecDeque<(Instant, Work)>,
+    /// Calls about sets that are on the way.
+    claims_call: Option<(CallSerial, Generation)>,
+    states_call: Option<(CallSerial, Generation)>,
+}
+
+/// What takes time.
+#[derive(Clone, Debug)]
+enum Work {
+    Job {
+        id: u32,
+        unit: UnitName,
+        /// What the unit is after it; `None` leaves it as it is.
+        active: Option<bool>,
+    },
+    Hold(HoldKey, Token),
+}
+
+/// Units that the controller wants to hear of.
+#[derive(Debug, Default)]
+struct Watched {
+    all: bool,
+    units: BTreeSet<UnitName>,
+}
+
+impl Watched {
+    fn covers(&self, unit: &UnitName) -> bool {
+        self.all || self.units.contains(unit)
+    }
+}
+
+impl Agent {
+    pub(super) fn new(name: NodeName, index: usize, plan: Arc<Plan>, units: Units) -> Result<Self> {
+        let mut claims = Teller::default();
+        for need in plan.needs.iter().filter(|need| need.node != name) {
+            let random = || clock::random_u64().context("randomness");
+            let bits = u128::from(random()?) << 64 | u128::from(random()?);
+            let claim = Claim {
+                token: Token(bits.to_be_bytes()),
+                up: false,
+            };
+            claims.put(need.clone(), claim);
+        }
+        Ok(Self {
+            name,
+            index,
+            plan,
+            boot: clock::random_u64().context("randomness")?,
+            units,
+            claims,
+            holds: Listener::default(),
+            hold_states: Teller::default(),
+            watched: Watched::default(),
+            work: VecDeque::new(),
+            claims_call: None,
+            states_call: None,
+        })
+    }
+
+    pub(super) fn name(&self) -> &NodeName {
+        &self.name
+    }
+
+    /// Does what it is told on this connection, until it ends. `registered` is called when the
+    /// controller has taken it in.
+    pub(super) async fn serve(&mut self, link: Link, registered: impl FnOnce()) -> Ended {
+        let Link {
+            sender,
+            mut receiver,
+            ..
+        } = link;
+        let lost = Ended::Lost { registered: false };
+        let Ok(hello) = self.hello(&sender) else {
+            return lost;
+        };
+        loop {
+            let Some(Ok(message)) = receiver.recv().await else {
+                return lost;
+            };
+            if link::answers(&message) != Some(hello) {
+                continue;
+            }
+            if message.message_type() == Type::Error {
+                let body = message.body();
+                return Ended::Rejected(body.deserialize().unwrap_or("without a word").to_owned());
+            }
+            break;
+        }
+        registered();
+        self.begin();
+        let mut heartbeat = interval(self.plan.heartbeat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let end = self.work.front().map(|(at, _)| *at);
+            let said = tokio::select! {
+                message = receiver.recv() => match message {
+                    Some(Ok(message)) => self.heard(&sender, &message),
+                    Some(Err(_)) | None => break,
+                },
+                _ = heartbeat.tick() => emit(&sender, "Heartbeat", &()),
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => {
+                    self.finish_work(&sender)
+                }
+            };
+            if said.and_then(|()| self.tell_sets(&sender)).is_err() {
+                break;
+            }
+        }
+        sender.abort();
+        Ended::Lost { registered: true }
+    }
+
+    fn hello(&self, sender: &LinkSender) -> Result<CallSerial> {
+        let hello = Hello {
+            node: self.name.clone(),
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot_id: format!("{:032x}", self.boot),
+            incarnation: self.boot,
+        };
+        let serial = sender.next_serial();
+        let call = link::call(serial, controller("Hello"), &hello_to_wire(&hello))?;
+        sender.try_send(call)?;
+        Ok(serial)
+    }
+
+    /// A connection begins: nothing of the last one is on the way any more.
+    fn begin(&mut self) {
+        self.work.retain(|(_, work)| matches!(work, Work::Hold(..)));
+        self.watched = Watched::default();
+        self.holds.connected();
+        self.claims.connected();
+        self.hold_states.connected();
+        (self.claims_call, self.states_call) = (None, None);
+    }
+
+    fn heard(&mut self, sender: &LinkSender, message: &Message) -> Result<()> {
+        if let Some(serial) = link::answers(message) {
+            return self.answered(serial, message);
+        }
+        if message.message_type() != Type::MethodCall {
+            return Ok(());
+        }
+        let header = message.header();
+        let member = header.member().map_or("", |it| it.as_str());
+        let interface = header.interface().map_or("", |it| it.as_str());
+        let body = message.body();
+        match (interface, member) {
+            (internal::AGENT_OWN, "Holds") => {
+                let body: NeedsBody = body.deserialize()?;
+                let changes = self.holds.hear(needs_from_wire(&body)?, ENTRIES_MAX)?;
+                reply(sender, message)?;
+                changes.put.into_iter().for_each(|key| self.hold(key));
+                for (key, _) in changes.dropped {
+                    self.release(sender, &key)?;
+                }
+                Ok(())
+            }
+            (internal::AGENT_OWN, "ClaimStates") => {
+                let body: StatesBody = body.deserialize()?;
+                reply(sender, message)?;
+                for (key, TokenState { token, state }) in states_from_wire::<ClaimKey>(&body)?.put {
+                    let known = self.claims.entries().get(&key);
+                    if known.is_some_and(|claim| claim.token == token) {
+                        let up = state == ClaimState::Up;
+                        self.claims.put(key, Claim { token, up });
+                    }
+                }
+                Ok(())
+            }
+            _ if self.is_silent() => Ok(()),
+            (internal::AGENT, "StartUnit" | "RestartUnit") => self.job(sender, message, Some(true)),
+            (internal::AGENT, "StopUnit") => self.job(sender, message, Some(false)),
+            (internal::AGENT, "ReloadUnit") => self.job(sender, message, None),
+            (internal::AGENT_OWN, "StartTransientUnit") => {
+                let made: Structure<'_> = body.deserialize()?;
+                let [unit, .., id] = made.fields() else {
+                    bail!("a unit without a job");
+                };
+                self.queue(
+                    sender,
+                    message,
+                    <&str>::try_from(unit)?,
+                    u32::try_from(id)?,
+                    Some(true),
+                )
+            }
+            (internal::AGENT, "JobCancel") => {
+                let canceled: u32 = body.deserialize()?;
+                let is_it = |work: &Work| matches!(work, Work::Job { id, .. } if *id == canceled);
+                let before = self.work.len();
+                self.work.retain(|(_, work)| !is_it(work));
+                reply(sender, message)?;
+                if self.work.len() < before {
+                    job_done(sender, canceled, JobResult::Canceled)?;
+                }
+                Ok(())
+            }
+            (internal::AGENT, "Subscribe") => {
+                let which: &str = body.deserialize()?;
+                reply(sender, message)?;
+                self.subscribe(sender, which)
+            }
+            (internal::AGENT, "Unsubscribe") => {
+                match body.deserialize()? {
+                    "*" => self.watched.all = false,
+                    unit => drop(self.watched.units.remove(&unit.parse::<UnitName>()?)),
+                }
+                reply(sender, message)
+            }
+            _ => {
+                if link::expects_reply(message) {
+                    sender.try_send(answer::answer(message, &self.units)?)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn job(&mut self, sender: &LinkSender, call: &Message, active: Option<bool>) -> Result<()> {
+        let body = call.body();
+        let (unit, _, id): (&str, &str, u32) = body.deserialize()?;
+        self.queue(sender, call, unit, id, active)
+    }
+
+    fn queue(
+        &mut self,
+        sender: &LinkSender,
+        call: &Message,
+        unit: &str,
+        id: u32,
+        active: Option<bool>,
+    ) -> Result<()> {
+        let unit = unit.parse()?;
+        reply(sender, call)?;
+        emit(sender, "JobStateChanged", &(id, "running"))?;
+        self.begin_work(Work::Job { id, unit, active });
+        Ok(())
+    }
+
+    fn subscribe(&mut self, sender: &LinkSender, which: &str) -> Result<()> {
+        let one: Option<UnitName> = match which {
+            "*" => None,
+            unit => Some(unit.parse()?),
+        };
+        for (unit, active) in self.units.loaded() {
+            if one.as_ref().is_none_or(|one| one == unit) {
+                let (state, sub) = states(active);
+                emit(sender, "UnitNew", &(unit.as_str(), "virtual"))?;
+                let body = (unit.as_str(), state, sub, "virtual");
+                emit(sender, "UnitStateChanged", &body)?;
+            }
+        }
+        match one {
+            None => self.watched.all = true,
+            Some(unit) => drop(self.watched.units.insert(unit)),
+        }
+        Ok(())
+    }
+
+    /// Somebody needs a unit.
+    fn hold(&mut self, key: HoldKey) {
+        let Some(Hold { token, .. }) = self.holds.entries().get(&key).copied() else {
+            return;
+        };
+        let state = ClaimState::Starting;
+        self.hold_states
+            .put(key.clone(), TokenState { token, state });
+        self.begin_work(Work::Hold(key, token));
+    }
+
+    /// Somebody does not need a unit any more; it stops when nobody does.
+    fn release(&mut self, sender: &LinkSender, key: &HoldKey) -> Result<()> {
+        self.hold_states.drop(key);
+        let held = self.holds.entries().keys().any(|it| it.unit == key.unit);
+        if held || self.units.runs_by_itself(&key.unit) {
+            return Ok(());
+        }
+        self.set(sender, &key.unit, false)
+    }
+
+    fn begin_work(&mut self, work: Work) {
+        let end = Instant::now() + self.plan.job_time;
+        self.work.push_back((end, work));
+    }
+
+    fn finish_work(&mut self, sender: &LinkSender) -> Result<()> {
+        let Some((_, work)) = self.work.pop_front() else {
+            return Ok(());
+        };
+        match work {
+            Work::Job { id, .. } if self.is_failing() => job_done(sender, id, JobResult::Failed),
+            Work::Job { id, unit, active } => {
+                if let Some(active) = active {
+                    self.set(sender, &unit, active)?;
+                }
+                job_done(sender, id, JobResult::Done)
+            }
+            Work::Hold(key, token) => {
+                let held = self.holds.entries().get(&key);
+                if held.is_some_and(|hold| hold.token == token) {
+                    let state = ClaimState::Up;
+                    self.set(sender, &key.unit, true)?;
+                    self.hold_states.put(key, TokenState { token, state });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn set(&mut self, sender: &LinkSender, unit: &UnitName, active: bool) -> Result<()> {
+        let Some(was_loaded) = self.units.set(unit, active) else {
+            return Ok(());
+        };
+        if !self.watched.covers(unit) {
+            return Ok(());
+        }
+        if !was_loaded {
+            emit(sender, "UnitNew", &(unit.as_str(), "real"))?;
+        }
+        let (state, sub) = states(active);
+        let body = (unit.as_str(), state, sub, "real");
+        emit(sender, "UnitStateChanged", &body)
+    }
+
+    /// Tells the controller what it does not know yet.
+    fn tell_sets(&mut self, sender: &LinkSender) -> Result<()> {
+        if let Some(delta) = self.hold_states.poll() {
+            let serial = sender.next_serial();
+            self.states_call = Some((serial, delta.generation));
+            let call = link::call(serial, controller("HoldStates"), &states_to_wire(&delta))?;
+            sender.try_send(call)?;
+        }
+        if let Some(delta) = self.claims.poll() {
+            let serial = sender.next_serial();
+            self.claims_call = Some((serial, delta.generation));
+            let call = link::call(serial, controller("Claims"), &needs_to_wire(&delta))?;
+            sender.try_send(call)?;
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, serial: CallSerial, message: &Message) -> Result<()> {
+        if message.message_type() == Type::Error {
+            bail!("the controller refused a set");
+        }
+        let is_this = |call: &mut (CallSerial, Generation)| call.0 == serial;
+        if let Some((_, generation)) = self.states_call.take_if(is_this) {
+            self.hold_states.acknowledged(generation)?;
+        }
+        if let Some((_, generation)) = self.claims_call.take_if(is_this) {
+            self.claims.acknowledged(generation)?;
+        }
+        Ok(())
+    }
+
+    fn is_silent(&self) -> bool {
+        self.index >= self.plan.count.saturating_sub(self.plan.silent)
+    }
+
+    fn is_failing(&self) -> bool {
+        self.index < self.plan.failing
+    }
+}
+
+fn controller(member: &str) -> Method<'_> {
+    Method {
+        destination: None,
+        path: internal::CONTROLLER_PATH,
+        interface: internal::CONTROLLER_OWN,
+        member,
+    }
+}
+
+fn emit<B>(sender: &LinkSender, member: &str, body: &B) -> Result<()>
+where
+    B: serde::Serialize + zbus::wire::DynamicType,
+{
+    let signal = link::signal(internal::AGENT_PATH, internal::AGENT, member, body)?;
+    Ok(sender.try_send(signal)?)
+}
+
+fn reply(sender: &LinkSender, call: &Message) -> Result<()> {
+    if link::expects_reply(call) {
+        sender.try_send(link::reply(call, &())?)?;
+    }
+    Ok(())
+}
+
+fn job_done(sender: &LinkSender, id: u32, result: JobResult) -> Result<()> {
+    let serial = sender.next_serial();
+    let body = (id, result.as_str(), "", "");
+    let call = link::call_quietly(serial, controller("JobDone"), &body)?;
+    Ok(sender.try_send(call)?)
+}
