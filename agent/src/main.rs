@@ -24,7 +24,7 @@ use host::{
     config::{self, Loaded},
     log::LogControl,
     passed::{self, Passed},
-    signal::Signals,
+    signal::{self, Blocked},
     stream::{Listener, TcpOptions, UnixOptions},
 };
 use node::{Live, Node};
@@ -69,6 +69,14 @@ const SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
+    // Before all else: a signal that comes now waits.
+    let blocked = match signal::block() {
+        Ok(blocked) => blocked,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::from(SOFTWARE);
+        }
+    };
     // Before anything that may start a thread.
     let passed = passed::take();
     let cli = match Cli::try_parse() {
@@ -130,7 +138,7 @@ fn main() -> ExitCode {
             return ExitCode::from(SOFTWARE);
         }
     };
-    match runtime.block_on(run(settings, name, passed, log, &sources)) {
+    match runtime.block_on(run(settings, name, passed, log, &sources, &blocked)) {
         Ok(End::Stopped) => ExitCode::SUCCESS,
         Ok(End::Quit) => ExitCode::from(INTERRUPTED),
         Ok(End::Broken) => {
@@ -150,8 +158,9 @@ async fn run(
     passed: Vec<Passed>,
     log: LogControl,
     sources: &config::Sources,
+    blocked: &Blocked,
 ) -> anyhow::Result<End> {
-    let signals = Signals::register().context("failed to set up signals")?;
+    let signals = blocked.listen().context("failed to set up signals")?;
     let clock = Clock::start();
     let uid = rustix::process::geteuid();
     let listener = helper_listener(passed)?;

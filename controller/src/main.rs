@@ -39,7 +39,7 @@ use host::{
     config::Sources,
     log,
     passed::{self, Passed},
-    signal::Signals,
+    signal::{self, Blocked},
     stream::{Listener, TcpOptions, UnixOptions},
 };
 use proto::{dbus::public as api, model::JobId};
@@ -68,6 +68,8 @@ struct Failure {
 }
 
 fn main() -> ExitCode {
+    // Before all else: a signal that comes now waits.
+    let blocked = signal::block();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -76,7 +78,14 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    match start(&cli) {
+    let result = match blocked {
+        Ok(blocked) => start(&cli, &blocked),
+        Err(error) => Err(Failure {
+            code: INTERNAL,
+            error: error.into(),
+        }),
+    };
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(Failure { code, error }) => {
             complain(format_args!("unitlink-controller: {error:#}"));
@@ -85,7 +94,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(cli: &Cli) -> Result<u8, Failure> {
+fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
     let internal = |error| Failure {
         code: INTERNAL,
         error,
@@ -127,7 +136,7 @@ fn start(cli: &Cli) -> Result<u8, Failure> {
         .build();
     let runtime = runtime.context("event loop").map_err(internal)?;
     let end = runtime.block_on(async {
-        let signals = Signals::register().context("signals").map_err(internal)?;
+        let signals = signals.listen().context("signals").map_err(internal)?;
         raise_descriptors();
         let (listeners, warnings) = listen(&settings, passed)?;
         let (peer_events, peers) = mpsc::channel(PEER_EVENTS_MAX);

@@ -15,7 +15,7 @@ use host::{
     config::Sources,
     link::{self, Limits, Link, LinkReceiver, LinkSender},
     log::{self, LogControl, Target},
-    signal::Signals,
+    signal,
     stream::Identity,
 };
 use proto::{
@@ -114,8 +114,9 @@ impl World {
             Sources::file("/nonexistent"),
             log_control(),
         );
+        let blocked = signal::block().expect("signals");
         let waits = Waits {
-            signals: Signals::register().expect("signals"),
+            signals: blocked.listen().expect("signals"),
             peers,
             bus: bus_queue,
         };

@@ -1,0 +1,10 @@
+//! The controller as a process: signals, exit codes, configuration. No bus and no systemd are needed.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy takes only functions with #[test] for tests, not what they share"
+)]
+
+mod daemon;
+mod signals;
