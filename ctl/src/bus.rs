@@ -5,14 +5,14 @@
 //! trip is spent on a subscription. Replies and signals are read in the order in which they came.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     num::NonZeroU32,
     time::{Duration, Instant},
 };
 
 use futures_util::StreamExt as _;
 use proto::{
-    dbus::public,
+    dbus::{agent, public},
     name::{NodeName, path_element},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,6 +43,8 @@ pub(crate) struct Bus {
     name: &'static str,
     began: Instant,
     limit: Duration,
+    /// Signals that came while answers were waited for; `None` where nobody wants them.
+    kept: Option<VecDeque<Message>>,
 }
 
 impl Bus {
@@ -60,7 +62,11 @@ impl Bus {
             .await
             .map_err(|_| "it does not answer".to_owned())
             .and_then(|built| built.map_err(|error| describe(&error)))
-            .map_err(|cause| Fault::NoBus { bus: name, cause })?;
+            .map_err(|cause| Fault::NoBus {
+                bus: name,
+                cause,
+                service: None,
+            })?;
         Ok(Self {
             // Nothing is asked for yet, so nothing is missed in between.
             stream: MessageStream::from(&connection),
@@ -68,7 +74,18 @@ impl Bus {
             name,
             began,
             limit,
+            kept: None,
         })
+    }
+
+    /// From now on signals that come while answers are waited for are kept for [`Self::hear`].
+    pub(crate) fn keep_signals(&mut self) {
+        self.kept = Some(VecDeque::new());
+    }
+
+    /// From now on there is as much time again as there was when it was connected.
+    pub(crate) fn renew(&mut self) {
+        self.began = Instant::now();
     }
 
     /// Which bus this is.
@@ -94,13 +111,29 @@ impl Bus {
     /// The next message; safe to be given up and called again.
     pub(crate) async fn next(&mut self) -> Result<Message, Fault> {
         match timeout(self.left(), self.stream.next()).await {
-            Ok(Some(Ok(message))) => Ok(message),
-            Ok(Some(Err(error))) => Err(self.lost(&error)),
-            Ok(None) => Err(Fault::BusLost {
+            Ok(next) => self.read(next),
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
+    /// The next message, however long it takes, beginning with signals that were kept; safe to be
+    /// given up and called again.
+    pub(crate) async fn hear(&mut self) -> Result<Message, Fault> {
+        if let Some(kept) = self.kept.as_mut().and_then(VecDeque::pop_front) {
+            return Ok(kept);
+        }
+        let next = self.stream.next().await;
+        self.read(next)
+    }
+
+    fn read(&self, next: Option<zbus::Result<Message>>) -> Result<Message, Fault> {
+        match next {
+            Some(Ok(message)) => Ok(message),
+            Some(Err(error)) => Err(self.lost(&error)),
+            None => Err(Fault::BusLost {
                 bus: self.name,
                 cause: "it closed the connection".into(),
             }),
-            Err(_) => Err(self.too_late()),
         }
     }
 
@@ -141,6 +174,7 @@ impl Bus {
             }
             match self.next().await {
                 Ok(message) => {
+                    self.keep(&message);
                     let Some((to, answer)) = answer(message) else {
                         continue;
                     };
@@ -157,6 +191,18 @@ impl Bus {
         };
         let or_fault = |answer: Option<Answer>| answer.ok_or_else(|| fault.clone());
         answers.into_iter().map(or_fault).collect()
+    }
+
+    /// Keeps a signal that somebody wants later, the newest if there are too many.
+    fn keep(&mut self, message: &Message) {
+        if let Some(kept) = &mut self.kept
+            && message.message_type() == MessageType::Signal
+        {
+            if kept.len() >= limits::SIGNALS_KEPT_MAX {
+                kept.pop_front();
+            }
+            kept.push_back(message.clone());
+        }
     }
 
     fn left(&self) -> Duration {
@@ -207,6 +253,43 @@ where
 {
     let path = format!("{}{job}", public::JOB_PATH_PREFIX);
     call(public::BUS_NAME, &path, interface, method, body)
+}
+
+/// A call to the agent of this machine.
+pub(crate) fn agent_call<B>(interface: &str, method: &str, body: &B) -> Result<Message, Fault>
+where
+    B: Serialize + DynamicType,
+{
+    call(agent::BUS_NAME, agent::PATH, interface, method, body)
+}
+
+/// Asks the bus which connection has a name.
+pub(crate) fn owner_call(name: &str) -> Result<Message, Fault> {
+    call(BUS, BUS_PATH, BUS, "GetNameOwner", &name)
+}
+
+/// The unique name of whoever sent a message; empty if it does not say.
+pub(crate) fn sender(message: &Message) -> String {
+    let header = message.header();
+    header.sender().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Whether a signal says that a bus name has changed its owner; the new one, if there is one.
+pub(crate) fn new_owner(message: &Message, of: &str) -> Option<Option<String>> {
+    let header = message.header();
+    let is_it = header.member().is_some_and(|it| it == "NameOwnerChanged")
+        && header.interface().is_some_and(|it| it == BUS)
+        && header.sender().is_some_and(|it| it == BUS);
+    if !is_it {
+        return None;
+    }
+    let (name, _, new): (String, String, String) = message.body().deserialize().ok()?;
+    (name == of).then(|| Some(new).filter(|new| !new.is_empty()))
+}
+
+/// The rule for signals of [`new_owner`].
+pub(crate) fn owner_rule(of: &str) -> String {
+    format!("type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{of}'")
 }
 
 /// A call to any object of the controller.

@@ -23,8 +23,9 @@ use lazy::Lazy;
 pub(crate) use nodes::Nodes;
 pub(crate) use units::{AnyUnits, JustNodes, SomeUnits, UnitArg, UnitFiles, Units};
 pub(crate) use verbs::{
-    Complete, Disable, Enable, IsOnline, Kill, Level, ListJobs, ListUnitFiles, ListUnits, Names,
-    Online, SetDefault, SetLogLevel, Shell, Show, Where,
+    Complete, Disable, Enable, EventKind, IsOnline, Kill, Level, ListJobs, ListUnitFiles,
+    ListUnits, Metrics, MetricsDo, Monitor, Names, Online, SetDefault, SetLogLevel, Shell, Show,
+    Status, Where,
 };
 
 const EXIT_CODES: &str = "\
@@ -77,10 +78,13 @@ pub(crate) struct Options {
     /// Leave out the header of a table
     #[arg(long, global = true)]
     pub(crate) no_legend: bool,
+    /// Do not shorten what is wider than the terminal
+    #[arg(short = 'l', long, global = true)]
+    pub(crate) full: bool,
     /// Do not pipe what is longer than the terminal into a pager
     #[arg(long, global = true)]
     pub(crate) no_pager: bool,
-    /// When to use colour; NO_COLOR is respected
+    /// When to use colour; NO_COLOR and SYSTEMD_COLORS are respected
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
 }
@@ -129,7 +133,7 @@ pub(crate) enum Verb {
     /// Forget that units have failed: these, or all of a node
     ResetFailed(Lazy<SomeUnits>),
     /// Show all nodes, one node, or units of a node
-    Status(Lazy<AnyUnits>),
+    Status(Lazy<Status>),
     /// Print the properties of units
     Show(Lazy<Show>),
     /// Print whether units are active; ends with 0 if one is
@@ -160,8 +164,18 @@ pub(crate) enum Verb {
         #[arg(value_name = "JOB", required = true)]
         jobs: Vec<u32>,
     },
-    /// Say whether a node or the whole fleet is online; ends with 0 if it is
+    /// Tell what happens to units and nodes, until Ctrl-C
+    Monitor(Lazy<Monitor>),
+    /// Say whether a node, the whole fleet or the agent of this machine is online; ends with 0 if it is
     IsOnline(Lazy<IsOnline>),
+    /// Have the times of jobs measured, and print them
+    Metrics(Lazy<Metrics>),
+    /// Hand the agent of this machine over to another controller, until it is started again
+    SwitchController {
+        /// Where the controller is, as in 'tcp:host=10.0.0.1,port=842' or '10.0.0.1:842'
+        #[arg(value_name = "ADDRESS")]
+        address: String,
+    },
     /// Choose which lines the controller or an agent writes into its log
     SetLoglevel(Lazy<SetLogLevel>),
     /// Print the name of the unit that stands for a unit of another node

@@ -4,15 +4,20 @@ mod act;
 mod choose;
 mod complete;
 mod each;
+mod follow;
 mod job;
 mod list_files;
 mod list_jobs;
 mod list_units;
+mod metrics;
+mod monitor;
 mod online;
 mod progress;
 mod show;
 mod status;
+mod switch;
 mod tell;
+mod watch;
 
 use std::collections::BTreeMap;
 
@@ -59,7 +64,9 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
             let (kind, of) = job.parts();
             job::run(options, kind, of, look).await
         }
-        Verb::Status(of) => {
+        Verb::Status(with) if with.watch => watch::run(options, &with.of, look).await,
+        Verb::Status(with) => {
+            let of = &with.of;
             let mut bus = connect(options).await?;
             match &of.nodes {
                 None => status::fleet(&mut bus, look).await,
@@ -78,6 +85,9 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
         Verb::IsEnabled(of) => tell::enabled(options, of, look).await,
         Verb::GetDefault(of) => tell::default_target(options, of, look).await,
         Verb::IsOnline(asked) => online::run(options, asked, look).await,
+        Verb::Monitor(with) => monitor::run(options, with, look).await,
+        Verb::Metrics(with) => metrics::run(options, with.what, look).await,
+        Verb::SwitchController { address } => switch::run(options, address, look).await,
         Verb::Freeze(of) => {
             act::on_units(options, "freeze", of, look, |node, unit| {
                 bus::node_call(node, public::NODE, "FreezeUnit", &unit.as_str())

@@ -1,11 +1,11 @@
 //! What can go wrong: each with its exit code and with what to do next.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use proto::dbus::{error, systemd};
+use proto::dbus::{agent, error, public, systemd};
 use thiserror::Error;
 
-use crate::{exit::Exit, span, suggest};
+use crate::{exit::Exit, local::Service, span, suggest};
 
 /// What the names of systemd's own errors begin with.
 pub(crate) const MANAGER_ERRORS: &str = "org.freedesktop.systemd1.";
@@ -19,6 +19,41 @@ pub(crate) struct Refusal {
     pub(crate) text: String,
 }
 
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Daemon {
+    Controller,
+    /// Of this machine.
+    Agent,
+}
+
+impl Daemon {
+    /// Its program, and its service without the type.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            Self::Controller => "unitlink-controller",
+            Self::Agent => "unitlink-agent",
+        }
+    }
+
+    /// Its bus name.
+    pub(crate) fn bus_name(self) -> &'static str {
+        match self {
+            Self::Controller => public::BUS_NAME,
+            Self::Agent => agent::BUS_NAME,
+        }
+    }
+}
+
+impl fmt::Display for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Controller => "the controller",
+            Self::Agent => "the agent of this machine",
+        })
+    }
+}
+
 /// Why the command could not do what it should. The text completes "error: …".
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Fault {
@@ -27,13 +62,23 @@ pub(crate) enum Fault {
     Usage(String),
     /// There is no bus.
     #[error("failed to connect to the {bus} bus: {cause}")]
-    NoBus { bus: &'static str, cause: String },
+    NoBus {
+        bus: &'static str,
+        cause: String,
+        /// How the service of the bus is on this machine, once that was looked at.
+        service: Option<Box<Service>>,
+    },
     /// The bus went away.
     #[error("the {bus} bus is lost: {cause}")]
     BusLost { bus: &'static str, cause: String },
-    /// There is no controller on the bus.
-    #[error("the controller is not on the {bus} bus")]
-    NoController { bus: &'static str },
+    /// A daemon is not on the bus.
+    #[error("{daemon} is not on the {bus} bus")]
+    Absent {
+        daemon: Daemon,
+        bus: &'static str,
+        /// How its service is on this machine, once that was looked at.
+        service: Option<Box<Service>>,
+    },
     /// The controller went away while it was waited for.
     #[error("the controller went away {0}")]
     ControllerLost(&'static str),
@@ -76,6 +121,9 @@ pub(crate) enum Fault {
     Answer { asked: &'static str, cause: String },
 }
 
+/// What somebody has to know who asks on another machine.
+const HERE: &str = "this command runs on the machine of the controller";
+
 fn offline_since(last_seen_ago: Option<Duration>, address: &str) -> String {
     let from = if address.is_empty() {
         String::new()
@@ -89,12 +137,26 @@ fn offline_since(last_seen_ago: Option<Duration>, address: &str) -> String {
 }
 
 impl Fault {
+    /// A daemon is not on the bus; how its service is was not looked at.
+    pub(crate) fn absent(daemon: Daemon, bus: &'static str) -> Self {
+        Self::Absent {
+            daemon,
+            bus,
+            service: None,
+        }
+    }
+
     /// An error that was answered to a question about the fleet or a node.
     pub(crate) fn refused(refusal: Refusal, bus: &'static str) -> Self {
+        Self::refused_by(Daemon::Controller, refusal, bus)
+    }
+
+    /// An error that was answered to a question to a daemon.
+    pub(crate) fn refused_by(daemon: Daemon, refusal: Refusal, bus: &'static str) -> Self {
         let Refusal { name, text } = refusal;
         match name.as_str() {
             "org.freedesktop.DBus.Error.ServiceUnknown"
-            | "org.freedesktop.DBus.Error.NameHasNoOwner" => Self::NoController { bus },
+            | "org.freedesktop.DBus.Error.NameHasNoOwner" => Self::absent(daemon, bus),
             error::NO_REPLY | "org.freedesktop.DBus.Error.Disconnected" => {
                 Self::ControllerLost("before it answered")
             }
@@ -115,7 +177,7 @@ impl Fault {
             Self::Usage(_) => Exit::Usage,
             Self::NoBus { .. }
             | Self::BusLost { .. }
-            | Self::NoController { .. }
+            | Self::Absent { .. }
             | Self::ControllerLost(_) => Exit::Unreachable,
             Self::Timeout { .. } => Exit::Timeout,
             Self::NoNode { .. } | Self::NoLabel { .. } => Exit::NoSuchNode,
@@ -137,9 +199,7 @@ impl Fault {
             Self::NoJob(_) => error::UNKNOWN_OBJECT,
             Self::AccessDenied(_) => error::ACCESS_DENIED,
             Self::Timeout { .. } => error::TIMEOUT,
-            Self::ControllerLost(_) | Self::NoController { .. } | Self::BusLost { .. } => {
-                error::NO_REPLY
-            }
+            Self::ControllerLost(_) | Self::Absent { .. } | Self::BusLost { .. } => error::NO_REPLY,
             Self::Usage(_)
             | Self::NoBus { .. }
             | Self::Interrupted { .. }
@@ -153,7 +213,7 @@ impl Fault {
             Self::Usage(_)
             | Self::NoBus { .. }
             | Self::BusLost { .. }
-            | Self::NoController { .. }
+            | Self::Absent { .. }
             | Self::ControllerLost(_)
             | Self::NoNode { .. }
             | Self::NoLabel { .. }
@@ -176,17 +236,37 @@ impl Fault {
             Self::NoBus { bus: "session", .. } => Some(
                 "is DBUS_SESSION_BUS_ADDRESS set? without --user, the system bus is used".into(),
             ),
+            Self::NoBus {
+                service: Some(service),
+                ..
+            } => Some(service.next()),
             Self::NoBus { .. } | Self::BusLost { .. } => {
                 Some("is the bus running? systemctl status dbus.service".into())
             }
-            Self::NoController { bus: "session" } => {
-                Some("is unitlink-controller running with --user?".into())
+            Self::Absent {
+                daemon,
+                service: Some(service),
+                ..
+            } => Some(match daemon {
+                Daemon::Controller => format!("{}; {HERE}", service.next()),
+                Daemon::Agent => service.next(),
+            }),
+            Self::Absent {
+                daemon,
+                bus: "session",
+                ..
+            } => Some(format!("is {} running with --user?", daemon.program())),
+            Self::Absent {
+                daemon: Daemon::Agent,
+                ..
+            } => Some("is unitlink-agent running? systemctl status unitlink-agent".into()),
+            Self::Absent {
+                daemon: Daemon::Controller,
+                ..
             }
-            Self::NoController { .. } | Self::ControllerLost(_) => Some(
-                "is unitlink-controller running? systemctl status unitlink-controller; \
-                 this command runs on the machine of the controller"
-                    .into(),
-            ),
+            | Self::ControllerLost(_) => Some(format!(
+                "is unitlink-controller running? systemctl status unitlink-controller; {HERE}"
+            )),
             Self::Timeout { hint, .. } | Self::Interrupted { hint } => Some(hint.clone()),
             Self::NoNode { node, known } => Some(known_nodes(node, known)),
             Self::NoLabel { label, known } => Some(known_labels(label, known)),

@@ -44,3 +44,20 @@ pub(crate) const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
 /// How often that line is written anew: it counts seconds.
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// Signals that are kept while answers are waited for: what a fleet says within such a moment. What is
+/// beyond only says again that something has changed.
+pub(crate) const SIGNALS_KEPT_MAX: usize = 4096;
+
+/// How long to wait before a bus that went away is looked for again: it needs no more to be back.
+pub(crate) const RECONNECT_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a change has to wait for others before it is shown: a start is a burst of signals.
+pub(crate) const SETTLE: Duration = Duration::from_millis(100);
+
+/// How often a table that is watched is made anew though no signal came: it shows how long things
+/// have been so, and claims, of which no signal tells.
+pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// How long to wait for an answer of systemctl(1) on this machine, which only makes an error clearer.
+pub(crate) const PROBE: Duration = Duration::from_secs(2);

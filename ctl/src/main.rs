@@ -7,6 +7,7 @@
 mod bus;
 mod cli;
 mod command;
+mod event;
 mod exit;
 mod facts;
 mod fault;
@@ -15,6 +16,8 @@ mod fleet;
 mod glob;
 mod jobs;
 mod limits;
+mod live;
+mod local;
 mod pager;
 mod signal;
 mod span;
@@ -24,51 +27,40 @@ mod window;
 
 use std::{io::Write as _, process::ExitCode};
 
-use anstream::{AutoStream, ColorChoice};
-
 use crate::{
-    cli::{Cli, Color},
+    cli::{Cli, Output},
     fault::Fault,
-    view::{Look, Page, Paint},
+    view::{Look, Page, Paint, look},
 };
 
 fn main() -> ExitCode {
     let cli = Cli::read();
-    let choice = match cli.options.color {
-        Color::Auto => ColorChoice::Auto,
-        Color::Always => ColorChoice::Always,
-        Color::Never => ColorChoice::Never,
-    };
     let (out, err) = (std::io::stdout(), std::io::stderr());
-    let paint = Paint::if_wanted(resolve(choice, &out) != ColorChoice::Never);
-    let paint_err = Paint::if_wanted(resolve(choice, &err) != ColorChoice::Never);
+    let is_table = cli.options.output == Output::Table;
+    let terminal = look::terminal().filter(|_| is_table);
     let look = Look {
         output: cli.options.output,
         legend: !cli.options.no_legend,
-        paint,
+        paint: Paint::if_wanted(look::has_colour(cli.options.color, &out)),
+        paint_messages: Paint::if_wanted(look::has_colour(cli.options.color, &err)),
+        width: terminal
+            .filter(|_| !cli.options.full)
+            .map(|size| size.columns),
     };
 
-    let mut page = run(&cli, &look).unwrap_or_else(|fault| Page::fault(&fault));
+    let mut page = run(&cli, &look).unwrap_or_else(|fault| Page::fault(&local::clarify(fault)));
     if cli.options.quiet {
         page = page.quiet();
     }
-    let is_paged = !cli.options.no_pager && look.output == cli::Output::Table;
-    if !pager::print(&page.data, is_paged, &out) {
+    let rows = terminal.filter(|_| !cli.options.no_pager);
+    if !rows.is_some_and(|size| pager::print(&page.data, size.rows)) {
         // Whoever does not read to the end, such as head(1), has seen enough.
         let _ = out.lock().write_all(page.data.as_bytes());
     }
     let _ = err
         .lock()
-        .write_all(view::message::all(&page.messages, paint_err).as_bytes());
+        .write_all(view::message::all(&page.messages, look.paint_messages).as_bytes());
     page.exit.into()
-}
-
-/// What to do about colour with this stream: `Auto` is decided by it and by the environment.
-fn resolve(choice: ColorChoice, stream: &impl anstream::stream::RawStream) -> ColorChoice {
-    match choice {
-        ColorChoice::Auto => AutoStream::choice(stream),
-        ColorChoice::Always | ColorChoice::AlwaysAnsi | ColorChoice::Never => choice,
-    }
 }
 
 fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
@@ -81,6 +73,7 @@ fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
         .map_err(|error| Fault::NoBus {
             bus: "system",
             cause: error.to_string(),
+            service: None,
         })?
         .block_on(command::run(cli, look))
 }

@@ -2,19 +2,16 @@
 
 use std::{
     env,
-    io::{IsTerminal as _, Stdout, Write as _},
+    io::Write as _,
     process::{Command, Stdio},
 };
 
 /// What less(1) is told: as systemctl(1) tells it, end if it fits, keep colours, leave the screen.
 const LESS: &str = "FRSXMK";
 
-/// Prints through a pager if that is wanted and called for; `false` if it is not printed yet.
-pub(crate) fn print(data: &str, wanted: bool, out: &Stdout) -> bool {
-    if !wanted || !out.is_terminal() {
-        return false;
-    }
-    let rows = rustix::termios::tcgetwinsize(out).map_or(0, |size| usize::from(size.ws_row));
+/// Prints through a pager if that is called for on a terminal with so many rows; `false` if it is not
+/// printed yet.
+pub(crate) fn print(data: &str, rows: usize) -> bool {
     if !is_too_long(data, rows) {
         return false;
     }

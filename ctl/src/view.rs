@@ -8,11 +8,16 @@ pub(crate) mod files;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod list;
+pub(crate) mod look;
 pub(crate) mod message;
+pub(crate) mod metrics;
 mod missing;
+pub(crate) mod monitor;
 pub(crate) mod names;
+pub(crate) mod screen;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod stream;
 mod table;
 pub(crate) mod tell;
 pub(crate) mod units;
@@ -34,6 +39,10 @@ pub(crate) struct Look {
     /// Whether a table has a header.
     pub(crate) legend: bool,
     pub(crate) paint: Paint,
+    /// Of messages, which go elsewhere.
+    pub(crate) paint_messages: Paint,
+    /// The columns of the terminal, if tables have to fit onto one.
+    pub(crate) width: Option<usize>,
 }
 
 /// All that the command says.
@@ -156,14 +165,15 @@ fn json(value: &impl Serialize) -> String {
 }
 
 /// Lines for awk(1): columns without spaces in them, `-` for what is empty.
-fn plain<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> String {
+fn plain<R: IntoIterator<Item = String>>(rows: impl IntoIterator<Item = R>) -> String {
     let mut text = String::new();
     for row in rows {
         let column = |cell: String| {
             let cell = clean(&cell).replace(' ', "_");
             if cell.is_empty() { "-".into() } else { cell }
         };
-        text.push_str(&row.map(column).join(" "));
+        let columns: Vec<String> = row.into_iter().map(column).collect();
+        text.push_str(&columns.join(" "));
         text.push('\n');
     }
     text

@@ -47,6 +47,18 @@ impl Nodes {
         }
     }
 
+    /// The patterns for names.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &str> {
+        let parts = match self {
+            Self::One(_) => &[][..],
+            Self::Several(parts) => parts,
+        };
+        parts.iter().filter_map(|part| match part {
+            Part::Pattern(pattern) => Some(pattern.as_str()),
+            Part::Name(_) | Part::Label(_) => None,
+        })
+    }
+
     /// The nodes, each once and by name. Names are taken as they are: whether there are such nodes
     /// is for the controller to say.
     ///

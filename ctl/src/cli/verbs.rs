@@ -7,7 +7,7 @@ use proto::name::NodeName;
 
 use super::{
     nodes::Nodes,
-    units::{Target, UnitFiles, Units},
+    units::{AnyUnits, Target, UnitArg, UnitFiles, Units},
 };
 use crate::signal;
 
@@ -52,7 +52,7 @@ pub(crate) struct Enable {
     #[command(flatten)]
     pub(crate) of: UnitFiles,
     /// Replace links that are in the way
-    #[arg(long)]
+    #[arg(short, long)]
     pub(crate) force: bool,
     /// Only until the next boot
     #[arg(long)]
@@ -217,7 +217,8 @@ impl Level {
 }
 
 const IS_ONLINE: &str = "ctl is-online [OPTIONS] system
-       ctl is-online [OPTIONS] node <NAME>";
+       ctl is-online [OPTIONS] node <NAME>
+       ctl is-online [OPTIONS] agent";
 
 /// What is to be online.
 #[derive(Debug, Args)]
@@ -228,6 +229,10 @@ pub(crate) struct IsOnline {
     /// Wait until it is; 5 minutes, or for as long as said here or with --timeout
     #[arg(long, global = true, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = super::timeout)]
     wait: Option<Option<Duration>>,
+    /// Stay until it is not online any more; a restart of the controller is waited out, for 30
+    /// seconds or --timeout
+    #[arg(long, global = true)]
+    pub(crate) monitor: bool,
 }
 
 impl IsOnline {
@@ -248,6 +253,98 @@ pub(crate) enum Online {
         #[arg(value_name = "NAME", value_parser = super::node)]
         name: NodeName,
     },
+    /// The agent of this machine: it is connected to its controller
+    Agent,
+}
+
+/// What is told as it happens.
+#[derive(Debug, Args)]
+pub(crate) struct Monitor {
+    /// Only of this node; or of several, as in 'a,b', 'cam*' or '@label'
+    #[arg(value_name = "NODE")]
+    pub(crate) nodes: Option<Nodes>,
+    /// Only of these units, as in 'a b', 'a,b' or 'cam*'; '.service' may be left out
+    #[arg(value_name = "UNIT", value_delimiter = ',')]
+    pub(crate) units: Vec<UnitArg>,
+    /// Only these events, as in 'state,node'
+    #[arg(short, long, value_name = "EVENT", value_delimiter = ',', value_enum)]
+    pub(crate) events: Vec<EventKind>,
+    /// Leave out what did not happen to a unit: how it is at the beginning, or that its node came or
+    /// went
+    #[arg(long)]
+    pub(crate) changes: bool,
+}
+
+/// Kinds of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventKind {
+    /// A node came or went
+    Node,
+    /// A unit is loaded
+    New,
+    /// A unit is not loaded any more
+    Removed,
+    /// A unit is in another state
+    State,
+    /// Properties of a unit have changed
+    Properties,
+}
+
+impl EventKind {
+    /// The word, as it is typed and as it is told.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::New => "new",
+            Self::Removed => "removed",
+            Self::State => "state",
+            Self::Properties => "properties",
+        }
+    }
+}
+
+/// What to do with metrics.
+#[derive(Debug, Args)]
+pub(crate) struct Metrics {
+    /// What to do
+    #[arg(
+        value_name = "enable|disable|listen",
+        value_enum,
+        hide_possible_values = true
+    )]
+    pub(crate) what: MetricsDo,
+}
+
+/// What can be done with metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MetricsDo {
+    /// Have jobs measured, of all clients
+    Enable,
+    /// Have them measured no more
+    Disable,
+    /// Print what is measured, until Ctrl-C
+    Listen,
+}
+
+impl MetricsDo {
+    /// The verb in a result.
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Enable => "metrics enable",
+            Self::Disable => "metrics disable",
+            Self::Listen => "metrics listen",
+        }
+    }
+}
+
+/// What to show, once or again and again.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) of: AnyUnits,
+    /// Show it again whenever something changes, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) watch: bool,
 }
 
 /// Shells that complete command lines.

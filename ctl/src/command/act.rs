@@ -219,7 +219,7 @@ pub(crate) async fn set_log_level(
             let call = bus::fleet_call(public::CONTROLLER, "SetLogLevel", &level.as_str())?;
             let [answer] = bus.ask([call]).await?;
             match answer {
-                Ok(_) => Ok(view::act::of_controller("set-loglevel", look)),
+                Ok(_) => Ok(view::act::of_daemon("set-loglevel", look)),
                 Err(refusal) => Err(Fault::refused(refusal, bus.name())),
             }
         }

@@ -176,7 +176,7 @@ fn take(jobs: &mut Jobs, message: Message) -> Option<(std::num::NonZeroU32, Refu
         signal(jobs, &message);
         return None;
     }
-    let sender = sender(&message);
+    let sender = bus::sender(&message);
     let (to, answer) = bus::answer(message)?;
     match answer {
         Ok(answer) => {
@@ -199,7 +199,7 @@ fn take(jobs: &mut Jobs, message: Message) -> Option<(std::num::NonZeroU32, Refu
 }
 
 fn signal(jobs: &mut Jobs, message: &Message) {
-    let sender = sender(message);
+    let sender = bus::sender(message);
     let header = message.header();
     let interface = header.interface().map_or("", |name| name.as_str());
     let member = header.member().map_or("", |name| name.as_str());
@@ -240,9 +240,4 @@ fn signal(jobs: &mut Jobs, message: &Message) {
         }
         (_, _) => {}
     }
-}
-
-fn sender(message: &Message) -> String {
-    let header = message.header();
-    header.sender().map(ToString::to_string).unwrap_or_default()
 }

@@ -39,8 +39,8 @@ pub(crate) fn page(done: &[Done<Effect>], several: bool, look: &Look) -> Page {
     }
 }
 
-/// Something that was done by the controller itself.
-pub(crate) fn of_controller(verb: &'static str, look: &Look) -> Page {
+/// Something that was done by the controller itself, or by the agent of this machine.
+pub(crate) fn of_daemon(verb: &'static str, look: &Look) -> Page {
     let row = Row {
         verb,
         ..Row::default()

@@ -8,7 +8,7 @@ use super::Page;
 use crate::cli::{Cli, Shell};
 
 /// Verbs that take units of nodes, unit files of nodes, and nodes alone.
-const OF_UNITS: [&str; 14] = [
+const OF_UNITS: [&str; 15] = [
     "start",
     "stop",
     "restart",
@@ -22,6 +22,7 @@ const OF_UNITS: [&str; 14] = [
     "is-active",
     "is-failed",
     "list-units",
+    "monitor",
     "escape",
 ];
 const OF_FILES: [&str; 4] = ["enable", "disable", "is-enabled", "list-unit-files"];

@@ -2,7 +2,7 @@
 
 use tabled::{
     builder::Builder,
-    settings::{Padding, Style, object::Columns, style::HorizontalLine},
+    settings::{Padding, Style, Width, object::Columns, peaker::Priority, style::HorizontalLine},
 };
 
 use super::Look;
@@ -35,6 +35,11 @@ fn records(header: &[&str], rows: impl Iterator<Item = Vec<String>>, look: &Look
         table.with(Style::empty().vertical('|'));
     }
     table.modify(Columns::first(), Padding::new(0, 1, 0, 0));
+    if let Some(width) = look.width {
+        // The widest column gives way first.
+        let cut = Width::truncate(width).suffix("\u{2026}");
+        table.with(cut.priority(Priority::max(true)));
+    }
     let mut text = String::new();
     for line in table.to_string().lines() {
         text.push_str(line.trim_end());

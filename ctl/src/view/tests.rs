@@ -19,7 +19,7 @@ use super::{
 use crate::{
     cli::Output,
     exit::Exit,
-    fault::Fault,
+    fault::{Daemon, Fault},
     fleet::{Claim, Details, Listed, Missing, Node, Target, Unit},
     jobs::{End, Ended},
 };
@@ -29,6 +29,8 @@ fn look(output: Output) -> Look {
         output,
         legend: true,
         paint: Paint::Plain,
+        paint_messages: Paint::Plain,
+        width: None,
     }
 }
 
@@ -430,8 +432,9 @@ fn every_fault_says_what_to_do_next() {
         Fault::NoBus {
             bus: "system",
             cause: "No such file or directory".into(),
+            service: None,
         },
-        Fault::NoController { bus: "system" },
+        Fault::absent(Daemon::Controller, "system"),
         Fault::ControllerLost("while the job was waited for; the job goes on"),
         Fault::Timeout {
             text: "not done after 5min".into(),

@@ -238,7 +238,7 @@ fn what_is_done_at_once() {
     assert_eq!(page, Page::text(String::new()));
     assert_snapshot!(
         "act_controller",
-        all(|output| act::of_controller("set-loglevel", &look(output)))
+        all(|output| act::of_daemon("set-loglevel", &look(output)))
     );
 }
 
