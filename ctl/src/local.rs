@@ -54,29 +54,25 @@ impl Service {
 }
 
 /// The same fault, with how the service is that would have to be there.
-pub(crate) fn clarify(fault: Fault) -> Fault {
-    match fault {
-        Fault::Absent {
-            daemon,
-            bus,
-            service: None,
-        } => Fault::Absent {
-            daemon,
-            bus,
-            service: service(daemon.program(), bus == "session").map(Box::new),
-        },
-        // A session bus is no service that could be named.
-        Fault::NoBus {
-            bus: bus @ "system",
-            cause,
-            service: None,
-        } => Fault::NoBus {
-            bus,
-            cause,
-            service: service("dbus", false).map(Box::new),
-        },
-        fault => fault,
+pub(crate) fn clarify(mut fault: Fault) -> Fault {
+    if let Fault::Absent {
+        daemon,
+        bus,
+        service: known @ None,
+    } = &mut fault
+    {
+        *known = service(daemon.program(), *bus == "session").map(Box::new);
     }
+    // A session bus is no service that could be named.
+    if let Fault::NoBus {
+        bus: "system",
+        service: known @ None,
+        ..
+    } = &mut fault
+    {
+        *known = service("dbus", false).map(Box::new);
+    }
+    fault
 }
 
 /// Asks systemctl(1), which also works where there is no bus; nothing if it does not say it soon.
