@@ -99,3 +99,54 @@ pub(crate) const BUS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// microseconds; a boot has a few hundred jobs. Of a queue that is longer still, not all is found out, and the
 /// start timeout ends what waits in a circle there.
 pub(crate) const JOBS_WALKED_MAX: usize = 1_024;
+
+/// Reads of the journal at the same time. Each is a process; more than these wait for lines of
+/// more commands than people have screens.
+pub(crate) const JOURNAL_READS_MAX: usize = 16;
+
+/// Units of one read: each is an argument of journalctl, and a few matches for each entry.
+pub(crate) const JOURNAL_UNITS_MAX: usize = 256;
+
+/// Lines of one answer. A chatty service writes as many in a second; whoever wants more asks again.
+pub(crate) const JOURNAL_LINES_MAX: usize = 500;
+
+/// Bytes of all messages of one answer, beyond which no further line is added. Heartbeats and claims
+/// use the same link: on one of 10 Mbit/s they wait a quarter of a second for an answer.
+pub(crate) const JOURNAL_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of one message. journald cuts lines of standard output at 48 KiB (`LineMax=`,
+/// journald.conf(5)), so only what a program gives to it directly is ever longer.
+pub(crate) const JOURNAL_MESSAGE_BYTES_MAX: usize = 48 * 1024;
+
+/// Bytes of any other field: the longest is the name of a unit.
+pub(crate) const JOURNAL_FIELD_BYTES_MAX: usize = 512;
+
+/// Bytes of the name of a field: 64 in systemd, and its own begin with one underscore more.
+pub(crate) const JOURNAL_NAME_BYTES_MAX: usize = 72;
+
+/// Bytes of a cursor: systemd's have about 130.
+pub(crate) const JOURNAL_CURSOR_BYTES_MAX: usize = 512;
+
+/// How long a read may wait for lines that are yet to come. The controller gives up on a call after
+/// 30 s by default, and a link that was lost should not be waited for much longer than needed.
+pub(crate) const JOURNAL_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// How long to collect lines after the first that came: what is written together is answered
+/// together, and a chatty service does not cost a process for each line.
+pub(crate) const JOURNAL_LINGER: Duration = Duration::from_millis(150);
+
+/// How long a read may take that waits for nothing. Some gigabytes of journal on a slow disk are
+/// searched in that time; the controller gives up after 30 s.
+pub(crate) const JOURNAL_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Bytes of what journalctl complains about: one line says enough.
+pub(crate) const JOURNAL_COMPLAINT_BYTES_MAX: usize = 1_024;
+
+/// Units of one `UnitFiles`: more than somebody reads.
+pub(crate) const FILES_UNITS_MAX: usize = 64;
+
+/// Bytes of one unit file. The largest that are shipped have some ten KiB.
+pub(crate) const FILE_BYTES_MAX: u64 = 128 * 1024;
+
+/// Bytes of all files of one answer; what is beyond is left out and said to be.
+pub(crate) const FILES_BYTES_MAX: u64 = 1024 * 1024;

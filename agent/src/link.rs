@@ -2,6 +2,7 @@
 //! through to systemd never come to the core; each is a task of its own, within a bound.
 
 mod codec;
+mod files;
 mod measure;
 mod pass;
 mod properties;
@@ -28,13 +29,14 @@ use proto::{
 };
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 use tracing::{debug, info};
 use zbus::Message;
 
 use crate::{
-    limits::{PASSING_MAX, WATCHED_MAX},
+    journal,
+    limits::{JOURNAL_READS_MAX, PASSING_MAX, WATCHED_MAX},
     systemd::{Manager, UnitSignal, Watching, Which, chain},
 };
 use codec::{Calls, Heard};
@@ -64,6 +66,7 @@ pub(crate) struct Surroundings {
     pub(crate) manager: Manager,
     pub(crate) log: Option<LogControl>,
     pub(crate) passing: Arc<Semaphore>,
+    pub(crate) reading: Arc<Semaphore>,
 }
 
 impl Surroundings {
@@ -72,6 +75,7 @@ impl Surroundings {
             manager,
             log,
             passing: Arc::new(Semaphore::new(PASSING_MAX)),
+            reading: Arc::new(Semaphore::new(JOURNAL_READS_MAX)),
         }
     }
 
@@ -92,6 +96,8 @@ pub(crate) struct Connection {
     /// Units that the controller wants to hear of.
     watched: BTreeSet<Which>,
     measures: Measures,
+    /// Reads of the journal. They end with the connection: nobody waits for them any more.
+    reads: JoinSet<()>,
 }
 
 impl Connection {
@@ -131,6 +137,7 @@ impl Connection {
             calls: Calls::default(),
             watched: BTreeSet::new(),
             measures: Measures::default(),
+            reads: JoinSet::new(),
         }
     }
 
@@ -204,6 +211,7 @@ impl Connection {
             }
             Heard::Nothing => {}
             Heard::Pass => pass_on(message, sender, around.clone()),
+            Heard::ReadJournal => self.read_journal(message, sender, around),
             Heard::Ping => push_reply(&sender, &message, &()),
             Heard::LogLevel(text) => match (level(&text), &around.log) {
                 (Some(level), log) => {
@@ -260,6 +268,22 @@ impl Connection {
         }
         push_reply(sender, call, &());
         around.manager.watch(watching);
+    }
+
+    /// The controller wants to see lines of the journal.
+    fn read_journal(&mut self, call: Message, sender: LinkSender, around: &Surroundings) {
+        while self.reads.try_join_next().is_some() {}
+        let Ok(permit) = Arc::clone(&around.reading).try_acquire_owned() else {
+            let text = format!("{JOURNAL_READS_MAX} reads of the journal are under way already");
+            return push_error(&sender, &call, error::LIMITS_EXCEEDED, &text);
+        };
+        self.reads.spawn(async move {
+            match journal::answer(&call).await {
+                Ok(answer) => push(&sender, answer),
+                Err(ManagerError { name, text }) => push_error(&sender, &call, &name, &text),
+            }
+            drop(permit);
+        });
     }
 
     /// Tells the controller of a unit, if it wants to hear: what systemd said may be older than the

@@ -3,6 +3,7 @@
 
 mod cli;
 mod drive;
+mod journal;
 mod limits;
 mod link;
 mod local;

@@ -327,8 +327,17 @@ impl Public {
         (interface, member): (&'static str, &'static str),
         call: Message,
     ) -> Todo {
-        if is_legacy(fleet, &node) && interface == internal::AGENT_OWN {
-            let text = format!("node {node} runs an agent without '{member}'");
+        let needed = call::protocol_of(interface, member);
+        if let Some(agent) = fleet.node(&node).and_then(|node| node.agent)
+            && agent.protocol < needed
+        {
+            let spoken = match agent.protocol {
+                0 => "only BlueChi's protocol".to_owned(),
+                version => format!("version {version} of the protocol; {needed} is needed"),
+            };
+            let text = format!(
+                "'{member}' is not supported by the agent on {node}, which speaks {spoken}"
+            );
             self.refuse(&call, &Failure::new(error::NOT_SUPPORTED, text));
             return Todo::Done;
         }

@@ -62,7 +62,7 @@ pub mod internal {
     /// `Goodbye`, `JobDone`.
     pub const CONTROLLER_OWN: &str = "org.unitlink.internal.Controller1";
     /// What goes beyond, on the agent's object: `Holds`, `ClaimStates`, `UnitStatus`,
-    /// `ReadProperties`, `ListReferences`.
+    /// `ReadProperties`, `ListReferences`, `UnitFiles`, `ReadJournal`.
     pub const AGENT_OWN: &str = "org.unitlink.internal.Agent1";
 }
 

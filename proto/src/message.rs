@@ -16,13 +16,16 @@ use crate::{
 /// The version of the protocol between agent and controller that goes beyond BlueChi's. Peers of
 /// one version more or less must understand each other: unknown keys of [`Hello`] and [`Welcome`]
 /// are ignored, and nothing is ever removed.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The first version that knows [`ToController::Waits`].
 pub const PROTOCOL_WAITS: u32 = 2;
 
 /// The first version that knows [`ToController::Order`].
 pub const PROTOCOL_ORDERS: u32 = 2;
+
+/// The first version that knows `ReadJournal` and `UnitFiles`.
+pub const PROTOCOL_READS: u32 = 3;
 
 /// A unit of another node, as its source names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

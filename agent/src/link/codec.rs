@@ -31,6 +31,8 @@ pub(super) enum Heard {
     Say(ToAgent),
     /// A call that systemd answers.
     Pass,
+    /// A call for lines of the journal.
+    ReadJournal,
     /// It asks whether somebody is there.
     Ping,
     /// The level of the log is to be another one.
@@ -216,8 +218,9 @@ impl Calls {
             (
                 Type::MethodCall,
                 internal::AGENT_OWN,
-                "UnitStatus" | "ReadProperties" | "ListReferences",
+                "UnitStatus" | "ReadProperties" | "ListReferences" | "UnitFiles",
             ) => Ok(Heard::Pass),
+            (Type::MethodCall, internal::AGENT_OWN, "ReadJournal") => Ok(Heard::ReadJournal),
             (Type::MethodCall, internal::AGENT_OWN, "StartTransientUnit") => {
                 let made: Structure<'_> = take(member, &body)?;
                 self.made(message, &made)

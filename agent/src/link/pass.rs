@@ -10,7 +10,7 @@ use zbus::{
     wire::{DynamicDeserialize, ObjectPath, OwnedStructure, OwnedVariant, Structure},
 };
 
-use super::{properties, references, status};
+use super::{files, properties, references, status};
 use crate::systemd::{Answer, Manager};
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
@@ -52,6 +52,11 @@ pub(super) async fn answer(call: &Message, manager: &Manager) -> Answer {
         }
         (internal::AGENT_OWN, "ListReferences") => {
             let answer = references::all(manager).await?;
+            link::reply(call, &answer).map_err(|error| broken(&error))
+        }
+        (internal::AGENT_OWN, "UnitFiles") => {
+            let units: Vec<String> = arguments(&body)?;
+            let answer = files::of(&units, manager).await?;
             link::reply(call, &answer).map_err(|error| broken(&error))
         }
         (_, "GetUnitProperties") => {

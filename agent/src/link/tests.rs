@@ -49,6 +49,7 @@ impl Stage {
             calls: Calls::default(),
             watched: BTreeSet::new(),
             measures: Measures::default(),
+            reads: JoinSet::new(),
         };
         let around = Surroundings::new(scene.manager.clone(), None);
         Self {

@@ -4,6 +4,7 @@ use fleet::{Choice, MonitorId, MonitorRequest, SubscriptionId};
 use host::bus::object::{Failure, Standard, expect, no_method, standard, take};
 use proto::{
     dbus::{internal, public},
+    message::PROTOCOL_READS,
     model::{JobId, JobKind, JobMode},
     name::{NodeName, UnitName},
 };
@@ -108,12 +109,24 @@ const PASSED: [(&str, &str); 17] = [
     ("SetDefaultTarget", "sb"),
 ];
 
-/// Likewise, of our own.
-const PASSED_OWN: [(&str, &str); 3] = [
-    ("UnitStatus", "as"),
-    ("ReadProperties", "asas"),
-    ("ListReferences", ""),
+/// Methods of ours that go to its agent likewise, with the version of the protocol that brought them.
+const PASSED_OWN: [(&str, &str, u32); 5] = [
+    ("UnitStatus", "as", 1),
+    ("ReadProperties", "asas", PROTOCOL_READS),
+    ("ListReferences", "", PROTOCOL_READS),
+    ("UnitFiles", "as", PROTOCOL_READS),
+    ("ReadJournal", "asa{sv}", PROTOCOL_READS),
 ];
+
+/// The version of the protocol that an agent has to speak so that a call can be passed on to it; 0 is
+/// that of BlueChi's agents.
+pub(crate) fn protocol_of(interface: &str, member: &str) -> u32 {
+    let own = PASSED_OWN.iter().find(|(name, ..)| *name == member);
+    match own {
+        Some((.., protocol)) if interface == internal::AGENT_OWN => *protocol,
+        Some(_) | None => 0,
+    }
+}
 
 /// Reads a call to an object.
 pub(crate) fn parse(object: &Object, message: &Message) -> Result<Verb, Failure> {
@@ -183,6 +196,18 @@ fn own_of_controller(member: &str, body: &Body) -> Result<Option<Verb>, Failure>
         _ => return Ok(None),
     };
     expect(member, body, "").map(|()| Some(verb))
+}
+
+fn own_of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
+    let Some((name, signature, _)) = PASSED_OWN.iter().find(|(name, ..)| *name == member) else {
+        return Ok(None);
+    };
+    expect(member, body, signature)?;
+    Ok(Some(Verb::Pass {
+        node: node.clone(),
+        interface: internal::AGENT_OWN,
+        member: name,
+    }))
 }
 
 fn of_monitor(monitor: MonitorId, member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
@@ -289,18 +314,6 @@ fn of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, F
         kind,
         unit,
         mode,
-    }))
-}
-
-fn own_of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
-    let Some((name, signature)) = PASSED_OWN.iter().find(|(name, _)| *name == member) else {
-        return Ok(None);
-    };
-    expect(member, body, signature)?;
-    Ok(Some(Verb::Pass {
-        node: node.clone(),
-        interface: internal::AGENT_OWN,
-        member: name,
     }))
 }
 

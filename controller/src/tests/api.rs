@@ -316,3 +316,43 @@ async fn a_unit_that_is_made_for_a_call_has_a_job_as_any_other() {
     agent.send(link::error(&call, name, "there is one"));
     assert_eq!(text_of(&world.answer().await).0, name);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_journal_is_read_by_the_agent_and_handed_on_as_it_is() {
+    let mut world = World::new(&["a"]);
+    let mut agent = world.agent("a").await;
+    let value = |value: Variant<'_>| OwnedVariant::try_from(value).expect("owned");
+    let options = HashMap::from([("Lines".to_owned(), value(Variant::from(3u32)))]);
+    let arguments = (vec!["t.service".to_owned()], options);
+    world.call(NODE_A, public::NODE_OWN, "ReadJournal", &arguments);
+    let call = agent.call("ReadJournal").await;
+    let body = call.body();
+    let asked: (Vec<String>, HashMap<String, OwnedVariant>) = body.deserialize().expect("body");
+    assert_eq!(asked, arguments);
+    let line = HashMap::from([("Message".to_owned(), value(Variant::from("hello")))]);
+    let said = (vec![line], "s=1".to_owned(), true);
+    agent.send(link::reply(&call, &said));
+    let answer = world.answer().await;
+    let body = answer.body();
+    assert_eq!(body.signature().to_string_no_parens(), "aa{sv}sb");
+    let heard: (Vec<HashMap<String, OwnedVariant>>, String, bool) =
+        body.deserialize().expect("body");
+    assert_eq!(heard, said);
+}
+
+#[test_case::test_case(0, "which speaks only BlueChi's protocol"; "of BlueChi")]
+#[test_case::test_case(2, "which speaks version 2 of the protocol; 3 is needed"; "older")]
+#[tokio::test(start_paused = true)]
+async fn what_an_agent_does_not_support_is_refused_in_its_name(protocol: u32, which: &'static str) {
+    let mut world = World::new(&["a"]);
+    let mut agent = world.connection().await;
+    agent.hello_of("a", 1, protocol);
+    agent.next_but_heartbeats().await;
+    world.call(NODE_A, public::NODE_OWN, "UnitFiles", &vec!["t.service"]);
+    let (name, text) = text_of(&world.answer().await);
+    assert_eq!(name, error::NOT_SUPPORTED);
+    assert_eq!(
+        text,
+        format!("'UnitFiles' is not supported by the agent on a, {which}")
+    );
+}

@@ -20,7 +20,7 @@ use host::{
 };
 use proto::{
     dbus::internal,
-    message::Hello,
+    message::{Hello, PROTOCOL},
     model::JobId,
     wire::{NeedsBody, StatesBody, hello_to_wire},
 };
@@ -273,9 +273,14 @@ impl Agent {
     }
 
     pub(super) fn hello(&mut self, node: &str, incarnation: u64) {
+        self.hello_of(node, incarnation, PROTOCOL);
+    }
+
+    /// The same, of an agent that speaks this version.
+    pub(super) fn hello_of(&mut self, node: &str, incarnation: u64, protocol: u32) {
         let hello = Hello {
             node: node.parse().expect("name"),
-            protocol: 1,
+            protocol,
             version: "1".into(),
             boot_id: "boot".into(),
             incarnation,

@@ -1,0 +1,249 @@
+//! `ReadJournal`: what the journal of this node has about some units. It is read by journalctl(1),
+//! because its files are systemd's own affair: one process for each answer, which is ended when the
+//! answer is full or its time is over. Whoever wants more asks again, from the cursor of the answer on.
+//! So nothing is kept here between two answers, and nobody who reads slowly is waited for.
+
+mod export;
+mod query;
+
+use std::{collections::HashMap, io, process::Stdio};
+
+use host::{
+    bus::object::{Facts, facts, variant},
+    link,
+};
+use node::ManagerError;
+use proto::dbus::error;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::{Child, Command},
+    time::{Instant, timeout, timeout_at},
+};
+use zbus::{Message, wire::OwnedVariant};
+
+use crate::limits::{
+    JOURNAL_BYTES_MAX, JOURNAL_COMPLAINT_BYTES_MAX, JOURNAL_LINGER, JOURNAL_PATIENCE,
+};
+use export::{Line, Parser};
+use query::Query;
+
+/// The body of an answer: lines, the cursor to go on from, and whether there are more lines already.
+type Answer = (Vec<Facts>, String, bool);
+
+/// What is read at once from journalctl: what a pipe has.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Lines that were found.
+#[derive(Debug, Default)]
+struct Page {
+    lines: Vec<Line>,
+    bytes: usize,
+    /// Whether there is no room for another line.
+    is_full: bool,
+}
+
+/// Reads the journal for the controller, and writes the reply to its call.
+///
+/// # Errors
+///
+/// Fails with what is wrong with the call, or when journalctl is not there or says why it cannot.
+pub(crate) async fn answer(call: &Message) -> Result<Message, ManagerError> {
+    let body = call.body();
+    let (units, options): (Vec<String>, HashMap<String, OwnedVariant>) = body
+        .deserialize()
+        .map_err(|error| failed(error::INVALID_ARGS, error.to_string()))?;
+    let query = Query::read(&units, options)?;
+    let answer = read(&query).await?;
+    link::reply(call, &answer).map_err(|error| failed(error::FAILED, error.to_string()))
+}
+
+async fn read(query: &Query) -> Result<Answer, ManagerError> {
+    let mut cursor = query.cursor.clone().unwrap_or_default();
+    if cursor.is_empty() && query.wait.is_some() {
+        // Where there is no line yet, what follows is behind this one. It is asked for first, so that
+        // nothing is lost in between.
+        cursor = end_of_journal().await?;
+    }
+    let page = lines(query).await?;
+    if let Some(last) = page.lines.last() {
+        cursor.clone_from(&last.cursor);
+    }
+    let lines = page.lines.into_iter().map(Line::facts).collect();
+    Ok((lines, cursor, page.is_full))
+}
+
+/// The cursor of the newest line of the journal; empty where there is none.
+async fn end_of_journal() -> Result<String, ManagerError> {
+    let arguments = ["--lines=1", "--output-fields=_BOOT_ID"].map(str::to_owned);
+    let mut child = start(&arguments)?;
+    let mut page = Page::default();
+    let until = Instant::now() + JOURNAL_PATIENCE;
+    collect(&mut child, &mut page, until, &Query::default()).await?;
+    let last = page.lines.pop();
+    Ok(last.map(|line| line.cursor).unwrap_or_default())
+}
+
+async fn lines(query: &Query) -> Result<Page, ManagerError> {
+    let mut child = start(&query.arguments())?;
+    let wait = query.wait.filter(|_| query.follows());
+    let until = Instant::now() + wait.unwrap_or(JOURNAL_PATIENCE);
+    let mut page = Page::default();
+    let is_whole = collect(&mut child, &mut page, until, query).await?;
+    if !is_whole && wait.is_none() && !page.is_full {
+        if page.lines.is_empty() {
+            let text = format!("journalctl has found nothing after {JOURNAL_PATIENCE:?}");
+            return Err(failed(error::TIMEOUT, text));
+        }
+        page.is_full = true;
+    }
+    Ok(page)
+}
+
+/// Takes in what journalctl prints until it ends, the page is full, or it is time. Returns whether
+/// it has ended.
+async fn collect(
+    child: &mut Child,
+    page: &mut Page,
+    until: Instant,
+    query: &Query,
+) -> Result<bool, ManagerError> {
+    let (Some(mut out), Some(mut complaint)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(failed(error::FAILED, "journalctl has no output"));
+    };
+    let mut parser = Parser::default();
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut until = until;
+    loop {
+        let read = match timeout_at(until, out.read(&mut piece)).await {
+            Err(_) => return Ok(false),
+            Ok(Err(why)) => return Err(unreadable(&why)),
+            Ok(Ok(0)) => break,
+            Ok(Ok(count)) => piece.get(..count).unwrap_or_default(),
+        };
+        let was_empty = page.lines.is_empty();
+        page.take(&mut parser, read, query)?;
+        if page.is_full {
+            return Ok(false);
+        }
+        if was_empty && !page.lines.is_empty() && query.follows() {
+            until = until.min(Instant::now() + JOURNAL_LINGER);
+        }
+    }
+    let complaint = first_line(&mut complaint).await;
+    let status = timeout(JOURNAL_PATIENCE, child.wait()).await;
+    match status {
+        Ok(Ok(status)) if status.success() || !page.lines.is_empty() => Ok(true),
+        // Without a word: there is no journal, or nothing in it.
+        Ok(Ok(_)) if complaint.is_empty() => Ok(true),
+        Ok(Ok(status)) => Err(failed(
+            error::FAILED,
+            format!("journalctl says: {complaint} ({status})"),
+        )),
+        Ok(Err(why)) => Err(unreadable(&why)),
+        Err(_) => Err(failed(error::TIMEOUT, "journalctl does not end")),
+    }
+}
+
+/// Starts journalctl; it ends with the value.
+fn start(arguments: &[String]) -> Result<Child, ManagerError> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let started = Command::new("journalctl")
+        .args(["--output=export", "--quiet", "--no-pager"])
+        .args(arguments)
+        // Nothing of ours is its affair, such as the socket on which systemd hears of our state.
+        .env_clear()
+        .env("PATH", path)
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    started.map_err(|why| {
+        if why.kind() == io::ErrorKind::NotFound {
+            let text = "there is no journalctl on this node, which reads the journal";
+            return failed(error::NOT_SUPPORTED, text);
+        }
+        let text = format!("journalctl cannot be started: {why}");
+        failed(error::FAILED, text)
+    })
+}
+
+/// The first line of what journalctl complains about.
+async fn first_line(from: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    let max = u64::try_from(JOURNAL_COMPLAINT_BYTES_MAX).unwrap_or(u64::MAX);
+    // It has ended, so nothing is waited for; what cannot be read is not said.
+    let _ = from.take(max).read_to_end(&mut bytes).await;
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+impl Page {
+    /// Takes in a piece of output.
+    fn take(
+        &mut self,
+        parser: &mut Parser,
+        piece: &[u8],
+        query: &Query,
+    ) -> Result<(), ManagerError> {
+        let mut found = Vec::new();
+        parser
+            .feed(piece, &query.units, &mut found)
+            .map_err(|error| failed(error::FAILED, error.to_string()))?;
+        let max = query.lines_max();
+        for line in found {
+            if self.is_full || !query.wants(&line) {
+                continue;
+            }
+            self.bytes = self.bytes.saturating_add(line.message.len());
+            self.lines.push(line);
+            self.is_full = self.bytes >= JOURNAL_BYTES_MAX || self.lines.len() >= max;
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    /// As it goes over the wire.
+    fn facts(self) -> Facts {
+        let mut all = facts([
+            ("Cursor", variant(self.cursor)),
+            ("RealtimeUSec", variant(self.realtime_us)),
+            ("MonotonicUSec", variant(self.monotonic_us)),
+            ("BootID", variant(self.boot)),
+            ("Unit", variant(self.unit)),
+            ("InvocationID", variant(self.invocation)),
+            ("Identifier", variant(self.identifier)),
+            ("Message", variant(self.message)),
+        ]);
+        // What is not known is not there.
+        let maybe = [
+            ("Priority", self.priority.and_then(variant)),
+            ("PID", self.pid.and_then(variant)),
+            (
+                "CutBytes",
+                Some(self.cut_bytes)
+                    .filter(|cut| *cut > 0)
+                    .and_then(variant),
+            ),
+        ];
+        all.extend(maybe.into_iter().filter_map(|(key, it)| Some((key, it?))));
+        all
+    }
+}
+
+fn unreadable(why: &io::Error) -> ManagerError {
+    failed(
+        error::FAILED,
+        format!("the output of journalctl cannot be read: {why}"),
+    )
+}
+
+fn failed(name: &str, text: impl Into<String>) -> ManagerError {
+    ManagerError {
+        name: name.to_owned(),
+        text: text.into(),
+    }
+}
