@@ -42,7 +42,7 @@ use limits::{
 use link::Surroundings;
 use public::Public;
 use records::RecordFile;
-use settings::Settings;
+use settings::{OPTIONS, Settings};
 use systemd::Manager;
 
 /// The options make no sense (sysexits(3)).
@@ -91,12 +91,26 @@ fn main() -> ExitCode {
             };
         }
     };
+    if let Some(sections) = &cli.print_config {
+        return match OPTIONS.sample(sections) {
+            Ok(sample) => print(&sample),
+            Err(text) => {
+                complain(&text);
+                ExitCode::from(USAGE)
+            }
+        };
+    }
     let sources = match &cli.config {
         Some(file) => config::Sources::file(file),
         None => config::Sources::standard("agent"),
     };
-    let (settings, files) = match settings::read(&sources) {
-        Ok(Loaded { settings, files }) => (settings, files),
+    let (settings, files, entries) = match settings::read(&sources) {
+        Ok(Loaded {
+            settings,
+            files,
+            entries,
+            ..
+        }) => (settings, files, entries),
         Err(errors) => {
             complain(&errors.to_string());
             return ExitCode::from(CONFIG);
@@ -106,10 +120,18 @@ fn main() -> ExitCode {
         complain("the host name is no node name, write node_name = \"NAME\" into agent.toml");
         return ExitCode::from(CONFIG);
     };
+    if cli.show_config {
+        return print(&OPTIONS.listing(&entries));
+    }
     if cli.check {
         return ExitCode::SUCCESS;
     }
-    let log = match host::log::init("unitlink-agent", settings.log.level, settings.log.target) {
+    let settings::Log {
+        level,
+        target,
+        format,
+    } = settings.log;
+    let log = match host::log::init("unitlink-agent", level, target, format) {
         Ok(log) => log,
         Err(error) => {
             complain(&systemd::chain(&error));
@@ -265,6 +287,13 @@ fn helper_listener(passed: Vec<Passed>) -> anyhow::Result<Listener> {
                 .context("failed to listen for helpers")
         }
     }
+}
+
+/// Writes what was asked for to stdout.
+fn print(text: &str) -> ExitCode {
+    // It fails when nobody reads it.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
 /// Writes a line to stderr, before there is a log.

@@ -1,4 +1,6 @@
-//! What the files say, proved. The keys are documented in `units/config/agent.toml`.
+//! What the files say, proved. What the keys mean is in [`options`].
+
+mod options;
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -13,14 +15,18 @@ use node::Live;
 use proto::name::NodeName;
 use tracing::Level;
 
+pub(crate) use options::OPTIONS;
+
 /// What the agent is told to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// The name of this node; `None` where the host name is none and nothing else was said.
     pub(crate) node: Option<NodeName>,
     /// Where the controller may be, in this order.
     pub(crate) controllers: Vec<Address>,
     pub(crate) heartbeat: Heartbeat,
+    /// How long a stop waits for jobs; `None` is without a limit.
+    pub(crate) graceful_shutdown: Option<Duration>,
     pub(crate) tcp: TcpOptions,
     pub(crate) log: Log,
 }
@@ -37,11 +43,14 @@ pub(crate) struct Heartbeat {
 pub(crate) struct Log {
     pub(crate) level: Level,
     pub(crate) target: log::Target,
+    pub(crate) format: log::Format,
 }
 
 /// Where the controller is when nothing is said about it.
 const CONTROLLER_DEFAULT: &str = "unix:path=/run/unitlink/controller.sock";
 
+/// How long a stop waits for jobs when nothing is said about it.
+const GRACEFUL_SHUTDOWN: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Times that something is waited for. Nothing sensible is shorter, or longer than a day.
@@ -73,9 +82,12 @@ fn prove(root: &Section<'_>, host_name: &str) -> Settings {
         None => CONTROLLER_DEFAULT.parse().into_iter().collect(),
     };
     let tcp = TcpOptions::default();
+    let graceful = root.duration("graceful_shutdown_timeout", Duration::ZERO..=DAY);
+    let graceful = graceful.map_or(GRACEFUL_SHUTDOWN, |it| it.value);
     Settings {
         node: node.or_else(|| host_name.parse().ok()),
         controllers,
+        graceful_shutdown: (!graceful.is_zero()).then_some(graceful),
         heartbeat: root.section("heartbeat", prove_heartbeat),
         tcp: root.section("tcp", |section| TcpOptions {
             keepalive_idle: wait(section, "keepalive", tcp.keepalive_idle),
@@ -89,6 +101,9 @@ fn prove(root: &Section<'_>, host_name: &str) -> Settings {
             target: section
                 .word("target", &log::TARGETS)
                 .map_or(log::Target::Auto, |it| it.value),
+            format: section
+                .word("format", &log::FORMATS)
+                .map_or(log::Format::Text, |it| it.value),
         }),
     }
 }
@@ -132,19 +147,23 @@ impl Settings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
     use test_case::test_case;
 
-    fn from(text: &str) -> Result<Settings, String> {
+    /// What is made of a file with this text.
+    pub(crate) fn load_text(text: &str) -> Result<Loaded<Settings>, String> {
         let folder = Folder::new(text);
         load(&Sources::file(folder.0.join("agent.toml")), |root| {
             prove(root, "worker1")
         })
-        .map(|loaded| loaded.settings)
         .map_err(|errors| errors.to_string())
+    }
+
+    fn from(text: &str) -> Result<Settings, String> {
+        load_text(text).map(|loaded| loaded.settings)
     }
 
     struct Folder(std::path::PathBuf);

@@ -19,6 +19,15 @@ pub(crate) struct Cli {
     /// Check the configuration, say what is wrong with it, and leave
     #[arg(long)]
     pub(crate) check: bool,
+
+    /// Print every option with its default, commented, or only those of these sections, and leave
+    #[arg(long, value_name = "SECTION", num_args = 0.., value_delimiter = ',')]
+    pub(crate) print_config: Option<Vec<String>>,
+
+    /// Print what the configuration sets, in columns for programs: key, value, where it is from, and
+    /// what a change does; then leave
+    #[arg(long)]
+    pub(crate) show_config: bool,
 }
 
 #[cfg(test)]

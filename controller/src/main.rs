@@ -52,7 +52,7 @@ use drive::{Drive, End, Waits};
 use limits::{BUS_BYTES_MAX, BUS_MESSAGES_MAX, CLIENT_CALLS_MAX, PEER_EVENTS_MAX};
 use peers::Doors;
 use public::Public;
-use settings::Settings;
+use settings::{OPTIONS, Settings};
 
 const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
@@ -99,6 +99,15 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
         code: INTERNAL,
         error,
     };
+    if let Some(sections) = &cli.print_config {
+        return match OPTIONS.sample(sections) {
+            Ok(sample) => Ok(print(&sample)),
+            Err(text) => Err(Failure {
+                code: USAGE,
+                error: anyhow::Error::msg(text),
+            }),
+        };
+    }
     let passed = passed::take().context("sockets passed by the service manager");
     let passed = passed.map_err(internal)?;
     let files = match &cli.config {
@@ -108,6 +117,8 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
     let host::config::Loaded {
         settings,
         files: files_read,
+        entries,
+        ..
     } = match settings::read(&files) {
         Ok(loaded) => loaded,
         Err(errors) => {
@@ -115,6 +126,9 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
             return Ok(CONFIG);
         }
     };
+    if cli.show_config {
+        return Ok(print(&OPTIONS.listing(&entries)));
+    }
     if cli.check {
         return Ok(0);
     }
@@ -126,6 +140,7 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
         "unitlink-controller",
         settings.log.level,
         settings.log.target,
+        settings.log.format,
     );
     let log = log.context("logging").map_err(internal)?;
     for file in &files_read {
@@ -245,6 +260,13 @@ fn raise_descriptors() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         warn!(%error, "limit of descriptors cannot be raised, ignoring");
     }
+}
+
+/// Writes what was asked for to stdout.
+fn print(text: &str) -> u8 {
+    // It fails when nobody reads it.
+    let _ = io::stdout().write_all(text.as_bytes());
+    0
 }
 
 /// Writes to stderr, where there is no log yet.

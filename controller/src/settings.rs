@@ -1,4 +1,6 @@
-//! What the files say, proved. The keys are documented in `units/config/controller.toml`.
+//! What the files say, proved. What the keys mean is in [`options`].
+
+mod options;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,16 +12,23 @@ use fleet::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss};
 use host::{
     address::{AddressError, ListenAddress},
     config::{ConfigErrors, Loaded, Located, Section, Sources, load},
+    limits::LISTEN_BACKLOG,
     log,
 };
 use proto::name::NodeName;
 use tracing::Level;
 
+pub(crate) use options::OPTIONS;
+
 /// What the controller is told to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// Where it listens, besides the sockets that systemd passes.
     pub(crate) listen: Vec<ListenAddress>,
+    /// How many connections may wait to be accepted, listen(2).
+    pub(crate) backlog: i32,
+    /// How long a stop waits for jobs; `None` is without a limit.
+    pub(crate) graceful_shutdown: Option<Duration>,
     pub(crate) tcp: Tcp,
     pub(crate) log: Log,
     pub(crate) fleet: fleet::Settings,
@@ -40,11 +49,14 @@ pub(crate) struct Tcp {
 pub(crate) struct Log {
     pub(crate) level: Level,
     pub(crate) target: log::Target,
+    pub(crate) format: log::Format,
 }
 
 /// Where the controller listens when nothing is said about it.
 pub(crate) const UNIX_DEFAULT: &str = "/run/unitlink/controller.sock";
 
+/// How long a stop waits for jobs when nothing is said about it.
+const GRACEFUL_SHUTDOWN: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Times that something is waited for. Nothing sensible is shorter, or longer than a day.
@@ -64,7 +76,12 @@ pub(crate) fn read(sources: &Sources) -> Result<Loaded<Settings>, ConfigErrors> 
 }
 
 fn prove(root: &Section<'_>) -> Settings {
-    let listen = root.section("listen", prove_listen);
+    let graceful = wait(root, "graceful_shutdown_timeout", GRACES, GRACEFUL_SHUTDOWN);
+    let (listen, backlog) = root.section("listen", |section| {
+        let backlog = section.integer("backlog", 1..=65_535);
+        let backlog = backlog.and_then(|it| i32::try_from(it.value).ok());
+        (prove_listen(section), backlog.unwrap_or(LISTEN_BACKLOG))
+    });
     let tcp = root.section("tcp", |tcp| Tcp {
         keepalive: wait(tcp, "keepalive", SECOND..=DAY, Duration::from_secs(10)),
         user_timeout: wait(tcp, "user_timeout", SECOND..=DAY, Duration::from_secs(20)),
@@ -72,6 +89,7 @@ fn prove(root: &Section<'_>) -> Settings {
     let log = root.section("log", |section| Log {
         level: value(section.word("level", &log::LEVELS), Level::INFO),
         target: value(section.word("target", &log::TARGETS), log::Target::Auto),
+        format: value(section.word("format", &log::FORMATS), log::Format::Text),
     });
     let heartbeat = root.section("heartbeat", prove_heartbeat);
     let claims = root.section("claims", |section| {
@@ -86,6 +104,8 @@ fn prove(root: &Section<'_>) -> Settings {
     });
     Settings {
         listen,
+        backlog,
+        graceful_shutdown: (!graceful.is_zero()).then_some(graceful),
         tcp,
         log,
         fleet: fleet::Settings {
@@ -248,12 +268,13 @@ fn value<T>(located: Option<Located<T>>, default: T) -> T {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::fs;
     use test_case::test_case;
 
-    fn read_text(test: &str, text: &str) -> Result<Settings, String> {
+    /// What is made of a file with this text.
+    pub(crate) fn load_text(test: &str, text: &str) -> Result<Loaded<Settings>, String> {
         let path = std::env::temp_dir().join(format!(
             "unitlink-controller-{}-{test}.toml",
             std::process::id()
@@ -261,10 +282,14 @@ mod tests {
         fs::write(&path, text).expect("written");
         let loaded = read(&Sources::file(&path));
         fs::remove_file(&path).expect("removed");
-        loaded.map(|loaded| loaded.settings).map_err(|errors| {
+        loaded.map_err(|errors| {
             let file = format!("{}:", path.display());
             errors.to_string().replace(&file, "")
         })
+    }
+
+    fn read_text(test: &str, text: &str) -> Result<Settings, String> {
+        load_text(test, text).map(|loaded| loaded.settings)
     }
 
     fn name(text: &str) -> NodeName {

@@ -14,7 +14,7 @@ use host::{
     clock::{Clock, random_guid},
     config::Sources,
     link::{self, Limits, Link, LinkReceiver, LinkSender},
-    log::{self, LogControl, Target},
+    log::{self, Format, LogControl, Target},
     signal,
     stream::Identity,
 };
@@ -93,6 +93,8 @@ impl World {
         };
         let settings = Settings {
             listen: vec![],
+            backlog: 16,
+            graceful_shutdown: Some(Duration::from_secs(60)),
             tcp: Tcp {
                 keepalive: Duration::from_secs(10),
                 user_timeout: Duration::from_secs(20),
@@ -100,6 +102,7 @@ impl World {
             log: Log {
                 level: tracing::Level::DEBUG,
                 target: Target::Stderr,
+                format: Format::Text,
             },
             fleet: fleet_settings.clone(),
         };
@@ -369,8 +372,11 @@ fn connect_bus(events: &mpsc::Sender<BusEvent>) -> (Link, JoinHandle<()>) {
 
 fn log_control() -> LogControl {
     static LOG: OnceLock<LogControl> = OnceLock::new();
-    LOG.get_or_init(|| log::init("test", tracing::Level::DEBUG, Target::Stderr).expect("once"))
-        .clone()
+    LOG.get_or_init(|| {
+        let (level, target) = (tracing::Level::DEBUG, Target::Stderr);
+        log::init("test", level, target, Format::Text).expect("once")
+    })
+    .clone()
 }
 
 pub(super) fn tcp_identity() -> Identity {

@@ -42,19 +42,24 @@
 //! so there is no list of keys to keep up. All errors are collected, and none of them stops the
 //! proof: a reader gets `None` for a value that is wrong, and its result is thrown away at the end.
 
+mod digest;
 mod duration;
 mod error;
+mod manual;
 mod nearest;
+pub mod options;
 mod section;
 mod show;
 mod source;
 
+pub use digest::Digest;
 pub use duration::{DurationError, parse_duration, show_duration};
 pub use error::{ConfigError, ConfigErrors, Located, Place, Problem};
+pub use options::{Entry, InForce, Options};
 pub use section::Section;
 pub use source::Sources;
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use error::Report;
 use section::Layer;
@@ -67,6 +72,10 @@ pub struct Loaded<T> {
     pub settings: T,
     /// The files they are from, in the order in which they were read.
     pub files: Vec<PathBuf>,
+    /// What these files set, by key.
+    pub entries: Vec<Entry>,
+    /// Every key that was asked for, whether a file sets it or not.
+    pub asked: BTreeSet<String>,
 }
 
 /// Reads all files of `sources` and proves what is in them. Blocking; it is for the start and for a
@@ -108,7 +117,13 @@ pub fn load<T>(
     let settings = prove(&root);
     root.finish();
     let files = texts.iter().map(|text| text.path.to_path_buf()).collect();
-    report.into_result(Loaded { settings, files })
+    let (entries, asked) = report.into_result()?;
+    Ok(Loaded {
+        settings,
+        files,
+        entries,
+        asked,
+    })
 }
 
 #[cfg(test)]

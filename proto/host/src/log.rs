@@ -11,7 +11,11 @@ use journal::Journal;
 use thiserror::Error;
 use tracing::Level;
 use tracing_subscriber::{
-    Layer, Registry, filter::LevelFilter, fmt, layer::SubscriberExt, reload,
+    Layer, Registry,
+    filter::LevelFilter,
+    fmt,
+    layer::{Layered, SubscriberExt},
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -42,6 +46,18 @@ pub enum Target {
     Auto,
 }
 
+/// What lines to stderr look like. Those to the journal have fields in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Time, level and text with the fields.
+    Text,
+    /// One JSON object on each line.
+    Json,
+}
+
+/// The words for formats in the configuration.
+pub const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+
 /// Why logging could not be set up.
 #[derive(Debug, Error)]
 pub enum LogError {
@@ -53,10 +69,20 @@ pub enum LogError {
     Twice,
 }
 
-/// Changes the level while the daemon runs.
-#[derive(Clone, Debug)]
+/// What every line goes through before the output: the level.
+type Filtered = Layered<reload::Layer<LevelFilter, Registry>, Registry>;
+
+/// Where lines go, open and ready. [`LogControl::set_output`] puts it into use.
+pub struct Output {
+    layer: Box<dyn Layer<Filtered> + Send + Sync>,
+}
+
+/// Changes the level and the output while the daemon runs.
+#[derive(Clone)]
 pub struct LogControl {
+    identifier: &'static str,
     level: reload::Handle<LevelFilter, Registry>,
+    output: reload::Handle<Box<dyn Layer<Filtered> + Send + Sync>, Filtered>,
 }
 
 impl LogControl {
@@ -71,6 +97,35 @@ impl LogControl {
         // It fails when logging is gone, and then there is nothing to set.
         let _ = self.level.reload(LevelFilter::from_level(level));
     }
+
+    /// Opens another output without using it yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails when [`Target::Journal`] cannot be reached.
+    pub fn open(&self, target: Target, format: Format) -> Result<Output, LogError> {
+        open(self.identifier, target, format)
+    }
+
+    /// Lines go there from now on.
+    pub fn set_output(&self, output: Output) {
+        // As above.
+        let _ = self.output.reload(output.layer);
+    }
+}
+
+impl std::fmt::Debug for LogControl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogControl")
+            .field("level", &self.level())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Output")
+    }
 }
 
 /// Sets up logging of the process, once. `identifier` is the name that the journal shows.
@@ -78,35 +133,48 @@ impl LogControl {
 /// # Errors
 ///
 /// Fails when [`Target::Journal`] was asked for and cannot be reached, or when it is called twice.
-pub fn init(identifier: &str, level: Level, target: Target) -> Result<LogControl, LogError> {
-    let output: Box<dyn Layer<_> + Send + Sync> = match target {
+pub fn init(
+    identifier: &'static str,
+    level: Level,
+    target: Target,
+    format: Format,
+) -> Result<LogControl, LogError> {
+    let Output { layer } = open(identifier, target, format)?;
+    let (filter, level) = reload::Layer::new(LevelFilter::from_level(level));
+    let (layer, output) = reload::Layer::new(layer);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .try_init()
+        .map_err(|_| LogError::Twice)?;
+    Ok(LogControl {
+        identifier,
+        level,
+        output,
+    })
+}
+
+fn open(identifier: &str, target: Target, format: Format) -> Result<Output, LogError> {
+    let layer: Box<dyn Layer<Filtered> + Send + Sync> = match target {
         Target::Journal => Box::new(Journal::connect(identifier).map_err(LogError::Journal)?),
-        Target::Stderr => Box::new(stderr()),
+        Target::Stderr => stderr(format),
         Target::Auto if stderr_is_journal() => match Journal::connect(identifier) {
             Ok(layer) => Box::new(layer),
             // stderr ends there as well, only without fields.
-            Err(_) => Box::new(stderr()),
+            Err(_) => stderr(format),
         },
-        Target::Auto => Box::new(stderr()),
+        Target::Auto => stderr(format),
     };
-    let (filter, level) = reload::Layer::new(LevelFilter::from_level(level));
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(output)
-        .try_init()
-        .map_err(|_| LogError::Twice)?;
-    Ok(LogControl { level })
+    Ok(Output { layer })
 }
 
-fn stderr<S>() -> impl Layer<S>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-{
+fn stderr(format: Format) -> Box<dyn Layer<Filtered> + Send + Sync> {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    fmt::layer()
-        .with_writer(io::stderr)
-        .with_target(false)
-        .with_ansi(!no_color && io::stderr().is_terminal())
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    match format {
+        Format::Text => Box::new(lines.with_ansi(!no_color && io::stderr().is_terminal())),
+        Format::Json => Box::new(lines.json().flatten_event(true).with_span_list(false)),
+    }
 }
 
 /// Whether stderr is the stream to the journal that systemd says it is, systemd.exec(5): it could
@@ -139,8 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn the_level_can_be_changed_while_running() {
-        let control = init("test", Level::INFO, Target::Stderr).expect("set up");
+    fn level_and_output_can_be_changed_while_running() {
+        let control = init("test", Level::INFO, Target::Stderr, Format::Text).expect("set up");
         assert!(!tracing::enabled!(Level::DEBUG));
         control.set_level(Level::DEBUG);
         assert!(tracing::enabled!(Level::DEBUG));
@@ -148,8 +216,11 @@ mod tests {
         control.set_level(Level::ERROR);
         assert!(!tracing::enabled!(Level::WARN));
         assert!(matches!(
-            init("test", Level::INFO, Target::Stderr),
+            init("test", Level::INFO, Target::Stderr, Format::Text),
             Err(LogError::Twice)
         ));
+        let json = control.open(Target::Stderr, Format::Json).expect("open");
+        control.set_output(json);
+        assert_eq!(control.level(), Level::ERROR);
     }
 }

@@ -1,14 +1,21 @@
-use std::{cell::RefCell, fmt, path::Path, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+    sync::Arc,
+};
 
 use thiserror::Error;
 
+use super::options::Entry;
 use crate::limits::CONFIG_ERRORS_MAX;
 
 /// A place in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file or folder.
-    pub file: Rc<Path>,
+    pub file: Arc<Path>,
     /// Line and column, both from 1, the column in characters; `None` for the whole file.
     pub position: Option<(usize, usize)>,
     /// Which of the files it is, in the order in which they are read.
@@ -178,6 +185,10 @@ struct State {
     errors: Vec<ConfigError>,
     more: usize,
     incomplete: bool,
+    /// What files set, by key.
+    entries: BTreeMap<String, Entry>,
+    /// Every key that was asked for.
+    asked: BTreeSet<String>,
 }
 
 impl Report {
@@ -200,14 +211,26 @@ impl Report {
         self.state.borrow().incomplete
     }
 
-    pub(super) fn into_result<T>(self, value: T) -> Result<T, ConfigErrors> {
+    /// A key was asked for, and a file may set it.
+    pub(super) fn note(&self, key: String, entry: Option<Entry>) {
+        let mut state = self.state.borrow_mut();
+        if let Some(entry) = entry {
+            state.entries.insert(key.clone(), entry);
+        }
+        state.asked.insert(key);
+    }
+
+    /// What files set, and every key that was asked for, unless there are errors.
+    pub(super) fn into_result(self) -> Result<(Vec<Entry>, BTreeSet<String>), ConfigErrors> {
         let State {
             mut errors,
             more,
             incomplete: _,
+            entries,
+            asked,
         } = self.state.into_inner();
         if errors.is_empty() {
-            return Ok(value);
+            return Ok((entries.into_values().collect(), asked));
         }
         errors.sort_by_key(|error| (error.place.order, error.place.position));
         Err(ConfigErrors { errors, more })

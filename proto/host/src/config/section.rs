@@ -15,7 +15,8 @@ use super::{
     duration::{DurationError, parse_duration, show_duration},
     error::{ConfigError, Located, Place, Problem, Report},
     nearest::nearest,
-    show::{either, found, quoted},
+    options::Entry,
+    show::{either, found, quoted, written},
     source::Text,
 };
 use crate::limits::CONFIG_LIST_MAX;
@@ -118,6 +119,13 @@ impl<'a> Section<'a> {
                     continue;
                 }
             };
+            // A table without keys says something as well: its name.
+            let entry = Entry {
+                key: key.clone(),
+                value: "{}".to_owned(),
+                place: place.clone(),
+            };
+            self.report.note(key.clone(), Some(entry));
             let located = Located {
                 value,
                 place,
@@ -224,6 +232,7 @@ impl<'a> Section<'a> {
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Located<Vec<Located<T>>>> {
         let mut last = None;
+        self.note(key);
         for item in self.items(key) {
             last = None;
             let Some(array) = item.value.get_ref().as_array() else {
@@ -330,10 +339,21 @@ impl<'a> Section<'a> {
         parse: impl Fn(&DeValue<'a>) -> Result<T, Refusal>,
     ) -> Option<Located<T>> {
         let mut last = None;
+        self.note(key);
         for item in self.items(key) {
             last = self.check(&item, &parse);
         }
         last
+    }
+
+    /// Notes what the last file has for a key.
+    fn note(&self, key: &str) {
+        let entry = self.items(key).last().map(|item| Entry {
+            key: item.key.clone(),
+            value: written(item.value.get_ref()),
+            place: item.text.place(item.value.span().start),
+        });
+        self.report.note(self.dotted(key), entry);
     }
 
     fn check<T>(

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    rc::Rc,
+    sync::Arc,
 };
 
 use super::error::{ConfigError, Place, Problem, Report};
@@ -107,7 +107,7 @@ impl Sources {
 /// The text of a file.
 #[derive(Debug)]
 pub(super) struct Text {
-    pub(super) path: Rc<Path>,
+    pub(super) path: Arc<Path>,
     pub(super) text: String,
     order: usize,
 }
@@ -117,7 +117,7 @@ impl Text {
     pub(super) fn place(&self, offset: usize) -> Place {
         let position = Some(position(self.text.as_bytes(), offset));
         Place {
-            file: Rc::clone(&self.path),
+            file: Arc::clone(&self.path),
             position,
             order: self.order,
         }
