@@ -5,7 +5,7 @@ mod agents;
 
 use std::time::Duration;
 
-use fleet::{Fleet, Input, Output};
+use fleet::{Fleet, Input, Output, limits::ADOPTED_GRACE_MIN};
 use host::{
     bus::BusEvent,
     clock::Clock,
@@ -104,10 +104,12 @@ impl Drive {
         files: Sources,
         log: LogControl,
     ) -> Self {
+        let mut agents = Agents::default();
+        agents.set_grace(leftover_grace(&settings.fleet));
         Self {
             clock,
             fleet,
-            agents: Agents::default(),
+            agents,
             public,
             settings,
             files,
@@ -209,7 +211,7 @@ impl Drive {
                 self.decide(now, Input::Gone { peer, why });
             }
             PeerEvent::Message(peer, message) => {
-                match self.agents.heard(peer, message) {
+                match self.agents.heard(now, peer, message) {
                     Some(News::Decide(input)) => {
                         self.decide(now, input);
                         // An answer that the core did not want came too late for its call.
@@ -218,7 +220,8 @@ impl Drive {
                     Some(News::Measured(node, message)) => {
                         self.public.agent_measured(&node, &message);
                     }
-                    None => {}
+                    // Something may have been said on an agent's behalf.
+                    None => self.carry_out(now),
                 }
             }
         }
@@ -270,57 +273,70 @@ impl Drive {
 
     /// Carries out everything that the core asks for, in order.
     fn carry_out(&mut self, now: Moment) {
-        while let Some(output) = self.fleet.poll_output() {
-            match output {
-                Output::Send { peer, message } => self.agents.send(peer, &message),
-                Output::Disconnect { peer, .. } => self.agents.disconnect(peer),
-                Output::Answer { id, result } => {
-                    let handed_on = self.agents.answered(id);
-                    self.public.answer(id, result, handed_on);
-                }
-                Output::Forward { id, peer } => {
-                    let public = &self.public;
-                    if !self
-                        .agents
-                        .forward(id, peer, |serial| public.forward(id, serial))
-                    {
-                        self.fleet.handle(now, Input::Forwarded { id });
-                    }
-                }
-                Output::Transient { peer, job, id } => {
-                    let public = &self.public;
-                    self.agents
-                        .transient(peer, job, |serial| public.transient(id, job, serial));
-                }
-                Output::Watch { peer, unit, on } => self.agents.watch(peer, &unit, on),
-                Output::Monitor {
-                    monitors,
-                    node,
-                    unit,
-                    news,
-                } => {
-                    let said = self.agents.said();
-                    self.public
-                        .tell_monitors(&monitors, &node, &unit, &news, said);
-                }
-                Output::NodeAdded(node) => info!(%node, "node added"),
-                Output::NodeRemoved(node) => info!(%node, "node removed"),
-                Output::NodeStatus { node, status } => self.public.node_status(&node, status),
-                Output::FleetStatus(status) => self.public.fleet_status(status),
-                Output::JobNew(job) => self.public.job_new(now, job),
-                Output::JobState { job, state } => self.public.job_state(job, state),
-                Output::JobRemoved {
-                    job,
-                    result,
-                    reason,
-                } => {
-                    self.public.job_removed(&job, result, reason.as_ref());
-                    if let Some(input) = self.public.measure(now, &job, result) {
-                        self.fleet.handle(now, input);
-                    }
-                }
-                Output::Log(event) => self.log_lines.write(now, &event),
+        loop {
+            while let Some(output) = self.fleet.poll_output() {
+                self.carry_out_one(now, output);
             }
+            match self.agents.next_input() {
+                Some(input) => self.fleet.handle(now, input),
+                None => return,
+            }
+        }
+    }
+
+    fn carry_out_one(&mut self, now: Moment, output: Output) {
+        match output {
+            Output::Send { peer, message } => self.agents.send(now, peer, &message),
+            Output::Disconnect { peer, .. } => self.agents.disconnect(peer),
+            Output::Answer { id, result } => {
+                let handed_on = self.agents.answered(id);
+                self.public.answer(id, result, handed_on);
+            }
+            Output::Forward { id, peer } => {
+                let public = &self.public;
+                if !self
+                    .agents
+                    .forward(id, peer, |serial| public.forward(id, serial))
+                {
+                    self.fleet.handle(now, Input::Forwarded { id });
+                }
+            }
+            Output::Transient { peer, job, id } => {
+                let public = &self.public;
+                self.agents
+                    .transient(peer, job, |serial| public.transient(id, job, serial));
+            }
+            Output::Watch { peer, unit, on } => self.agents.watch(peer, &unit, on),
+            Output::Monitor {
+                monitors,
+                node,
+                unit,
+                news,
+            } => {
+                let said = self.agents.said();
+                self.public
+                    .tell_monitors(&monitors, &node, &unit, &news, said);
+            }
+            Output::NodeAdded(node) => info!(%node, "node added"),
+            Output::NodeRemoved(node) => {
+                self.agents.forget_node(&node);
+                info!(%node, "node removed");
+            }
+            Output::NodeStatus { node, status } => self.public.node_status(&node, status),
+            Output::FleetStatus(status) => self.public.fleet_status(status),
+            Output::JobNew(job) => self.public.job_new(now, job),
+            Output::JobState { job, state } => self.public.job_state(job, state),
+            Output::JobRemoved {
+                job,
+                result,
+                reason,
+            } => {
+                self.public.job_removed(&job, result, reason.as_ref());
+                if let Some(input) = self.public.measure(now, &job, result) {
+                    self.fleet.handle(now, input);
+                }
+            }
+            Output::Log(event) => self.log_lines.write(now, &event),
         }
     }
 
@@ -379,6 +395,7 @@ impl Drive {
                 self.settings.log.level = new.log.level;
                 if new.fleet != self.settings.fleet {
                     self.settings.fleet = new.fleet.clone();
+                    self.agents.set_grace(leftover_grace(&new.fleet));
                     let now = self.clock.now();
                     self.decide(now, Input::Settings(new.fleet));
                 }
@@ -427,6 +444,13 @@ impl Drive {
         // What was given to the sockets last is on its way once their tasks have run.
         tokio::task::yield_now().await;
     }
+}
+
+/// How long what a node of BlueChi's holds for nobody is left alone: until every source that might
+/// need it had its grace.
+fn leftover_grace(settings: &fleet::Settings) -> Duration {
+    let graces = settings.nodes.values().map(|node| node.claims.source_grace);
+    graces.max().unwrap_or_default().max(ADOPTED_GRACE_MIN)
 }
 
 /// The service manager could not be told. We are none the worse for it.

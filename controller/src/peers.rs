@@ -4,6 +4,7 @@
 //! and a number of bytes, and hands on what comes from then on. Only the loop in [`crate::drive`]
 //! decides; a connection that comes to nothing is told to it as [`PeerEvent::Dropped`], for the log.
 
+pub(crate) mod bluechi;
 pub(crate) mod codec;
 
 use std::sync::{

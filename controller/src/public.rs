@@ -35,7 +35,7 @@ use crate::{
     settings::Log,
 };
 use authorize::{Caller, authorize};
-pub(crate) use body::error_of;
+pub(crate) use body::{UnitRow, error_of};
 use call::Verb;
 use gather::{Gather, Kind};
 use metrics::{Measured, Metrics};

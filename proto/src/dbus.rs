@@ -58,6 +58,8 @@ pub mod internal {
     pub const CONTROLLER: &str = "org.eclipse.bluechi.internal.Controller";
     /// Interface of the agent: unit operations and their signals.
     pub const AGENT: &str = "org.eclipse.bluechi.internal.Agent";
+    /// Interface of the proxy objects of BlueChi's agents: `TargetStateChanged`, `Error`.
+    pub const PROXY: &str = "org.eclipse.bluechi.internal.Proxy";
     /// What goes beyond, on the controller's object: `Hello`, `Claims`, `HoldStates`, `Waits`,
     /// `Goodbye`, `JobDone`.
     pub const CONTROLLER_OWN: &str = "org.unitlink.internal.Controller1";

@@ -11,6 +11,7 @@
 
 mod api;
 mod binds_to;
+mod bluechi;
 mod bluechi_names;
 mod config;
 mod conflict;
@@ -28,6 +29,7 @@ mod offline;
 mod once;
 mod order;
 mod pair;
+mod peer;
 mod policy;
 mod refused;
 mod reload;

@@ -1,15 +1,13 @@
 //! Whoever can reach the controller's port can do it no harm.
 
-mod peer;
-
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tests::fleet::{Fleet, FleetBuilder};
 
+use crate::peer::{Peer, announcement, job_done, job_of};
 use crate::world::{SOON, await_status, configure, ctl_ok, ctl_says, scene, status, three};
-use peer::{Peer, announcement, job_done, job_of};
 
 const BEGUN: &[u8] = b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
 

@@ -145,7 +145,7 @@ impl Fleet {
     }
 
     /// A source is connected: its claims do not run out while it is.
-    pub(crate) fn claims_connected(&mut self, name: &NodeName, legacy: bool) {
+    pub(crate) fn claims_connected(&mut self, name: &NodeName) {
         self.timers.cancel(Timer::Grace(name.clone()));
         let Some(node) = self.nodes.get_mut(name) else {
             return;
@@ -154,13 +154,6 @@ impl Fleet {
         node.hold_states.connected();
         // Nothing is told of what waits for nothing, so there may be no whole set to come.
         node.waits = Listener::default();
-        if legacy {
-            // It has no claims, and will never say so.
-            self.forget_claims(name);
-            if let Some(node) = self.nodes.get_mut(name) {
-                node.claims_known = true;
-            }
-        }
         self.touch_target(name);
     }
 

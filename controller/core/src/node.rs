@@ -66,14 +66,10 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Whether it only speaks BlueChi's protocol, which has no sets.
-    pub(crate) fn is_legacy(&self) -> bool {
-        self.hello.protocol == 0
-    }
-
-    /// Whether this is the same run of the same agent.
+    /// Whether this is the same run of the same agent, which one that only speaks BlueChi's protocol
+    /// does not say.
     pub(crate) fn is_same(&self, hello: &Hello) -> bool {
-        !self.is_legacy()
+        self.hello.protocol != 0
             && hello.protocol != 0
             && self.hello.boot_id == hello.boot_id
             && self.hello.incarnation == hello.incarnation
@@ -98,7 +94,6 @@ impl Node {
     /// What can be said of it as a target.
     pub(crate) fn sight(&self) -> Sight {
         match &self.link {
-            Link::Up(peer) if peer.is_legacy() => Sight::Legacy,
             Link::Up(_) if self.hold_states.has_heard() => Sight::Clear,
             Link::Up(_) | Link::Down => Sight::Out,
         }
@@ -112,6 +107,4 @@ pub(crate) enum Sight {
     Out,
     /// Its agent is online and has said what it holds.
     Clear,
-    /// Its agent is online and knows no claims.
-    Legacy,
 }

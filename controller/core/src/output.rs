@@ -147,9 +147,6 @@ pub enum Breach {
     /// It said hello a second time.
     #[error("it said hello twice")]
     SecondHello,
-    /// An agent of BlueChi's protocol spoke of sets.
-    #[error("it registered without sets and spoke of one")]
-    NoSets,
 }
 
 /// The answer to a call.

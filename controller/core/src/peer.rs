@@ -68,7 +68,6 @@ impl Fleet {
             .policy(&name)
             .unwrap_or_default()
             .start_timeout;
-        let legacy = hello.protocol == 0;
         let event = Event::NodeOnline {
             node: name.clone(),
             address: origin.address.clone(),
@@ -106,7 +105,7 @@ impl Fleet {
         });
         self.online = self.online.saturating_add(1);
         self.note_status();
-        self.claims_connected(&name, legacy);
+        self.claims_connected(&name);
         self.watch_anew(&name, peer);
     }
 
@@ -119,7 +118,6 @@ impl Fleet {
             return;
         };
         node.last_heard = Some(now);
-        let legacy = node.peer().is_some_and(Peer::is_legacy);
         let taken = match message {
             ToController::Hello(_) => Err(Breach::SecondHello),
             ToController::Goodbye => {
@@ -127,15 +125,6 @@ impl Fleet {
                 Ok(())
             }
             ToController::Heartbeat => Ok(()),
-            ToController::Claims(_)
-            | ToController::HoldStates(_)
-            | ToController::Waits(_)
-            | ToController::Order { .. }
-            | ToController::Acknowledged(..)
-                if legacy =>
-            {
-                Err(Breach::NoSets)
-            }
             ToController::Claims(delta) => {
                 let generation = delta.generation;
                 self.hear_claims(&name, delta)

@@ -1,17 +1,22 @@
 //! The connections of agents: what is sent, and what is waited for.
 
+mod bluechi;
 mod tell;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
-use fleet::{AgentError, Gone, Input, PeerId, RequestId};
+use fleet::{AgentError, Choice, Gone, Input, PeerId, RequestId};
 use host::link::{self, CallSerial, Limits, LinkSender};
 use proto::{
     dbus::error,
     message::{OrderId, Stream, ToAgent, ToController},
     model::{Cause, JobId, JobResult},
-    name::NodeName,
+    name::{NodeName, UnitName},
     sync::Generation,
+    time::Moment,
 };
 use tracing::{debug, error};
 use zbus::{Message, message::Type};
@@ -20,6 +25,7 @@ use crate::{
     limits::UNANSWERED_MAX,
     peers::{
         Arrival,
+        bluechi::{Bluechi, Question},
         codec::{self, CodecError, Heard},
     },
     public::error_of,
@@ -37,6 +43,12 @@ pub(crate) struct Agents {
     said: Option<Message>,
     /// Whether agents are to measure jobs.
     measure: bool,
+    /// The nodes whose agents only know BlueChi's protocol.
+    bluechi: BTreeMap<NodeName, Bluechi>,
+    /// What was said on behalf of these.
+    inbox: VecDeque<Input>,
+    /// How long what such a node holds for nobody is left alone.
+    grace: Duration,
 }
 
 /// What an agent has sent.
@@ -55,6 +67,10 @@ struct Peer {
     /// The call that registered it.
     registration: Message,
     legacy: bool,
+    /// Whether it is registered, and what it says of sets is said for it.
+    adapted: bool,
+    /// Units that the core wants to hear of.
+    watched: BTreeSet<Choice<UnitName>>,
     /// Our calls that it has not answered.
     waiting: BTreeMap<CallSerial, Waiting>,
     /// Jobs among these.
@@ -71,11 +87,12 @@ struct Peer {
 }
 
 /// What the answer to a call is about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Waiting {
     Job(JobId),
     Set(Stream, Generation),
     Call(RequestId),
+    Bluechi(Question),
 }
 
 impl Agents {
@@ -93,6 +110,8 @@ impl Agents {
             node: hello.node.clone(),
             registration: call,
             legacy: hello.protocol == 0,
+            adapted: false,
+            watched: BTreeSet::new(),
             waiting: BTreeMap::new(),
             asked: BTreeSet::new(),
             ends: BTreeMap::new(),
@@ -112,6 +131,9 @@ impl Agents {
     /// A connection has ended.
     pub(crate) fn forget(&mut self, peer: PeerId) {
         if let Some(gone) = self.peers.remove(&peer) {
+            if gone.adapted {
+                self.unadapt(&gone.node);
+            }
             for waiting in gone.waiting.into_values() {
                 if let Waiting::Call(id) = waiting {
                     self.calls.remove(&id);
@@ -141,13 +163,17 @@ impl Agents {
     }
 
     /// What an agent has sent, if anything is to be done about it.
-    pub(super) fn heard(&mut self, id: PeerId, message: Message) -> Option<News> {
+    pub(super) fn heard(&mut self, now: Moment, id: PeerId, message: Message) -> Option<News> {
         let peer = self.peers.get_mut(&id)?;
         match codec::read(&message) {
-            Ok(Heard::Unit(unit, news)) => {
-                self.said = Some(message);
-                let peer = id;
-                Some(News::Decide(Input::Unit { peer, unit, news }))
+            Ok(Heard::Unit(unit, news)) => self.heard_of_unit(id, unit, news, message),
+            Ok(Heard::ProxyNew { node, unit, path }) => {
+                self.proxy_new(now, id, (&node, &unit), &path);
+                None
+            }
+            Ok(Heard::ProxyRemoved { node, unit }) => {
+                self.proxy_removed(id, &node, &unit);
+                None
             }
             Ok(Heard::Measured) => Some(News::Measured(peer.node.clone(), message)),
             heard => self.heard_of_state(id, heard, message).map(News::Decide),
@@ -211,7 +237,13 @@ impl Agents {
                 });
                 None
             }
-            Ok(Heard::Nothing | Heard::Unit(..) | Heard::Measured) => None,
+            Ok(
+                Heard::Nothing
+                | Heard::Unit(..)
+                | Heard::Measured
+                | Heard::ProxyNew { .. }
+                | Heard::ProxyRemoved { .. },
+            ) => None,
             Err(why) => {
                 let text = why.to_string();
                 peer.reply(&message, || {
@@ -254,6 +286,10 @@ impl Agents {
                 self.calls.remove(&id);
                 self.handed_on = Some((id, message));
                 Some(Input::Forwarded { id })
+            }
+            Waiting::Bluechi(question) => {
+                self.answered_us(peer, question, &message);
+                None
             }
         }
     }
@@ -322,7 +358,10 @@ impl Agents {
     }
 
     /// Tells an agent something.
-    pub(crate) fn send(&mut self, id: PeerId, message: &ToAgent) {
+    pub(crate) fn send(&mut self, now: Moment, id: PeerId, message: &ToAgent) {
+        if self.tell_adapted(now, id, message) {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
@@ -380,8 +419,11 @@ impl Agents {
             | ToAgent::Ordered { .. }
             | ToAgent::CancelJob(_) => {
                 peer.send_built(built);
-                if matches!(message, ToAgent::Welcome(_)) && self.measure {
-                    self.tell_measure(id);
+                if let ToAgent::Welcome(welcome) = message {
+                    if self.measure {
+                        self.tell_measure(id);
+                    }
+                    self.adapt(now, id, welcome);
                 }
                 return;
             }
@@ -398,10 +440,10 @@ impl Peer {
             self.sender.abort();
             return;
         }
-        self.waiting.insert(serial, waiting);
         if let Waiting::Job(job) = waiting {
             self.asked.insert(job);
         }
+        self.waiting.insert(serial, waiting);
         self.send_built(built);
     }
 

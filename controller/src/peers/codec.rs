@@ -15,7 +15,7 @@ use proto::{
     },
 };
 use thiserror::Error;
-use zbus::{Message, Variant, message::Type};
+use zbus::{Message, Variant, message::Type, wire::OwnedObjectPath};
 
 /// What a connection may begin with.
 #[derive(Debug)]
@@ -47,6 +47,22 @@ pub(crate) enum Heard {
         node: NodeName,
         /// The unit.
         unit: UnitName,
+    },
+    /// An agent of BlueChi's announces a proxy.
+    ProxyNew {
+        /// The node.
+        node: String,
+        /// The unit.
+        unit: String,
+        /// The object that is told how it stands.
+        path: String,
+    },
+    /// A proxy of BlueChi's is gone.
+    ProxyRemoved {
+        /// The node.
+        node: String,
+        /// The unit.
+        unit: String,
     },
     /// The answer to a call of ours.
     Answer(CallSerial),
@@ -167,6 +183,15 @@ pub(crate) fn read(message: &Message) -> Result<Heard, CodecError> {
         (Type::Signal, internal::AGENT, "UnitPropertiesChanged") => {
             let (unit, _, _): (&str, &str, HashMap<&str, Variant<'_>>) = take(member, &body)?;
             Ok(of_unit(unit, UnitNews::Properties))
+        }
+        (Type::Signal, internal::AGENT, "ProxyNew") => {
+            let (node, unit, path): (String, String, OwnedObjectPath) = take(member, &body)?;
+            let path = path.as_str().to_owned();
+            Ok(Heard::ProxyNew { node, unit, path })
+        }
+        (Type::Signal, internal::AGENT, "ProxyRemoved") => {
+            let (node, unit) = take(member, &body)?;
+            Ok(Heard::ProxyRemoved { node, unit })
         }
         (Type::Signal, internal::METRICS, "AgentJobMetrics") => Ok(Heard::Measured),
         (Type::MethodCall, internal::CONTROLLER_OWN, "JobDone") => {

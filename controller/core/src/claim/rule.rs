@@ -72,10 +72,6 @@ pub(crate) fn assess(
         );
     }
     match target.sight {
-        Sight::Legacy => refused(
-            Cause::Manager,
-            format!("node {node} runs an agent without claims"),
-        ),
         Sight::Out if claim.up => {
             let text = format!("node {node} is out of sight");
             (ClaimState::Lost(Reason::new(Cause::NodeLost, text)), false)

@@ -46,7 +46,6 @@ fn a_claim_becomes_a_hold_and_its_state_comes_back() {
 #[test_case("offline", "a/t.service 1 waiting(node-offline)"; "offline and not up")]
 #[test_case("offline up", "a/t.service 1 lost(node-lost)"; "offline and up")]
 #[test_case("denied", "a/t.service 1 refused(not-allowed)"; "not allowed")]
-#[test_case("legacy", "a/t.service 1 refused(manager)"; "an agent without claims")]
 #[test_case("online", "a/t.service 1 starting"; "not spoken of yet")]
 #[test_case("online up", "a/t.service 1 up"; "up and not spoken of yet")]
 #[test_case("reported", "a/t.service 1 down(unit-failed)"; "what the target reports")]
@@ -59,9 +58,6 @@ fn a_claim_stands_by_the_table(situation: &str, expected: &str) {
         _ => 2,
     };
     match situation {
-        "legacy" => {
-            world.hello("a", 1, 0);
-        }
         "online" | "online up" | "denied" => {
             world.join("a");
         }

@@ -11,10 +11,17 @@ use super::{Agents, Waiting};
 impl Agents {
     /// Asks an agent to tell of a unit, or not to any more.
     pub(in crate::drive) fn watch(&mut self, id: PeerId, unit: &Choice<UnitName>, on: bool) {
+        let (ask, again) = self.watch_adapted(id, unit, on);
         let unit = match unit {
             Choice::All => "*",
             Choice::One(unit) => unit.as_str(),
         };
+        if again {
+            self.tell(id, "Unsubscribe", &unit);
+        }
+        if !ask {
+            return;
+        }
         let member = if on { "Subscribe" } else { "Unsubscribe" };
         self.tell(id, member, &unit);
     }
@@ -39,7 +46,7 @@ impl Agents {
 
     /// Calls a method of BlueChi's agents whose answer says nothing. One that does not know it goes
     /// without.
-    fn tell<B>(&self, id: PeerId, member: &str, body: &B)
+    pub(super) fn tell<B>(&self, id: PeerId, member: &str, body: &B)
     where
         B: serde::Serialize + zbus::wire::DynamicType,
     {

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Peer {
     stream: TcpStream,
     serial: u32,
+    /// Whether a thread says that it lives.
+    kept_alive: bool,
 }
 
 /// A message that came, as far as these tests look at it.
@@ -38,7 +40,11 @@ impl Peer {
         let stream = fleet.connect((address, 842).into())?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, serial: 0 })
+        Ok(Self {
+            stream,
+            serial: 0,
+            kept_alive: false,
+        })
     }
 
     /// Where it connects from, as the controller sees it.
@@ -137,6 +143,21 @@ impl Peer {
         self.write(&bytes)
     }
 
+    /// Says that it lives from now on, whatever else it does, until it is dropped.
+    pub(crate) fn keep_alive(&mut self) -> Result<()> {
+        let fields = address(AGENT_PATH, AGENT, "Heartbeat", "");
+        let bytes = self.message(4, &fields, &[]);
+        let mut stream = self.stream.try_clone()?;
+        self.kept_alive = true;
+        std::thread::spawn(move || {
+            // Short writes to a socket are not torn by those of another thread.
+            while stream.write_all(&bytes).is_ok() {
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        });
+        Ok(())
+    }
+
     /// The bytes of a call.
     fn call(
         &mut self,
@@ -196,6 +217,37 @@ pub(crate) fn job_done(job: u32, result: &str) -> Vec<u8> {
     let mut body = job.to_le_bytes().to_vec();
     put_string(&mut body, result);
     body
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if self.kept_alive {
+            // It fails when the other side has closed it.
+            let _ = self.stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+/// The body of a signal or a call of strings and object paths, which are written alike.
+pub(crate) fn texts(texts: &[&str]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for text in texts {
+        put_string(&mut body, text);
+    }
+    body
+}
+
+/// The strings in the body of a call of strings only.
+pub(crate) fn texts_of(message: &Message) -> Result<Vec<String>> {
+    let (mut texts, mut at) = (Vec::new(), 0);
+    while at < message.body.len() {
+        let begin = at + 4;
+        let end = begin + usize::try_from(number(&message.body, at)?)?;
+        let text = message.body.get(begin..end).context("no text")?;
+        texts.push(String::from_utf8(text.to_vec())?);
+        at = (end + 1).next_multiple_of(4);
+    }
+    Ok(texts)
 }
 
 fn address(path: &str, interface: &str, member: &str, signature: &str) -> Vec<u8> {
