@@ -1,5 +1,6 @@
 //! The command line, and nothing else.
 
+mod explain;
 mod lazy;
 mod nodes;
 mod units;
@@ -19,6 +20,7 @@ use proto::{
 };
 
 use crate::{limits, span};
+pub(crate) use explain::{Deps, ListDependencies};
 use lazy::Lazy;
 pub(crate) use nodes::Nodes;
 pub(crate) use units::{AnyUnits, JustNodes, SomeUnits, UnitArg, UnitFiles, Units};
@@ -61,8 +63,8 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Options of all verbs")]
 pub(crate) struct Options {
     /// How to print
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
-    pub(crate) output: Output,
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
     /// Do not wait until a job has ended
     #[arg(long, global = true)]
     pub(crate) no_block: bool,
@@ -134,6 +136,10 @@ pub(crate) enum Verb {
     ResetFailed(Lazy<SomeUnits>),
     /// Show all nodes, one node, or units of a node
     Status(Lazy<Status>),
+    /// Show who needs a unit, and which units of other nodes it needs
+    Deps(Lazy<Deps>),
+    /// List what a unit needs, or who needs it, as a tree over all nodes
+    ListDependencies(Lazy<ListDependencies>),
     /// Print the properties of units
     Show(Lazy<Show>),
     /// Print whether units are active; ends with 0 if one is
@@ -207,14 +213,27 @@ pub(crate) enum Verb {
 }
 
 /// How to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For awk(1).
+    Plain,
+}
+
+/// How to print, as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
     /// For people
     Table,
     /// For programs: one object, see docs/reference/json.md
     Json,
     /// For awk(1): one line each, columns separated by a space, no header
     Plain,
+    /// For dot(1) of Graphviz: deps and list-dependencies
+    Dot,
 }
 
 /// When to use colour.
@@ -229,6 +248,20 @@ pub(crate) enum Color {
 }
 
 impl Options {
+    /// How to print; a graph is a table to those who have no other word for it.
+    pub(crate) fn output(&self) -> Output {
+        match self.output {
+            Format::Table | Format::Dot => Output::Table,
+            Format::Json => Output::Json,
+            Format::Plain => Output::Plain,
+        }
+    }
+
+    /// Whether a graph is to be drawn by Graphviz.
+    pub(crate) fn is_dot(&self) -> bool {
+        self.output == Format::Dot
+    }
+
     /// How long to wait for jobs.
     pub(crate) fn job_timeout(&self) -> Duration {
         self.timeout.unwrap_or(limits::JOB)

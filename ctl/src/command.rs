@@ -3,7 +3,9 @@
 mod act;
 mod choose;
 mod complete;
+mod deps;
 mod each;
+mod explore;
 mod follow;
 mod job;
 mod list_files;
@@ -59,7 +61,14 @@ pub(crate) fn alone(verb: &Verb, look: &Look) -> Option<Result<Page, Fault>> {
 /// Carries out a verb with the controller.
 pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
     let options = &cli.options;
+    let draws = matches!(cli.verb, Verb::Deps(_) | Verb::ListDependencies(_));
+    if options.is_dot() && !draws {
+        let text = "only deps and list-dependencies can be drawn: --output dot is for them";
+        return Err(Fault::Usage(text.into()));
+    }
     match &cli.verb {
+        Verb::Deps(with) => deps::deps(options, with, look).await,
+        Verb::ListDependencies(with) => deps::list(options, with, look).await,
         Verb::Job(job) => {
             let (kind, of) = job.parts();
             job::run(options, kind, of, look).await

@@ -107,6 +107,12 @@ pub(crate) enum Fault {
     /// There is no such unit on the node.
     #[error("there is no unit {unit} on {node}")]
     NoUnit { node: String, unit: String },
+    /// The agent of a node is too old, or BlueChi's.
+    #[error("the agent of {node} cannot {what}")]
+    NotAble { node: String, what: &'static str },
+    /// A node did not say what it was asked for.
+    #[error("{0}")]
+    Unread(String),
     /// The caller may not do this.
     #[error("access denied: {0}")]
     AccessDenied(String),
@@ -185,7 +191,11 @@ impl Fault {
             Self::NoUnit { .. } | Self::NoFit { .. } => Exit::NoSuchUnit,
             Self::AccessDenied(_) => Exit::AccessDenied,
             Self::Interrupted { .. } => Exit::Interrupted,
-            Self::Refused { .. } | Self::Answer { .. } | Self::NoJob(_) => Exit::Other,
+            Self::Refused { .. }
+            | Self::Answer { .. }
+            | Self::NoJob(_)
+            | Self::NotAble { .. }
+            | Self::Unread(_) => Exit::Other,
         }
     }
 
@@ -197,12 +207,14 @@ impl Fault {
             Self::NoNode { .. } | Self::NoLabel { .. } => error::INVALID_ARGS,
             Self::NoUnit { .. } | Self::NoFit { .. } => systemd::NO_SUCH_UNIT,
             Self::NoJob(_) => error::UNKNOWN_OBJECT,
+            Self::NotAble { .. } => error::NOT_SUPPORTED,
             Self::AccessDenied(_) => error::ACCESS_DENIED,
             Self::Timeout { .. } => error::TIMEOUT,
             Self::ControllerLost(_) | Self::Absent { .. } | Self::BusLost { .. } => error::NO_REPLY,
             Self::Usage(_)
             | Self::NoBus { .. }
             | Self::Interrupted { .. }
+            | Self::Unread(_)
             | Self::Answer { .. } => error::FAILED,
         }
     }
@@ -221,10 +233,12 @@ impl Fault {
             | Self::NoUnit { .. }
             | Self::NoFit { .. }
             | Self::Offline { .. }
+            | Self::NotAble { .. }
             | Self::Interrupted { .. } => true,
             Self::Timeout { .. }
             | Self::AccessDenied(_)
             | Self::Refused { .. }
+            | Self::Unread(_)
             | Self::Answer { .. } => false,
         }
     }
@@ -232,7 +246,7 @@ impl Fault {
     /// What to do next, if there is something.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage(_) => None,
+            Self::Usage(_) | Self::Unread(_) => None,
             Self::NoBus { bus: "session", .. } => Some(
                 "is DBUS_SESSION_BUS_ADDRESS set? without --user, the system bus is used".into(),
             ),
@@ -270,6 +284,9 @@ impl Fault {
             Self::Timeout { hint, .. } | Self::Interrupted { hint } => Some(hint.clone()),
             Self::NoNode { node, known } => Some(known_nodes(node, known)),
             Self::NoLabel { label, known } => Some(known_labels(label, known)),
+            Self::NotAble { node, .. } => Some(format!(
+                "is it unitlink-agent, of this version? see 'ctl status {node}'"
+            )),
             Self::NoJob(_) => Some("see 'ctl list-jobs'".into()),
             Self::NoFit { node, .. } => Some(format!(
                 "only units that are loaded are looked at: see 'ctl list-units --all {node}'"

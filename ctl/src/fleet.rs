@@ -1,6 +1,6 @@
 //! What the controller says about nodes, claims and units, as values.
 
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, fmt, time::Duration};
 
 use proto::name::{NodeName, UnitName};
 
@@ -21,6 +21,8 @@ pub(crate) struct Node {
     pub(crate) agent_version: String,
     pub(crate) protocol: Option<u32>,
     pub(crate) labels: Vec<String>,
+    /// The nodes whose units its units may depend on, `*` for all; `None` if that is not said.
+    pub(crate) depends_on: Option<Vec<String>>,
     /// Whether the controller is one that says all this, so that what is missing has never been.
     pub(crate) is_detailed: bool,
     /// `None` if it was never seen.
@@ -40,6 +42,10 @@ impl Node {
             agent_version: facts.text("AgentVersion"),
             protocol: facts.u32("Protocol"),
             labels: facts.texts("Labels"),
+            depends_on: facts
+                .0
+                .contains_key("DependsOn")
+                .then(|| facts.texts("DependsOn")),
             is_detailed: true,
             last_seen_ago: facts.span("LastSeenUSecAgo"),
             online_for: facts.span("OnlineForUSec"),
@@ -61,6 +67,7 @@ impl Node {
             agent_version: String::new(),
             protocol: None,
             labels: Vec::new(),
+            depends_on: None,
             is_detailed: false,
             last_seen_ago: None,
             online_for: None,
@@ -165,10 +172,64 @@ impl Missing {
 }
 
 /// A unit of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Target {
     pub(crate) node: NodeName,
     pub(crate) unit: UnitName,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.node, self.unit)
+    }
+}
+
+/// A word in a unit file that names a unit of another node, or a hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Reference {
+    pub(crate) node: NodeName,
+    /// The unit; it may be a template.
+    pub(crate) unit: String,
+    pub(crate) file: String,
+    pub(crate) setting: String,
+    /// As it is written.
+    pub(crate) name: String,
+}
+
+impl Reference {
+    /// A row of `org.unitlink.Node1.ListReferences`.
+    pub(crate) fn new(node: &NodeName, row: (String, String, String, String)) -> Self {
+        let (unit, file, setting, name) = row;
+        Self {
+            node: node.clone(),
+            unit,
+            file,
+            setting,
+            name,
+        }
+    }
+
+    /// The unit that says it; `None` for a template.
+    pub(crate) fn user(&self) -> Option<Target> {
+        Some(Target {
+            node: self.node.clone(),
+            unit: self.unit.parse().ok()?,
+        })
+    }
+
+    /// The word with what `%i` stands for; `None` if there are other specifiers, systemd.unit(5).
+    pub(crate) fn expanded(&self) -> Option<String> {
+        if !self.name.contains('%') {
+            return Some(self.name.clone());
+        }
+        let (_, rest) = self.unit.split_once('@')?;
+        let (instance, _) = rest.rsplit_once('.')?;
+        if instance.is_empty() {
+            return None;
+        }
+        let name = self.name.replace("%i", instance);
+        (!name.contains('%')).then_some(name)
+    }
 }
 
 /// `(sss)`: what was done to a link (`symlink`, `unlink`), where it is, and what it leads to.

@@ -25,6 +25,10 @@ pub(crate) const CALLS_OF_OBJECT_AT_ONCE: usize = 16;
 /// Units whose state is asked for in one call: an agent answers 256 at most.
 pub(crate) const UNITS_OF_STATUS: usize = 200;
 
+/// Units that are looked at to find out what depends on what: some hundred of each node of a large
+/// part of a fleet. Each is a few dozen questions to its service manager.
+pub(crate) const UNITS_WALKED_MAX: usize = 8192;
+
 /// Units of all nodes that one command works on: a few of each node of the largest fleet. More is a
 /// pattern that says something else than was meant.
 pub(crate) const TARGETS_MAX: usize = 20_000;

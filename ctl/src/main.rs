@@ -14,6 +14,7 @@ mod fault;
 mod filter;
 mod fleet;
 mod glob;
+mod graph;
 mod jobs;
 mod limits;
 mod live;
@@ -36,10 +37,10 @@ use crate::{
 fn main() -> ExitCode {
     let cli = Cli::read();
     let (out, err) = (std::io::stdout(), std::io::stderr());
-    let is_table = cli.options.output == Output::Table;
+    let is_table = cli.options.output() == Output::Table;
     let terminal = look::terminal().filter(|_| is_table);
     let look = Look {
-        output: cli.options.output,
+        output: cli.options.output(),
         legend: !cli.options.no_legend,
         paint: Paint::if_wanted(look::has_colour(cli.options.color, &out)),
         paint_messages: Paint::if_wanted(look::has_colour(cli.options.color, &err)),

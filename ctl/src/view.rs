@@ -3,6 +3,7 @@
 
 pub(crate) mod act;
 pub(crate) mod completion;
+pub(crate) mod deps;
 pub(crate) mod detail;
 pub(crate) mod files;
 pub(crate) mod job;

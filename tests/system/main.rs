@@ -18,6 +18,7 @@ mod conflict;
 mod crowd;
 mod ctl;
 mod cycle;
+mod deps;
 mod harness;
 mod kinds;
 mod leftover;

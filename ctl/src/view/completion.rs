@@ -8,7 +8,7 @@ use super::Page;
 use crate::cli::{Cli, Shell};
 
 /// Verbs that take units of nodes, unit files of nodes, and nodes alone.
-const OF_UNITS: [&str; 15] = [
+const OF_UNITS: [&str; 17] = [
     "start",
     "stop",
     "restart",
@@ -19,6 +19,8 @@ const OF_UNITS: [&str; 15] = [
     "reset-failed",
     "status",
     "show",
+    "deps",
+    "list-dependencies",
     "is-active",
     "is-failed",
     "list-units",

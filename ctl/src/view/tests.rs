@@ -1,5 +1,6 @@
 //! What people and programs see, as snapshots.
 
+mod deps;
 mod ends;
 mod verbs;
 
@@ -51,6 +52,7 @@ fn node(name: &str, online: bool) -> Node {
         agent_version: "0.1.0".into(),
         protocol: Some(1),
         labels: vec![],
+        depends_on: None,
         is_detailed: true,
         last_seen_ago: Some(Duration::from_secs(if online { 1 } else { 185 })),
         online_for: online.then_some(Duration::from_secs(7200)),
