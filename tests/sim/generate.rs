@@ -11,9 +11,9 @@ use proto::{
     model::JobKind,
     name::{HoldName, NodeName, ProxyName, UnitName},
 };
+use tests::rng::Rng;
 
 use crate::{
-    rng::Rng,
     systemd::{Behaviour, Service, Spec, Start, Verb},
     world::{Action, MachinePlan, Net, Plan},
 };

@@ -17,7 +17,6 @@
 
 mod check;
 mod generate;
-mod rng;
 mod run;
 mod scenario;
 mod systemd;

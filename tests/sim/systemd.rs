@@ -34,8 +34,7 @@ use proto::{
     name::{HoldName, ProxyName, UnitName},
     time::Moment,
 };
-
-use crate::rng::Rng;
+use tests::rng::Rng;
 
 pub(crate) use job::{Job, JobType, Verb};
 

@@ -17,10 +17,10 @@ use proto::{
     name::{NodeName, UnitName},
     time::Moment,
 };
+use tests::rng::Rng;
 
 use crate::{
     check::Oracle,
-    rng::Rng,
     systemd::{Spec, State, Systemd, Wake},
 };
 

@@ -19,6 +19,7 @@ mod island;
 mod network;
 pub mod node;
 mod process;
+pub mod rng;
 pub mod stage;
 mod tree;
 mod watch;

@@ -57,7 +57,7 @@ END"
 }
 
 /// What a cable does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
     /// It carries packets.
     Up,
@@ -65,19 +65,43 @@ pub enum Link {
     Cut,
     /// It is unplugged: the node's own device loses its carrier as well.
     Down,
+    /// It loses what is sent to the node: the node is heard and hears nothing.
+    Deaf,
+    /// It loses what the node sends: the node hears and is not heard.
+    Mute,
+    /// It carries 16 kbit/s in each direction, and what waits for longer than 3 s is lost.
+    Slow,
 }
 
-/// Makes the cable at `port` be as `link` says.
-pub(crate) fn set(island: &Island, port: Port, link: Link) -> Result<()> {
+/// Makes the cable between the bridge and `node` at `port` be as `link` says. Whatever it did before
+/// is over.
+pub(crate) fn set(island: &Island, node: &str, port: Port, link: Link) -> Result<()> {
     let device = port.device();
-    island.script(&match link {
-        Link::Up => format!("ip link set {device} master br0 up"),
+    let carry = format!("ip link set {device} master br0 up");
+    let (to, from) = (
+        format!("tc qdisc add dev {device} root"),
+        format!("tc -n {node} qdisc add dev host0 root"),
+    );
+    let change = match link {
+        Link::Up => carry,
         // A device that belongs to no bridge has a carrier and nobody who forwards for it.
         Link::Cut => format!("ip link set {device} nomaster up"),
         Link::Down => format!("ip link set {device} down"),
-    })?;
+        Link::Deaf => format!("{carry}; {to} {LOSE}"),
+        Link::Mute => format!("{carry}; {from} {LOSE}"),
+        Link::Slow => format!("{carry}; {to} {CRAWL}; {from} {CRAWL}"),
+    };
+    island.script(&format!(
+        "tc qdisc del dev {device} root 2>/dev/null || :
+         tc -n {node} qdisc del dev host0 root 2>/dev/null || :
+         {change}"
+    ))?;
     Ok(())
 }
+
+/// Queues for what leaves a device: tc-pfifo(8) without room, and tc-tbf(8).
+const LOSE: &str = "pfifo limit 0";
+const CRAWL: &str = "tbf rate 16kbit burst 1600 latency 3s";
 
 #[cfg(test)]
 mod tests {

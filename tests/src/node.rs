@@ -186,7 +186,7 @@ impl Node {
     ///
     /// When the network cannot be changed.
     pub fn set_link(&self, link: Link) -> Result<()> {
-        network::set(&self.island, self.port, link)
+        network::set(&self.island, &self.name, self.port, link)
     }
 
     fn manager(&self) -> Result<Manager> {
