@@ -104,6 +104,31 @@ demo-shell: deps demo-build
 demo-build: stage
 	$(CARGO) build --locked -p tests --bin demo
 
+# Real systemd nodes on which everything breaks, for MINUTES= or until the daemons were killed and
+# restarted RESTARTS= times; SEED= does the same again. docs/reference/faults.md says what is checked.
+MINUTES    ?= 2
+RESTARTS   ?=
+OUTPUT     ?= table
+CHAOS       = env UNITLINK_STAGE=$(abspath $(STAGE)) \
+              UNITLINK_REQUIRE_SYSTEM=$(UNITLINK_REQUIRE_SYSTEM) $(TARGET)/debug/chaos
+.PHONY: chaos chaos-build
+chaos: deps chaos-build
+	$(SUDO) $(CHAOS) $(if $(RESTARTS),--restarts $(RESTARTS),--minutes $(MINUTES)) \
+	    $(if $(SEED),--seed $(SEED)) --output $(OUTPUT)
+chaos-build: stage
+	$(CARGO) build --locked -p tests --bin chaos
+
+# The system cases whose names hold CASE=, TIMES= times: for what fails once in a while.
+CASE       ?=
+TIMES      ?= 20
+.PHONY: repeat
+repeat: deps stage
+	@failed=0; for time in $$(seq $(TIMES)); do \
+	    echo "time $$time of $(TIMES), $$failed failed"; \
+	    UNITLINK_STAGE=$(abspath $(STAGE)) $(CARGO) test --locked -q -p tests --test system -- --test-threads 2 $(CASE) \
+	        || failed=$$((failed + 1)); done; \
+	echo "$$failed of $(TIMES) failed"; test $$failed = 0
+
 # ---- checks, from the quickest to the slowest ----
 
 # Strict, as in continuous integration: what is missing is an error, not a line that says so.
@@ -113,7 +138,7 @@ CORES       = fleet node
 IMPURE      = tokio|mio|async-io|rustix|socket2|nix
 
 .PHONY: check
-check: deps check-source check-tree check-purity check-packaging check-tests
+check: deps check-source check-tree check-purity check-packaging check-tests check-chaos
 	@echo "all checks passed"
 
 .PHONY: check-source
@@ -163,6 +188,12 @@ check-tests: stage
 	    echo "no systemd-nspawn: the cases on real systemd nodes are skipped (\`make deps\`)"
 	UNITLINK_STAGE=$(abspath $(STAGE)) $(RUN_TESTS)
 	$(CARGO) test --locked --workspace --doc
+
+# Always the same two schedules; `make chaos` tries others. Skipped as the cases are.
+.PHONY: check-chaos
+check-chaos: chaos-build
+	$(CHAOS) --minutes 2 --seed 1 --optional yes
+	$(CHAOS) --restarts 100 --seed 1 --optional yes
 
 RUN_TESTS   = $(if $(shell command -v cargo-nextest),$(CARGO) nextest run --locked --workspace --no-fail-fast,\
               $(CARGO) test --locked --workspace --all-targets --no-fail-fast)

@@ -25,6 +25,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Err(reason) = ::tests::case::prerequisites(true) {
+        report::say(&format!("chaos: skipped: {reason:#}"));
+        let is_required = std::env::var_os("UNITLINK_REQUIRE_SYSTEM").is_some_and(|it| it == "1");
+        return if options.is_optional && !is_required {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(3)
+        };
+    }
     match run::run(&options) {
         Ok(summary) => {
             summary.print(options.format);

@@ -8,12 +8,14 @@ use crate::plan::Kind;
 use crate::report::Format;
 
 pub(crate) const USAGE: &str = "\
-usage: chaos [--minutes N | --restarts N] [--seed N] [--output table|json]
+usage: chaos [--minutes N | --restarts N] [--seed N] [--output table|json] [--optional yes]
 
 --minutes N    all faults, for so long (2 by default)
 --restarts N   daemons are killed and restarted so many times, and nothing else fails
 --seed N       the schedule of this seed, instead of one that was not tried yet
---output json  the summary as one JSON object";
+--output json  the summary as one JSON object
+--optional yes where no systemd nodes can run, say so and do nothing, unless
+               UNITLINK_REQUIRE_SYSTEM=1 is in the environment";
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) goal: Goal,
     pub(crate) format: Format,
+    /// Whether it may be skipped.
+    pub(crate) is_optional: bool,
 }
 
 /// When it is enough.
@@ -54,6 +58,7 @@ pub(crate) fn read(arguments: &[String]) -> Result<Options> {
         seed: fresh(),
         goal: Goal::Time(Duration::from_secs(120)),
         format: Format::Table,
+        is_optional: false,
     };
     let mut arguments = arguments.iter();
     while let Some(name) = arguments.next() {
@@ -85,6 +90,13 @@ pub(crate) fn read(arguments: &[String]) -> Result<Options> {
                     "table" => Format::Table,
                     "json" => Format::Json,
                     _ => bail!("--output {value}: neither table nor json"),
+                }
+            }
+            "--optional" => {
+                options.is_optional = match value.as_str() {
+                    "yes" => true,
+                    "no" => false,
+                    _ => bail!("--optional {value}: neither yes nor no"),
                 }
             }
             _ => bail!("{name}: no such option"),

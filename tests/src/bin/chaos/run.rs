@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ::tests::fleet::{Fleet, FleetBuilder};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::cause::{GRACE, Inquest};
 use crate::drive::{Driver, Wish, now};
@@ -28,7 +28,6 @@ const HEARTBEAT: &str = "[heartbeat]\ninterval = \"500ms\"\nthreshold = \"2s\"\n
 
 /// Runs until the goal is reached or something is found.
 pub(crate) fn run(options: &Options) -> Result<Summary> {
-    ::tests::case::prerequisites(true).context("chaos needs systemd nodes")?;
     let layout = Layout::of(options.seed);
     report::say(&format!(
         "chaos: seed {}; {} nodes, {} units, {PROXIES} proxies",
