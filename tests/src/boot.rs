@@ -1,9 +1,11 @@
 //! Bringing up one node with `systemd-nspawn(1)`.
 
 use std::fs::{self, File};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -114,8 +116,31 @@ pub(crate) struct Running {
     pub(crate) nspawn: Child,
     /// The node's first process, as the host knows it.
     pub(crate) leader: Pid,
-    /// Kept because nspawn complains on the console when nobody is there any more.
-    _notifications: UnixDatagram,
+    _notifications: Notifications,
+}
+
+/// What systemd and nspawn notify of is read to the end of the node: a queue that is full makes nspawn
+/// wait, and after it the node's first process.
+#[derive(Debug)]
+struct Notifications(UnixDatagram);
+
+impl Notifications {
+    fn drain(socket: UnixDatagram) -> Result<Self> {
+        let reader = socket.try_clone()?;
+        thread::spawn(move || {
+            let mut message = [0; 4096];
+            // Nothing is what there is to read after the end.
+            while reader.recv(&mut message).is_ok_and(|length| length > 0) {}
+        });
+        Ok(Self(socket))
+    }
+}
+
+impl Drop for Notifications {
+    fn drop(&mut self) {
+        // It is open, so this ends the reader.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
 }
 
 /// Starts nspawn and waits until it has started the first process of the node.
@@ -145,8 +170,10 @@ pub(crate) fn start(
         .stderr(console)
         .spawn()
         .context("cannot start nspawn")?;
-    match leader(&notifications, &child, timeout) {
-        Ok(leader) => Ok(Running {
+    let started = leader(&notifications, &child, timeout)
+        .and_then(|leader| Ok((leader, Notifications::drain(notifications)?)));
+    match started {
+        Ok((leader, notifications)) => Ok(Running {
             nspawn: child,
             leader,
             _notifications: notifications,

@@ -2,11 +2,13 @@
 //! `source.service` on worker1 is bound to `target.service` on worker2; the controller is on main.
 
 mod agent;
+mod beside;
 mod controller;
 mod frozen;
 mod link;
 mod manager;
 mod node;
+mod plain;
 
 use anyhow::Result;
 use tests::fleet::{Fleet, FleetBuilder};
@@ -39,6 +41,14 @@ fn kill(node: &Node, unit: &str) -> Result<()> {
     node.kill_service(unit, "SIGKILL")?;
     node.wait_state(unit, |active, _| active == "failed", SOON)
         .map(drop)
+}
+
+/// Kills a daemon, which systemd starts again.
+fn kill_and_await(node: &Node, unit: &str) -> Result<()> {
+    let first = node.main_pid(unit)?;
+    node.kill_service(unit, "SIGKILL")?;
+    node.wait_until(|| node.main_pid(unit).is_ok_and(|pid| pid != first), SOON)?;
+    node.wait_active(unit, SOON).map(drop)
 }
 
 fn await_all_online(fleet: &Fleet) -> Result<()> {

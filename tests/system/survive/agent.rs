@@ -1,21 +1,11 @@
 //! An agent is restarted or killed (F7, F8).
 
-use anyhow::Result;
 use test_case::test_case;
-use tests::node::Node;
 
-use super::{await_all_online, kill, layout, pair, without_restart};
+use super::{await_all_online, kill, kill_and_await, layout, pair, without_restart};
 use crate::world::{AT_ONCE, SOON, await_inactive, ensure_is, scene};
 
 const UNIT: &str = "unitlink-agent.service";
-
-/// Kills the agent, which systemd starts again.
-fn kill_and_await(node: &Node) -> Result<()> {
-    let first = node.main_pid(UNIT)?;
-    node.kill_service(UNIT, "SIGKILL")?;
-    node.wait_until(|| node.main_pid(UNIT).is_ok_and(|pid| pid != first), SOON)?;
-    node.wait_active(UNIT, SOON).map(drop)
-}
 
 #[test_case("worker1"; "of the source")]
 #[test_case("worker2"; "of the target")]
@@ -25,7 +15,7 @@ fn an_agent_that_is_killed_or_restarted_is_not_noticed(node: &str) {
         let (node, pair) = (fleet.node(node), pair(fleet));
         let before = pair.start()?;
         for _ in 0..3 {
-            kill_and_await(node)?;
+            kill_and_await(node, UNIT)?;
             await_all_online(fleet)?;
             pair.ensure_same(before)?;
         }
@@ -81,7 +71,7 @@ fn a_start_goes_on_over_the_death_of_either_agent() {
         pair.target
             .wait_state("target.service", |active, _| active == "activating", SOON)?;
         for node in [pair.source, pair.target] {
-            kill_and_await(node)?;
+            kill_and_await(node, UNIT)?;
         }
         await_all_online(fleet)?;
         ensure_is(pair.source, "source.service", "inactive")?;
