@@ -456,6 +456,6 @@ fn leftover_grace(settings: &fleet::Settings) -> Duration {
 /// The service manager could not be told. We are none the worse for it.
 fn told(result: std::io::Result<()>) {
     if let Err(error) = result {
-        error!(%error, "service manager cannot be told");
+        warn!(%error, "failed to notify the service manager, going on");
     }
 }
