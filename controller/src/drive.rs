@@ -20,7 +20,7 @@ use tokio::{
     sync::mpsc,
     time::{sleep, sleep_until},
 };
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     events::Lines,
