@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn without_a_service_manager_nothing_happens() {
-        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        if env::var_os("NOTIFY_SOCKET").is_none() {
             assert!(ready("up").is_ok() && reloading().is_ok() && stopping("bye").is_ok());
         }
     }
