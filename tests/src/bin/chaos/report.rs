@@ -30,6 +30,8 @@ pub(crate) struct Summary {
     pub(crate) slowest_quiet: Duration,
     /// So many units, proxies and holds have ended, each of which was looked into.
     pub(crate) ends: usize,
+    /// Proxies that systemd left running when a start was called off.
+    pub(crate) called_off: usize,
     /// For each action how often it was done, and how often it was not possible.
     pub(crate) counts: BTreeMap<&'static str, (usize, usize)>,
     pub(crate) violations: Vec<String>,
@@ -45,13 +47,13 @@ impl Summary {
     }
 
     fn table(&self) -> String {
-        let mut text = format!("{:<24} {:>6} {:>14}\n", "ACTION", "DONE", "NOT POSSIBLE");
+        let mut text = format!("{:<26} {:>6} {:>14}\n", "ACTION", "DONE", "NOT POSSIBLE");
         for (action, (done, failed)) in &self.counts {
-            text.push_str(&format!("{action:<24} {done:>6} {failed:>14}\n"));
+            text.push_str(&format!("{action:<26} {done:>6} {failed:>14}\n"));
         }
         text.push_str(&format!(
-            "\n{:<24} {}\n{:<24} {} nodes, {} units, {} proxies\n{:<24} {}\n{:<24} {}\n\
-             {:<24} {}, the slowest after {:.1} s\n{:<24} {}\n{:<24} {}\n",
+            "\n{:<26} {}\n{:<26} {} nodes, {} units, {} proxies\n{:<26} {}\n{:<26} {}\n\
+             {:<26} {}, the slowest after {:.1} s\n{:<26} {}\n{:<26} {}\n{:<26} {}\n",
             "seed",
             self.seed,
             "fleet",
@@ -67,6 +69,8 @@ impl Summary {
             self.slowest_quiet.as_secs_f64(),
             "ends looked into",
             self.ends,
+            "left by called-off starts",
+            self.called_off,
             "violations",
             self.violations.len(),
         ));
@@ -94,6 +98,7 @@ impl Summary {
             "quiet_points": self.quiet_points,
             "slowest_quiet_ms": u64::try_from(self.slowest_quiet.as_millis()).unwrap_or(u64::MAX),
             "ends": self.ends,
+            "left_by_called_off_starts": self.called_off,
             "actions": counts,
             "violations": self.violations,
         })
@@ -146,6 +151,7 @@ mod tests {
             quiet_points: 2,
             slowest_quiet: Duration::from_millis(1500),
             ends: 9,
+            called_off: 0,
             counts: BTreeMap::from([("start", (4, 1))]),
             violations: vec!["something".to_owned()],
         }
@@ -155,11 +161,11 @@ mod tests {
     fn the_table_says_what_was_done_and_what_was_found() {
         let text = summary().table();
         assert!(
-            text.contains("start                         4              1"),
+            text.contains("start                           4              1"),
             "{text}"
         );
         assert!(
-            text.contains("violations               1\n  something"),
+            text.contains("violations                 1\n  something"),
             "{text}"
         );
     }

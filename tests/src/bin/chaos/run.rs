@@ -52,6 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<Summary> {
             quiet_points: 0,
             slowest_quiet: Duration::ZERO,
             ends: 0,
+            called_off: 0,
             counts: Default::default(),
             violations: Vec::new(),
         },
@@ -134,10 +135,13 @@ impl Run<'_> {
 
     /// Nothing is asked for any more, so nothing may be left.
     fn end(&mut self) -> Result<()> {
-        let from = now();
-        self.forget();
         self.driver.stop_all();
-        self.quiet(from)?;
+        // Twice, for what was left of a start that was called off.
+        for _ in 0..2 {
+            let from = now();
+            self.forget();
+            self.quiet(from)?;
+        }
         let Some((_, view)) = &self.before else {
             bail!("there was no quiet point");
         };
@@ -307,7 +311,33 @@ impl Run<'_> {
             }
         }
         drop(account);
+        self.clear_away(&view)?;
         self.before = Some((at, view));
+        Ok(())
+    }
+
+    /// systemd does not look whether a unit with `StopWhenUnneeded=yes` is still needed when only the job
+    /// of a unit that needed it ends: a start that is called off while it waits for one proxy leaves
+    /// the others. So it is on one machine as well. Whatever else is left for nobody is a violation.
+    fn clear_away(&mut self, view: &View) -> Result<()> {
+        for (node, of) in quiet::needless(self.layout, view) {
+            let proxy = self.layout.units[of].proxy();
+            let begun = self.history.runs(node, &proxy).last().map(|run| run.begun);
+            let mut needers = self.layout.needers(node, of);
+            let is_over = needers.any(|needer| {
+                let runs = self.history.runs(node, &needer.name);
+                runs.iter()
+                    .any(|run| run.up.is_some() && run.has_ended(begun.unwrap_or(0), Micros::MAX))
+            });
+            if is_over {
+                let what = format!("{proxy} on {} is active for nobody", NODES[node]);
+                self.summary.violations.push(what);
+            } else {
+                self.summary.called_off += 1;
+                let node = self.driver.fleet.node(NODES[node]);
+                node.systemctl(&["stop", &proxy])?;
+            }
+        }
         Ok(())
     }
 
