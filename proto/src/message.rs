@@ -27,6 +27,9 @@ pub const PROTOCOL_ORDERS: u32 = 2;
 /// The first version that knows `ReadJournal` and `UnitFiles`.
 pub const PROTOCOL_READS: u32 = 3;
 
+/// The first version that tells whether a unit was stopped or has ended by itself.
+pub const PROTOCOL_ENDINGS: u32 = 3;
+
 /// A unit of another node, as its source names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKey {
@@ -52,6 +55,19 @@ pub struct TokenState {
     pub token: Token,
     /// How it stands.
     pub state: ClaimState,
+}
+
+impl<K> Delta<K, TokenState> {
+    /// The message for a peer that speaks this protocol.
+    #[must_use]
+    pub fn for_protocol(mut self, protocol: u32) -> Self {
+        if protocol < PROTOCOL_ENDINGS {
+            for (_, told) in &mut self.put {
+                told.state = told.state.clone().for_protocol(protocol);
+            }
+        }
+        self
+    }
 }
 
 /// Who holds which unit of the node that is told.

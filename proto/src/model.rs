@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
+use crate::message::PROTOCOL_ENDINGS;
+
 /// Writes an enum of words that stand for themselves on a wire and in a table.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -166,6 +168,12 @@ words! {
         UnitFailed = "unit-failed",
         /// The unit was stopped.
         UnitStopped = "unit-stopped",
+        /// The unit was up, and has ended by itself, well.
+        UnitEnded = "unit-ended",
+        /// The unit was up, and has failed by itself.
+        UnitDied = "unit-died",
+        /// The unit was up, has ended by itself, and its systemd starts it again (`Restart=`).
+        UnitRestarts = "unit-restarts",
         /// The need closes a circle over nodes.
         Cycle = "cycle",
         /// It took longer than it may.
@@ -206,6 +214,21 @@ impl Reason {
     /// The longest text in bytes: it is shown in a status line of systemd, whose messages are
     /// short, and kept for each claim.
     pub const TEXT_BYTES_MAX: usize = 512;
+}
+
+impl Cause {
+    /// The word for a peer that speaks this protocol: an older one knows less of them.
+    pub fn for_protocol(self, protocol: u32) -> Self {
+        if protocol >= PROTOCOL_ENDINGS {
+            self
+        } else if matches!(self, Self::UnitEnded | Self::UnitRestarts) {
+            Self::UnitStopped
+        } else if self == Self::UnitDied {
+            Self::UnitFailed
+        } else {
+            self
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -303,6 +326,19 @@ impl ClaimState {
         }
     }
 
+    /// The state for a peer that speaks this protocol.
+    #[must_use]
+    pub fn for_protocol(mut self, protocol: u32) -> Self {
+        match &mut self {
+            Self::Waiting(reason)
+            | Self::Down(reason)
+            | Self::Refused(reason)
+            | Self::Lost(reason) => reason.cause = reason.cause.for_protocol(protocol),
+            Self::Starting | Self::Up | Self::Restarted => {}
+        }
+        self
+    }
+
     /// Whether this is the end of its token.
     pub fn is_final(&self) -> bool {
         match self {
@@ -323,6 +359,21 @@ mod tests {
         }
         for cause in Cause::ALL {
             assert_eq!(cause.as_str().parse(), Ok(*cause));
+        }
+    }
+
+    #[test]
+    fn an_older_peer_is_told_words_that_it_knows() {
+        for (cause, before) in [
+            (Cause::UnitEnded, Cause::UnitStopped),
+            (Cause::UnitRestarts, Cause::UnitStopped),
+            (Cause::UnitDied, Cause::UnitFailed),
+            (Cause::NodeLost, Cause::NodeLost),
+        ] {
+            let state = ClaimState::Down(Reason::new(cause, "why"));
+            let told = state.clone().for_protocol(2);
+            assert_eq!(told, ClaimState::Down(Reason::new(before, "why")));
+            assert_eq!(state.clone().for_protocol(3), state);
         }
     }
 

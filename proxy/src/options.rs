@@ -40,8 +40,9 @@ Exit codes:
   11  there is no such unit                 20  it was called off
   12  there is no such node                 21  a limit was reached
   13  this node may not depend on that one  22  the service manager refused
-  14  the node is offline
-  15  the node went out of sight
+  14  the node is offline                   23  the unit has ended by itself
+  15  the node went out of sight            24  the unit was up, and has failed
+                                            25  the unit has ended, and is started again
 ";
 
 /// What is to be done.

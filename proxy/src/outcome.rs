@@ -18,6 +18,9 @@
 //! | 20 | was called off (`canceled`) |
 //! | 21 | is beyond a limit (`limit`) |
 //! | 22 | was refused by the service manager (`manager`) |
+//! | 23 | was up, and has ended by itself, well (`unit-ended`) |
+//! | 24 | was up, and has failed by itself (`unit-died`) |
+//! | 25 | was up, has ended by itself, and is started again (`unit-restarts`) |
 //!
 //! The codes 3 to 7, 64 to 78 and those from 200 on are left out: systemd.exec(5) gives them names
 //! of its own, which `systemctl status` would then show.
@@ -74,6 +77,9 @@ impl Failure {
             Self::Said(Cause::Canceled) => 20,
             Self::Said(Cause::Limit) => 21,
             Self::Said(Cause::Manager) => 22,
+            Self::Said(Cause::UnitEnded) => 23,
+            Self::Said(Cause::UnitDied) => 24,
+            Self::Said(Cause::UnitRestarts) => 25,
         }
     }
 }

@@ -208,6 +208,8 @@ pub(crate) struct Systemd {
     /// Those that were just starting when something that they require was restarted: a restart goes
     /// only to what is active.
     pub(crate) unreached: BTreeSet<UnitName>,
+    /// Those that were stopped without what requires them, since they were last active.
+    pub(crate) ended: BTreeSet<UnitName>,
     jobs: u32,
     turns: u64,
     rng: Rng,
@@ -230,6 +232,7 @@ impl Systemd {
             unstopped: BTreeSet::new(),
             unstarted: BTreeSet::new(),
             unreached: BTreeSet::new(),
+            ended: BTreeSet::new(),
             jobs: 0,
             turns: 0,
             rng,
@@ -251,6 +254,7 @@ impl Systemd {
         self.unstopped.clear();
         self.unstarted.clear();
         self.unreached.clear();
+        self.ended.clear();
         self.jobs = 0;
         if self.pinned {
             let names: Vec<UnitName> = self.files.keys().cloned().collect();

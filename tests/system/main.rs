@@ -36,6 +36,7 @@ mod refused;
 mod reload;
 mod requires;
 mod requisite;
+mod same;
 mod shared;
 mod survive;
 mod upholds;

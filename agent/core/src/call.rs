@@ -21,6 +21,10 @@ use crate::{
     unit::{ManagerJob, Units},
 };
 
+/// What systemd answers to a job in mode `fail` that would take the place of another.
+pub(crate) const TRANSACTION_IS_DESTRUCTIVE: &str =
+    "org.freedesktop.systemd1.TransactionIsDestructive";
+
 /// Who asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -32,6 +36,8 @@ pub(crate) enum Purpose {
     Hold(UnitName),
     /// This proxy.
     Proxy(UnitName),
+    /// The restart of this proxy, which claims nothing at present.
+    Again(UnitName),
     /// What starts wait for.
     Waits,
 }

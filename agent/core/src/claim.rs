@@ -11,6 +11,7 @@
 //! | active | the unit was up for this token | stopped, restarted |
 //! | leaving | the proxy is being stopped, or its restart is queued | a new run; inactive without a job: gone |
 
+mod again;
 mod proxy;
 mod settle;
 
@@ -24,6 +25,7 @@ use proto::{
     time::Moment,
 };
 
+use again::Agains;
 use proxy::{Phase, Proof, Proxy, Seen, Waiting, seen};
 
 use crate::{
@@ -45,6 +47,7 @@ pub(crate) struct Claims {
     told: Teller<ClaimKey, Claim>,
     heard: Listener<ClaimKey, TokenState>,
     dirty: BTreeSet<UnitName>,
+    agains: Agains,
     start_timeout: std::time::Duration,
 }
 
@@ -56,6 +59,7 @@ impl Default for Claims {
             told: Teller::default(),
             heard: Listener::default(),
             dirty: BTreeSet::new(),
+            agains: Agains::default(),
             start_timeout: START_TIMEOUT,
         }
     }
@@ -144,6 +148,7 @@ impl Claims {
 
     /// The service manager is out of reach; what it was asked, it will not answer.
     pub(crate) fn manager_lost(&mut self) {
+        self.agains.manager_lost();
         for proxy in self.proxies.values_mut() {
             if matches!(proxy.work, Some(Step::Called(_))) {
                 proxy.work = None;
@@ -322,6 +327,17 @@ impl Claims {
         }
     }
 
+    /// The restart of a proxy that had stopped was answered.
+    pub(crate) fn again(
+        &mut self,
+        unit: &UnitName,
+        call: CallId,
+        result: Result<Answer, ManagerError>,
+        cx: &mut Cx<'_>,
+    ) {
+        self.agains.answered(unit, call, result, cx);
+    }
+
     /// A job has ended.
     pub(crate) fn ended(
         &mut self,
@@ -355,7 +371,9 @@ impl Claims {
             .map(|retry| retry.at)
             .min();
         let retry = retry.map(|at| (at, "stop or restart a proxy again"));
-        start.into_iter().chain(retry).min()
+        let again = self.agains.deadline().filter(|_| units.connected);
+        let again = again.map(|at| (at, "restart a proxy that has stopped"));
+        start.into_iter().chain(retry).chain(again).min()
     }
 
     pub(crate) fn timeout(&mut self, now: Moment) {
@@ -416,6 +434,7 @@ impl Claims {
             return;
         }
         let unit = proxy.name.name().clone();
+        self.agains.remove(&unit);
         self.dirty.insert(unit.clone());
         self.proxies.insert(unit, proxy);
     }
@@ -426,6 +445,9 @@ impl Claims {
             return;
         };
         self.told.drop(&proxy.key());
+        if proxy.again {
+            self.agains.insert(unit.clone(), proxy.unit.clone());
+        }
         for waiter in proxy.waiters.into_keys() {
             self.waiters.remove(&waiter);
             let reason = superseded(unit);

@@ -36,6 +36,8 @@ pub(crate) struct Holds {
     units: BTreeMap<UnitName, Held>,
     heard: Listener<HoldKey, Hold>,
     told: Teller<HoldKey, TokenState>,
+    /// What the controller of the present connection speaks.
+    protocol: u32,
     /// Units at which something has changed.
     dirty: BTreeSet<UnitName>,
     /// Whether the records differ from what was persisted last.
@@ -50,6 +52,9 @@ struct Held {
     work: Option<Work>,
     /// Whether a start of the unit itself has ended well since the present start of the hold unit.
     ran: bool,
+    /// Whether a job of the unit itself has ended since the hold unit was last up: then the unit was
+    /// stopped or restarted, and has not ended by itself. What nobody has seen counts as a stop.
+    by_job: bool,
     retry: Option<Retry>,
 }
 
@@ -110,6 +115,7 @@ impl Holds {
             holds.told.put(key.clone(), token_state(&record));
             let held = holds.units.entry(key.unit).or_default();
             held.records.insert(key.source, record);
+            held.by_job = true;
         }
         holds
     }
@@ -142,7 +148,8 @@ impl Holds {
     }
 
     /// A new connection: the whole set will be told, both ways.
-    pub(crate) fn registered(&mut self) {
+    pub(crate) fn registered(&mut self, protocol: u32) {
+        self.protocol = protocol;
         self.heard.connected();
         self.told.connected();
     }
@@ -157,7 +164,8 @@ impl Holds {
 
     /// The next message about how the holds stand.
     pub(crate) fn poll(&mut self) -> Option<Delta<HoldKey, TokenState>> {
-        self.told.poll()
+        let delta = self.told.poll()?;
+        Some(delta.for_protocol(self.protocol))
     }
 
     /// The text of the records, if it has changed.
@@ -187,6 +195,7 @@ impl Holds {
     /// The service manager is out of reach; what it was asked, it will not answer.
     pub(crate) fn manager_lost(&mut self) {
         for held in self.units.values_mut() {
+            held.by_job = true;
             match held.work {
                 Some(Work::Start(Step::Called(_)) | Work::Stop(Step::Called(_)))
                 | Some(Work::Describe { .. }) => held.work = None,

@@ -142,6 +142,10 @@ pub struct Description {
     pub load_error: String,
     /// `ActiveState`.
     pub active: String,
+    /// Whether its `SubState` is `auto-restart`: it has ended, and is to be started again.
+    pub restarts: bool,
+    /// Whether a job is queued for it (`Job`).
+    pub job: bool,
     /// `Result` of the unit's type: `success`, `exit-code`, `signal`, `timeout`, …
     pub result: String,
     /// `ExecMainCode`: how the main process ended, `CLD_EXITED` (1) or a signal; 0 for none.

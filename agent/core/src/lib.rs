@@ -269,7 +269,7 @@ impl Node {
                 if !self.link.welcomed(&welcome, cx!(self, now)) {
                     return Err("a second welcome came".to_owned());
                 }
-                self.holds.registered();
+                self.holds.registered(welcome.protocol);
                 self.claims.registered(welcome.start_timeout);
                 self.waits.registered(&welcome);
                 self.orders.registered(&welcome);

@@ -70,6 +70,10 @@ pub const CONNECT: Duration = Duration::from_secs(3);
 /// systemd's own `DefaultTimeoutStartSec=`.
 pub const START_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// A unit that fails within this time from when it was up has not started: a service of `Type=simple`
+/// is up before its program has run, and a program that cannot work says so at once.
+pub const START_SETTLE: Duration = Duration::from_secs(1);
+
 /// Waits between attempts to reach the controller. A restart of the controller takes some tens of
 /// milliseconds, so the first waits are of that size; five seconds is as long as an operator
 /// waits for a node that he has plugged in.

@@ -53,13 +53,16 @@ impl Node {
                 for purpose in self.calls.followers(job).to_vec() {
                     match purpose {
                         Purpose::Job(id) => self.jobs.running(id, job, cx!(self, now)),
-                        Purpose::Cancel | Purpose::Hold(_) | Purpose::Proxy(_) | Purpose::Waits => {
-                        }
+                        Purpose::Cancel
+                        | Purpose::Hold(_)
+                        | Purpose::Proxy(_)
+                        | Purpose::Again(_)
+                        | Purpose::Waits => {}
                     }
                 }
             }
             FromManager::JobRemoved { job, unit, result } => {
-                self.holds.unit_job_ended(&unit, result);
+                self.holds.unit_job_ended(&unit, result, &self.units);
                 if let Some(state) = self.units.job_removed(&unit, job) {
                     self.unit_changed(now, state);
                 }
@@ -72,7 +75,7 @@ impl Node {
                         Purpose::Proxy(unit) => {
                             self.claims.ended(&unit, job, result, cx!(self, now));
                         }
-                        Purpose::Cancel | Purpose::Waits => {}
+                        Purpose::Cancel | Purpose::Again(_) | Purpose::Waits => {}
                     }
                 }
             }
@@ -83,6 +86,9 @@ impl Node {
                         self.holds.answered(&unit, call, result, cx!(self, now));
                     }
                     Some(Purpose::Proxy(unit)) => self.proxy_answered(now, &unit, call, result),
+                    Some(Purpose::Again(unit)) => {
+                        self.claims.again(&unit, call, result, cx!(self, now));
+                    }
                     Some(Purpose::Waits) => {
                         let (claims, holds) = (&self.claims, &self.holds);
                         let cx: &mut Cx<'_> = cx!(self, now);
@@ -123,7 +129,7 @@ impl Node {
                 Purpose::Job(id) => self.jobs.job_lost(id, job, cx!(self, now)),
                 Purpose::Hold(unit) => self.holds.job_lost(&unit, job),
                 Purpose::Proxy(unit) => self.claims.job_lost(&unit, job),
-                Purpose::Cancel | Purpose::Waits => {}
+                Purpose::Cancel | Purpose::Again(_) | Purpose::Waits => {}
             }
         }
         self.take_snapshot(now, snapshot.units);
@@ -145,7 +151,11 @@ impl Node {
         for (call, purpose) in self.calls.disconnected() {
             match purpose {
                 Purpose::Job(id) => self.jobs.call_lost(id, call, cx!(self, now)),
-                Purpose::Cancel | Purpose::Hold(_) | Purpose::Proxy(_) | Purpose::Waits => {}
+                Purpose::Cancel
+                | Purpose::Hold(_)
+                | Purpose::Proxy(_)
+                | Purpose::Again(_)
+                | Purpose::Waits => {}
             }
         }
         self.waits.manager_lost();

@@ -32,7 +32,7 @@ pub(crate) fn of_unit(
     description: Option<&Description>,
     need: Option<&Reason>,
 ) -> Reason {
-    let what = format!("unit {unit} on node {node}");
+    let what = what(node, unit);
     let described = description.and_then(|d| of_description(&what, d));
     match (described, ending, need) {
         (Some(reason), _, _) => reason,
@@ -47,6 +47,44 @@ pub(crate) fn of_unit(
         (None, Ending::Stopped, _) => {
             Reason::new(Cause::UnitStopped, format!("{what} was stopped"))
         }
+    }
+}
+
+/// The unit in a sentence.
+pub(crate) fn what(node: &NodeName, unit: &UnitName) -> String {
+    format!("unit {unit} on node {node}")
+}
+
+/// Why a unit that was up is not, where no job of its own has brought it down. What a job is about
+/// to do to it is told by `description`; without one it has ended by itself. That is no stop:
+/// systemd stops what is bound to such a unit, and leaves what only requires it as it is.
+pub(crate) fn by_itself(why: Reason, what: &str, description: &Description) -> Reason {
+    let failed = description.active == "failed"
+        || !matches!(
+            description.result.as_str(),
+            "" | "success" | "exec-condition"
+        );
+    let text = if why.cause == Cause::UnitStopped {
+        format!("{what} has ended")
+    } else {
+        why.text.clone()
+    };
+    match (description.active.as_str(), description.job) {
+        // It is being stopped, or will be; or it is to be started by a job that came meanwhile.
+        ("active" | "reloading" | "refreshing" | "deactivating" | "inactive" | "failed", true) => {
+            why
+        }
+        ("inactive" | "failed" | "deactivating" | "maintenance", false) if failed => {
+            Reason::new(Cause::UnitDied, text)
+        }
+        ("inactive" | "failed" | "deactivating" | "maintenance", false) => {
+            Reason::new(Cause::UnitEnded, text)
+        }
+        // It is about to be started again, or has been.
+        _ => Reason::new(
+            Cause::UnitRestarts,
+            format!("{text}, and is started again by its systemd"),
+        ),
     }
 }
 
@@ -128,6 +166,8 @@ mod tests {
             active: "inactive".into(),
             result: result.into(),
             exec_code: code,
+            restarts: false,
+            job: false,
             exec_status: status,
             condition_failed: false,
             once: false,

@@ -357,9 +357,23 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
             result: (*result).to_owned(),
             exec_code: code.parse().expect("code"),
             exec_status: status.parse().expect("status"),
-            condition_failed: false,
-            once: false,
-            proxies: Vec::new(),
+            ..Description::default()
+        })),
+        ["restarts"] => Ok(Answer::Description(Description {
+            load: "loaded".to_owned(),
+            active: "activating".to_owned(),
+            result: "signal".to_owned(),
+            exec_code: 2,
+            exec_status: 9,
+            restarts: true,
+            ..Description::default()
+        })),
+        ["stopping"] => Ok(Answer::Description(Description {
+            load: "loaded".to_owned(),
+            active: "deactivating".to_owned(),
+            result: "success".to_owned(),
+            job: true,
+            ..Description::default()
         })),
         ["error", name, text @ ..] => Err(ManagerError {
             name: format!("org.freedesktop.systemd1.{name}"),
@@ -454,6 +468,9 @@ fn states(generation: u64, words: &[&str]) -> Delta<ClaimKey, TokenState> {
             "refused" => ClaimState::Refused(reason()),
             "lost" => ClaimState::Lost(reason()),
             "stopped" => ClaimState::Down(Reason::new(Cause::UnitStopped, words[4..].join(" "))),
+            "ended" => ClaimState::Down(Reason::new(Cause::UnitEnded, words[4..].join(" "))),
+            "died" => ClaimState::Down(Reason::new(Cause::UnitDied, words[4..].join(" "))),
+            "restarts" => ClaimState::Down(Reason::new(Cause::UnitRestarts, words[4..].join(" "))),
             "cycle" => ClaimState::Refused(Reason::new(Cause::Cycle, words[4..].join(" "))),
             other => panic!("'{other}' is no state"),
         };

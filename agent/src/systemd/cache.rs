@@ -172,6 +172,12 @@ pub(super) fn description(properties: &Properties<'_>) -> Description {
         load: word("LoadState"),
         load_error: load_error.unwrap_or_default(),
         active: word("ActiveState"),
+        // auto-restart-queued is what systemd 254 says in the moment of the restart itself.
+        restarts: text(properties, "SubState").is_some_and(|sub| sub.starts_with("auto-restart")),
+        job: properties
+            .get("Job")
+            .and_then(job_of)
+            .is_some_and(|job| job.0 != 0),
         result: word("Result"),
         exec_code: number(properties, "ExecMainCode"),
         exec_status: number(properties, "ExecMainStatus"),

@@ -406,11 +406,12 @@ impl Fleet {
         let Some(node) = self.nodes.get_mut(name) else {
             return;
         };
-        let Some(peer) = node.peer().map(|peer| peer.id) else {
+        let Some((peer, protocol)) = node.peer().map(|peer| (peer.id, peer.hello.protocol)) else {
             return;
         };
         let holds = node.holds.poll().map(ToAgent::Holds);
-        let states = node.claim_states.poll().map(ToAgent::ClaimStates);
+        let states = node.claim_states.poll();
+        let states = states.map(|delta| ToAgent::ClaimStates(delta.for_protocol(protocol)));
         for message in [holds, states].into_iter().flatten() {
             self.put(Output::Send { peer, message });
         }

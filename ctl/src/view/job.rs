@@ -250,6 +250,9 @@ fn next(outcome: &Outcome, ended: &Ended) -> String {
         Ok(
             Cause::UnitFailed
             | Cause::UnitStopped
+            | Cause::UnitEnded
+            | Cause::UnitDied
+            | Cause::UnitRestarts
             | Cause::Cycle
             | Cause::Timeout
             | Cause::InvalidName
@@ -292,6 +295,9 @@ fn exit(outcome: &Outcome) -> Exit {
                 | Cause::NotAllowed
                 | Cause::UnitFailed
                 | Cause::UnitStopped
+                | Cause::UnitEnded
+                | Cause::UnitDied
+                | Cause::UnitRestarts
                 | Cause::Cycle
                 | Cause::InvalidName
                 | Cause::Canceled

@@ -185,6 +185,8 @@ fn units_agree(machine: &NodeName, systemd: &Systemd, wrong: &mut Vec<String>) {
         }
         let required = unit.spec.requires.iter();
         let required = required.filter(|_| !systemd.unreached.contains(name));
+        // What has ended by itself leaves running what requires it.
+        let required = required.filter(|other| !systemd.ended.contains(*other));
         let strict = required.chain(&unit.spec.binds_to);
         let upheld = unit.spec.upholds.iter();
         for other in strict.chain(upheld.filter(|other| !systemd.unstarted.contains(*other))) {

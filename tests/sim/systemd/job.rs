@@ -81,7 +81,13 @@ impl Systemd {
             }
         };
         let mut transaction = Transaction::new();
-        let added = self.add(&mut transaction, unit, kind);
+        let added = if mode == JobMode::IgnoreRequirements {
+            transaction.insert(unit.clone(), kind);
+            self.ended.insert(unit.clone());
+            Ok(())
+        } else {
+            self.add(&mut transaction, unit, kind)
+        };
         let destructive = transaction.iter().any(|(other, kind)| {
             let job = self.units.get(other).and_then(|u| u.job.as_ref());
             job.is_some_and(|job| conflict(job.kind, *kind))

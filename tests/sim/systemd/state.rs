@@ -263,6 +263,9 @@ impl Systemd {
         let from = std::mem::replace(&mut u.state, to);
         u.turn = 0;
         let job = u.job.clone();
+        if to == State::Active {
+            self.ended.remove(unit);
+        }
         self.touch(unit);
         let mut unexpected = job.is_none();
         if let Some(job) = job {

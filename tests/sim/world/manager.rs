@@ -290,6 +290,8 @@ fn describe(systemd: &Systemd, unit: &UnitName) -> Description {
         load_error: String::new(),
         active: state.to_owned(),
         result: result.to_owned(),
+        restarts: false,
+        job: systemd.has_job(unit),
         exec_code: i32::from(result == "exit-code"),
         exec_status: i32::from(result == "exit-code"),
         condition_failed: false,

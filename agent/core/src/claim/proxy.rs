@@ -35,6 +35,10 @@ pub(super) struct Proxy {
     /// Whether a start has taken the place of the stop that was asked for: somebody needs the proxy
     /// again, and it is still in its old run.
     pub(super) wanted_again: bool,
+    /// Whether it is stopped only to be restarted, because its unit is.
+    pub(super) again: bool,
+    /// When a helper was told that the unit is up, in this run and to this agent.
+    pub(super) told_up: Option<Moment>,
     /// Whether the log says that its unit is out of sight.
     pub(super) lost: bool,
 }
@@ -92,6 +96,8 @@ impl Proxy {
             work: None,
             retry: None,
             wanted_again: false,
+            again: false,
+            told_up: None,
             lost: false,
         }
     }
@@ -115,6 +121,8 @@ impl Proxy {
         self.work = None;
         self.retry = None;
         self.wanted_again = false;
+        self.again = false;
+        self.told_up = None;
         self.lost = false;
     }
 

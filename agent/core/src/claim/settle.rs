@@ -6,6 +6,7 @@ use proto::{
     message::{Claim, TokenState},
     model::{Cause, ClaimState, JobMode, Reason},
     name::UnitName,
+    time::Moment,
 };
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     call::{Cx, Purpose, Step},
     input::Waiter,
+    limits::START_SETTLE,
     output::{Event, HelperAnswer, Output, Request, Verb},
     reason::waited,
 };
@@ -53,6 +55,7 @@ impl Claims {
                 match &answer {
                     HelperAnswer::Wait { .. } | HelperAnswer::Done => {}
                     HelperAnswer::Up => {
+                        proxy.told_up = Some(cx.now);
                         self.forget(&mut proxy, waiter);
                         cx.failures.forget(&unit);
                     }
@@ -68,6 +71,7 @@ impl Claims {
             proxy.act(&unit, &verdict, cx);
             self.proxies.insert(unit, proxy);
         }
+        self.agains.act(cx);
         touched
     }
 
@@ -131,7 +135,7 @@ impl Proxy {
             // whose unit will never be up. To stop again would only stop what was started since; a
             // new run gives whoever asked for the start the attempt that it asked for.
             Verdict::Stop(_) if self.wanted_again => (Verb::TryRestart, JobMode::Fail),
-            Verdict::Stop(_) => (Verb::Stop, JobMode::Replace),
+            Verdict::Stop(reason) => (Verb::Stop, self.stop_mode(reason.cause, cx.now)),
             Verdict::Restart => (Verb::TryRestart, JobMode::Fail),
             Verdict::Wait(_) | Verdict::Up => {
                 self.retry = None;
@@ -155,10 +159,12 @@ impl Proxy {
             });
         }
         if let Verdict::Stop(reason) = verdict
-            && !matches!(reason.cause, Cause::UnitStopped | Cause::Canceled)
+            && !is_well(reason.cause)
         {
             cx.failures.note(unit, reason);
         }
+        self.again = matches!(verdict, Verdict::Stop(reason) if reason.cause == Cause::UnitRestarts)
+            && verb == Verb::Stop;
         let request = Request::Queue {
             verb,
             unit: self.unit.clone(),
@@ -166,6 +172,31 @@ impl Proxy {
         };
         let call = cx.call(Purpose::Proxy(unit.clone()), request);
         self.work = Some(Step::Called(call));
+    }
+
+    /// How an active proxy is stopped. A unit that ends by itself does not stop what requires it, only
+    /// what is bound to it; and one that is stopped stops both. systemd does the same with the proxy,
+    /// where it is stopped without its requirements.
+    fn stop_mode(&self, cause: Cause, now: Moment) -> JobMode {
+        let fresh = self.told_up.is_some_and(|at| now < at.plus(START_SETTLE));
+        match cause {
+            Cause::UnitDied if fresh => JobMode::Replace,
+            Cause::UnitEnded | Cause::UnitDied | Cause::UnitRestarts => JobMode::IgnoreRequirements,
+            Cause::ControllerUnreachable
+            | Cause::NodeUnknown
+            | Cause::NotAllowed
+            | Cause::NodeOffline
+            | Cause::NodeLost
+            | Cause::UnitNotFound
+            | Cause::UnitFailed
+            | Cause::UnitStopped
+            | Cause::Cycle
+            | Cause::Timeout
+            | Cause::InvalidName
+            | Cause::Canceled
+            | Cause::Limit
+            | Cause::Manager => JobMode::Replace,
+        }
     }
 
     /// Says once that the unit is out of sight.
@@ -191,6 +222,14 @@ impl Proxy {
             | None => self.lost = false,
         }
     }
+}
+
+/// Whether nothing has gone wrong, so that the proxy has not failed either.
+fn is_well(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::UnitStopped | Cause::UnitEnded | Cause::UnitRestarts | Cause::Canceled
+    )
 }
 
 /// What follows from how the claim stands. What is final stays so without a connection; anything

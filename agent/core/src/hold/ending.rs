@@ -7,23 +7,25 @@ use proto::{
 
 use super::{Held, Holds, View, Work};
 use crate::{
-    call::{Cx, Purpose, Retry},
+    call::{Cx, Purpose, Retry, TRANSACTION_IS_DESTRUCTIVE},
     input::Description,
     output::{Event, Request},
     reason::{self, Ending},
     record::{Record, RecordState},
+    unit::Units,
 };
-
-/// What systemd answers to a job in mode `fail` that would take the place of another.
-const TRANSACTION_IS_DESTRUCTIVE: &str = "org.freedesktop.systemd1.TransactionIsDestructive";
 
 impl Holds {
     /// A job of the unit itself has ended: it may have been the run that is waited for, or what
     /// stood against a start.
-    pub(crate) fn unit_job_ended(&mut self, unit: &UnitName, result: JobResult) {
+    pub(crate) fn unit_job_ended(&mut self, unit: &UnitName, result: JobResult, units: &Units) {
         let Some(held) = self.units.get_mut(unit) else {
             return;
         };
+        // At a stop the hold unit goes first, so that it is down when the job of its unit ends. A
+        // job that ends while it is up is another, such as a reload.
+        let view = HoldName::of(unit).map(|hold| View::of(units, &hold));
+        held.by_job |= !matches!(view, Ok(View::Up { busy: false, .. }));
         if result == JobResult::Done && matches!(held.work, Some(Work::Start(_))) {
             held.ran = true;
         }
@@ -112,7 +114,13 @@ impl Holds {
             ending, concerned, ..
         }) = held.work.take()
         {
-            let why = cx.why(unit, &ending, description.as_ref());
+            let mut why = cx.why(unit, &ending, description.as_ref());
+            if let (Ending::Stopped, Some(description)) = (&ending, &description)
+                && !held.by_job
+            {
+                let what = reason::what(&cx.settings.node, unit);
+                why = reason::by_itself(why, &what, description);
+            }
             let ran = held.has_run(&ending, description.as_ref());
             let view = View::of(cx.units, &hold);
             for (source, token) in concerned {

@@ -93,6 +93,7 @@ impl Held {
         let View::Up { witness, busy } = view else {
             return;
         };
+        self.by_job &= busy;
         let stopping = self.is_stopping();
         for (source, token) in self.concerned(|_| true) {
             let state = match self.records.get(&source).map(|record| &record.state) {

@@ -149,6 +149,58 @@ fn a_proxy_that_is_stopped_asks_whether_it_has_failed(state: &str, answer: &str)
     ));
 }
 
+#[test_case("stopped", "replace"; "a stop stops what requires it")]
+#[test_case("down", "replace"; "so does a loss")]
+#[test_case("ended", "ignore-requirements"; "an end does not")]
+#[test_case("died", "ignore-requirements"; "nor does a failure")]
+#[test_case("restarts", "ignore-requirements"; "nor an end before a start")]
+fn how_a_unit_went_down_decides_whether_what_requires_it_stops(state: &str, mode: &str) {
+    active().plays(&format!(
+        "states change b t.service 1 {state} it is so
+         > acknowledge ClaimStates
+         > 1: StopUnit proxy@b_t.service {mode}"
+    ));
+}
+
+#[test_case(999, "replace"; "at once")]
+#[test_case(1000, "ignore-requirements"; "after a while")]
+fn a_unit_that_fails_at_once_has_not_started(ms: u64, mode: &str) {
+    let mut stage = waiting();
+    stage.plays(&format!(
+        "states whole b t.service 1 up
+         > acknowledge ClaimStates
+         > helper 1 up
+         unit proxy@b_t.service active 1
+         > claims change b t.service 1 up
+         at {ms}
+         states change b t.service 1 died it is so
+         > acknowledge ClaimStates
+         > 1: StopUnit proxy@b_t.service {mode}"
+    ));
+}
+
+#[test]
+fn a_unit_that_is_started_again_restarts_its_proxy_after_what_is_bound_to_it_has_stopped() {
+    active().plays(
+        "states change b t.service 1 restarts it is so
+         > acknowledge ClaimStates
+         > 1: StopUnit proxy@b_t.service ignore-requirements
+         answer 1 job 30
+         unit proxy@b_t.service deactivating 1 30
+         why 1 proxy@b_t.service
+         > helper 1 done
+         unit proxy@b_t.service inactive 1
+         > 2: RestartUnit proxy@b_t.service fail
+         > claims change -b t.service
+         answer 2 error TransactionIsDestructive no
+         at 200
+         > 3: RestartUnit proxy@b_t.service fail
+         answer 3 job 31
+         unit proxy@b_t.service activating 2 31
+         > claims change b t.service 2",
+    );
+}
+
 #[test]
 fn a_stop_that_a_start_has_replaced_becomes_a_restart() {
     active().plays(

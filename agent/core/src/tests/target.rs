@@ -136,15 +136,48 @@ fn the_end_of_a_start_may_be_told_before_the_answer() {
     );
 }
 
-#[test]
-fn a_unit_that_was_stopped_or_failed_is_down() {
-    up().plays(
+// The hold unit goes first where its unit is stopped, and last where that ends by itself.
+#[test_case("removed 42 t.service done\nanswer 2 described loaded inactive success 0 0", "unit-stopped unit t.service on node b was stopped"; "its job has ended")]
+#[test_case("answer 2 stopping", "unit-stopped unit t.service on node b was stopped"; "it is being stopped")]
+#[test_case("removed 42 t.service done\nanswer 2 described loaded failed timeout 0 0", "unit-failed unit t.service on node b failed: timeout"; "its stop has failed")]
+#[test_case("answer 2 described loaded inactive success 1 0", "unit-ended unit t.service on node b has ended"; "it has ended by itself")]
+#[test_case("answer 2 described loaded failed signal 2 9", "unit-died unit t.service on node b failed: signal (signal 9)"; "it has failed by itself")]
+#[test_case("answer 2 described masked failed signal 2 9", "unit-died unit t.service on node b is masked"; "it was masked meanwhile")]
+#[test_case("answer 2 restarts", "unit-restarts unit t.service on node b failed: signal (signal 9), and is started again by its systemd"; "it is started again")]
+#[test_case("answer 2 described loaded active success 0 0", "unit-restarts unit t.service on node b has ended, and is started again by its systemd"; "it was started again already")]
+fn a_unit_that_is_not_up_any_more_is_down(says: &str, reason: &str) {
+    up().plays(&format!(
         "unit dep@t.service deactivating 7 41
          unit dep@t.service inactive 7
          > 2: describe t.service
-         answer 2 described loaded inactive success 0 0
+         {says}
+         > persist 1
+         > hold-states change t.service a 1 down {reason}",
+    ));
+}
+
+#[test]
+fn a_unit_that_has_ended_while_nobody_looked_counts_as_stopped() {
+    up().plays(
+        "manager-lost
+         manager dep@t.service inactive 7
+         > 2: describe t.service
+         answer 2 described loaded inactive success 1 0
          > persist 1
          > hold-states change t.service a 1 down unit-stopped unit t.service on node b was stopped",
+    );
+}
+
+// A reload, for one: it says nothing about what happens later.
+#[test]
+fn a_job_that_has_ended_while_the_unit_was_up_has_not_stopped_it() {
+    up().plays(
+        "removed 39 t.service done
+         unit dep@t.service inactive 7
+         > 2: describe t.service
+         answer 2 described loaded inactive success 1 0
+         > persist 1
+         > hold-states change t.service a 1 down unit-ended unit t.service on node b has ended",
     );
 }
 
@@ -178,6 +211,7 @@ fn a_restart_that_is_seen_only_by_its_new_run_is_a_restart() {
 fn a_restart_that_fails_is_down() {
     up().plays(
         "unit dep@t.service inactive 7 41
+         removed 42 t.service failed
          removed 41 dep@t.service dependency
          > 2: describe t.service
          answer 2 described loaded failed exit-code 1 1
@@ -305,7 +339,7 @@ fn without_a_connection_changes_are_noted_and_nothing_is_done() {
          > connect 2 to 0
          link up
          > hello b
-         > hold-states whole t.service a 1 down unit-failed unit t.service on node b failed: exit-code (status 1)
+         > hold-states whole t.service a 1 down unit-died unit t.service on node b failed: exit-code (status 1)
          > claims whole
          holds whole t.service a 1 keep
          > acknowledge Holds
