@@ -176,7 +176,8 @@ fn judge(kind: &Kind, event: &Event, one: &str, two: &str, wrong: &mut String) -
     let known = DIFFERENT
         .iter()
         .find(|it| it.kinds.contains(&kind.name) && it.event == event.name);
-    let expected = known.map_or(&[one][..], |it| it.is);
+    let as_one = [one];
+    let expected = known.map_or(&as_one[..], |it| it.is);
     if !expected.contains(&two) {
         writeln!(
             wrong,
