@@ -25,6 +25,9 @@ pub(crate) const CLIENT_CALLS_MAX: usize = 8192;
 /// memory.
 pub(crate) const OPEN_CALLS_MAX: usize = 65_536;
 
+/// The longest deadline that a client may set for its calls: as the configuration allows.
+pub(crate) const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// Calls of ours that one agent may leave unanswered: those of clients, whose number the core bounds,
 /// those about jobs, likewise, and one for each set.
 pub(crate) const UNANSWERED_MAX: usize =

@@ -15,8 +15,12 @@ mod metrics;
 mod monitor;
 mod object;
 mod properties;
+mod standing;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use fleet::{ClientId, Fleet, Input, Request, RequestId};
 use host::{
@@ -31,7 +35,7 @@ use proto::{
 use zbus::{Message, wire::ObjectPath};
 
 use crate::{
-    limits::{GATHERS_MAX, OPEN_CALLS_MAX, PEERS_PER_MONITOR_MAX},
+    limits::{CALL_TIMEOUT_MAX, GATHERS_MAX, OPEN_CALLS_MAX, PEERS_PER_MONITOR_MAX},
     settings::Log,
 };
 use authorize::{Caller, authorize};
@@ -50,11 +54,15 @@ pub(crate) struct Public {
     open: BTreeMap<RequestId, Open>,
     gathers: BTreeMap<u64, Gather>,
     audiences: Audiences,
+    /// Clients that have a deadline of their own. The core bounds them.
+    timed: BTreeSet<ClientId>,
     metrics: Metrics,
     next_request: u64,
     next_gather: u64,
     log: Log,
     warnings: Vec<String>,
+    /// `CLOCK_MONOTONIC` at the start, in microseconds.
+    start_usec: u64,
 }
 
 /// A call that waits for the core.
@@ -98,11 +106,13 @@ impl Public {
             open: BTreeMap::new(),
             gathers: BTreeMap::new(),
             audiences: Audiences::default(),
+            timed: BTreeSet::new(),
             metrics: Metrics::default(),
             next_request: 0,
             next_gather: 0,
             log,
             warnings,
+            start_usec: body::Times::start(),
         }
     }
 
@@ -118,13 +128,17 @@ impl Public {
         self.open.clear();
         self.gathers.clear();
         let monitors = self.audiences.all_left().into_iter();
-        monitors.map(Input::MonitorGone).collect()
+        let clients = std::mem::take(&mut self.timed).into_iter();
+        let clients = clients.map(Input::ClientGone);
+        monitors.map(Input::MonitorGone).chain(clients).collect()
     }
 
     /// Somebody has left the bus.
     pub(crate) fn left(&mut self, name: &str) -> Vec<Input> {
         let monitors = self.audiences.left(name).into_iter();
-        monitors.map(Input::MonitorGone).collect()
+        let client = Some(client_of(name)).filter(|client| self.timed.remove(client));
+        let client = client.map(Input::ClientGone);
+        monitors.map(Input::MonitorGone).chain(client).collect()
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -211,9 +225,17 @@ impl Public {
                 let nodes: Vec<_> = fleet.nodes().map(|n| body::node_facts(&n, now)).collect();
                 self.reply(&call, &nodes);
             }
-            Verb::FleetClaims => {
-                let claims: Vec<_> = fleet.claims().map(|c| body::claim_facts(&c)).collect();
-                self.reply(&call, &claims);
+            Verb::Claims(of) => self.reply(&call, &standing::claims(fleet, of.as_ref(), now)),
+            Verb::Holds(on) => self.reply(&call, &standing::holds(fleet, on.as_ref(), now)),
+            Verb::Jobs => self.reply(&call, &standing::jobs(fleet, now)),
+            Verb::SetCallTimeout(usec) => {
+                let within = (usec > 0).then(|| Duration::from_micros(usec).min(CALL_TIMEOUT_MAX));
+                if within.is_some() {
+                    self.timed.insert(client);
+                } else {
+                    self.timed.remove(&client);
+                }
+                return self.ask(client, Request::CallTimeout(within), Open::Core(call));
             }
             Verb::GetNode(name) => {
                 let known = name.parse().ok().filter(|name| fleet.node(name).is_some());

@@ -465,3 +465,43 @@ async fn a_call_has_its_deadline_though_the_agent_is_alive() {
     assert_eq!(world.answer().await.message_type(), Type::MethodReturn);
     assert_eq!(Duration::from_secs(30), world::CALL_TIMEOUT);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_may_set_the_deadline_of_its_calls_and_it_ends_with_the_client() {
+    let mut world = World::new(&["a"]);
+    let mut agent = world.agent("a").await;
+    let fleet = |world: &mut World, usec: u64| {
+        world.call(
+            public::CONTROLLER_PATH,
+            public::FLEET,
+            "SetCallTimeout",
+            &usec,
+        );
+    };
+    fleet(&mut world, 500_000);
+    assert_eq!(world.answer().await.message_type(), Type::MethodReturn);
+    for (member, body) in [("StartUnit", "replace"), ("GetUnitProperties", "")] {
+        let begun = tokio::time::Instant::now();
+        world.call(NODE_A, public::NODE, member, &("t.service", body));
+        let (name, text) = text_of(&agent.alive_until(world.answer()).await);
+        assert_eq!(name, error::TIMEOUT);
+        assert!(text.contains("0.5 s"), "{text}");
+        assert_eq!(begun.elapsed().as_millis() / 100, 5, "{member}");
+    }
+    // Of a list, the node that did not answer is marked.
+    world.call(public::CONTROLLER_PATH, public::FLEET, "ListUnits", &());
+    let list = agent.alive_until(world.answer()).await;
+    let body = list.body();
+    let (_, missing): (
+        HashMap<String, Vec<world::UnitRow>>,
+        HashMap<String, ErrorBody>,
+    ) = body.deserialize().expect("body");
+    assert_eq!(missing["a"].0, error::TIMEOUT);
+
+    // Whoever gets its name later has not set anything.
+    world.leaves(":1.7");
+    let begun = tokio::time::Instant::now();
+    world.call(NODE_A, public::NODE, "Reload", &());
+    agent.alive_until(world.answer()).await;
+    assert!(begun.elapsed() >= world::CALL_TIMEOUT);
+}

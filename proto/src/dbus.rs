@@ -32,6 +32,8 @@ pub mod public {
     pub const FLEET: &str = "org.unitlink.Fleet1";
     /// What goes beyond, on a node's object.
     pub const NODE_OWN: &str = "org.unitlink.Node1";
+    /// What goes beyond, on a job's object.
+    pub const JOB_OWN: &str = "org.unitlink.Job1";
 }
 
 /// The public API of an agent, on the bus of its node.

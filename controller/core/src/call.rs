@@ -1,18 +1,21 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proto::{name::NodeName, time::Moment};
 
 use crate::{
     Fleet,
-    input::{PeerId, RequestId},
-    limits::CALLS_PER_NODE_MAX,
+    input::{ClientId, PeerId, RequestId},
+    limits::{CALL_TIMEOUTS_MAX, CALLS_PER_NODE_MAX},
     node::Node,
     output::{Answer, Output, RequestError},
     timer::Timer,
 };
 
-/// The calls that were handed on and wait for an answer, with their nodes.
-pub(crate) type Calls = BTreeMap<RequestId, NodeName>;
+/// The calls that were handed on and wait for an answer, with their nodes and how long they may.
+pub(crate) type Calls = BTreeMap<RequestId, (NodeName, Duration)>;
 
 /// The node, and the connection of its agent.
 pub(crate) fn online<'a>(
@@ -33,9 +36,10 @@ impl Fleet {
     pub(crate) fn forward(
         &mut self,
         now: Moment,
-        id: RequestId,
+        (id, client): (RequestId, ClientId),
         name: NodeName,
     ) -> Result<(), RequestError> {
+        let within = self.call_timeout_of(client);
         let (node, peer) = online(&mut self.nodes, &name)?;
         if node.calls.len() >= CALLS_PER_NODE_MAX {
             return Err(RequestError::Limit {
@@ -45,9 +49,8 @@ impl Fleet {
             });
         }
         node.calls.insert(id);
-        self.calls.insert(id, name);
-        self.timers
-            .set(Timer::Call(id), now.plus(self.settings.call_timeout));
+        self.calls.insert(id, (name, within));
+        self.timers.set(Timer::Call(id), now.plus(within));
         self.put(Output::Forward { id, peer });
         Ok(())
     }
@@ -65,8 +68,7 @@ impl Fleet {
 
     /// The answer to a call did not come in time.
     pub(crate) fn call_timed_out(&mut self, id: RequestId) {
-        if let Some(node) = self.end_call(id) {
-            let after = self.settings.call_timeout;
+        if let Some((node, after)) = self.end_call(id) {
             self.put(Output::Answer {
                 id,
                 result: Err(RequestError::Timeout { node, after }),
@@ -77,7 +79,7 @@ impl Fleet {
     /// The node of these calls went away.
     pub(crate) fn lose_calls(&mut self, calls: BTreeSet<RequestId>) {
         for id in calls {
-            if let Some(node) = self.end_call(id) {
+            if let Some((node, _)) = self.end_call(id) {
                 self.put(Output::Answer {
                     id,
                     result: Err(RequestError::NodeGone(node)),
@@ -86,12 +88,40 @@ impl Fleet {
         }
     }
 
-    fn end_call(&mut self, id: RequestId) -> Option<NodeName> {
-        let name = self.calls.remove(&id)?;
+    fn end_call(&mut self, id: RequestId) -> Option<(NodeName, Duration)> {
+        let (name, within) = self.calls.remove(&id)?;
         if let Some(node) = self.nodes.get_mut(&name) {
             node.calls.remove(&id);
         }
         self.timers.cancel(Timer::Call(id));
-        Some(name)
+        Some((name, within))
+    }
+
+    /// How long calls of this client may wait for a node, from now on.
+    pub(crate) fn set_call_timeout(
+        &mut self,
+        client: ClientId,
+        within: Option<Duration>,
+    ) -> Result<Answer, RequestError> {
+        let Some(within) = within else {
+            self.call_timeouts.remove(&client);
+            return Ok(Answer::Done);
+        };
+        let timeouts = &mut self.call_timeouts;
+        if timeouts.len() >= CALL_TIMEOUTS_MAX && !timeouts.contains_key(&client) {
+            return Err(RequestError::Limit {
+                what: "deadlines",
+                whose: "all clients together".to_owned(),
+                max: CALL_TIMEOUTS_MAX,
+            });
+        }
+        timeouts.insert(client, within);
+        Ok(Answer::Done)
+    }
+
+    /// How long a call of this client may wait for a node.
+    pub(crate) fn call_timeout_of(&self, client: ClientId) -> Duration {
+        let own = self.call_timeouts.get(&client).copied();
+        own.unwrap_or(self.settings.call_timeout)
     }
 }

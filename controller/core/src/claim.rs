@@ -217,6 +217,7 @@ impl Fleet {
         };
         record.state = ClaimState::Down(Reason::new(Cause::NodeLost, text));
         record.decided_here = true;
+        record.changed = self.clock;
         self.log_claim(source, &key, true);
         self.unsettled.claims.insert((source.clone(), key));
     }
@@ -300,6 +301,7 @@ impl Fleet {
         let changed = before.is_none_or(|b| b.state != state || b.token != claim.token);
         let same_attempt = before.is_some_and(|record| record.token == claim.token);
         let since = before.filter(|_| same_attempt).map_or(now, |b| b.since);
+        let changed_at = before.filter(|_| !changed).map_or(now, |b| b.changed);
         let was_lost = before.is_some_and(|b| matches!(b.state, ClaimState::Lost(_)));
 
         let held = !(state.is_final() && decided_here);
@@ -349,6 +351,7 @@ impl Fleet {
                 state,
                 decided_here,
                 since,
+                changed: changed_at,
             };
             node.records.insert(key.clone(), record);
             self.unsettled.tellers.insert(source.clone());

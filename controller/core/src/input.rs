@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proto::{
     message::{Hello, ToController},
     model::{JobId, JobKind, JobMode},
@@ -63,6 +65,8 @@ pub enum Input {
         /// What happened.
         news: UnitNews,
     },
+    /// A client has left: what it had set for itself is over.
+    ClientGone(ClientId),
     /// A monitor was closed, or whoever made it is gone. One that is not there does no harm.
     MonitorGone(MonitorId),
     /// A connection has ended. Not to be told for a peer that [`crate::Output::Disconnect`] named;
@@ -120,6 +124,9 @@ pub enum Request {
     Monitor(MonitorRequest),
     /// Take a job back.
     Cancel(JobId),
+    /// Give the calls that this client makes from now on so long to be answered by a node; `None`
+    /// is [`crate::Settings::call_timeout`] again.
+    CallTimeout(Option<Duration>),
     /// Hand a call on to a node, unchanged; what it is stays in the shell.
     Forward {
         /// The node.

@@ -75,7 +75,7 @@ impl Fleet {
         must(found, &by_owner == self.jobs.by_owner(), || {
             "the jobs of their owners are counted wrongly".into()
         });
-        for (id, name) in &self.calls {
+        for (id, (name, _)) in &self.calls {
             let there = self
                 .nodes
                 .get(name)

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use proto::{
     message::{OrderId, ToAgent},
@@ -35,9 +35,25 @@ pub struct Job {
     pub kind: JobKind,
     /// How far it is.
     pub state: JobState,
+    /// How it deals with jobs that are queued already.
+    pub mode: JobMode,
+    /// When it was asked for.
+    pub since: Moment,
+    /// How long its call may wait for the answer of the agent.
+    pub(crate) within: Duration,
     pub(crate) owner: Owner,
     pub(crate) asker: Asker,
     pub(crate) phase: Phase,
+}
+
+impl Job {
+    /// The node whose units ordered it; `None` for one that a client of the API asked for.
+    pub fn source(&self) -> Option<&NodeName> {
+        match &self.owner {
+            Owner::Client(_) => None,
+            Owner::Node(node) => Some(node),
+        }
+    }
 }
 
 /// Who wanted a job.
@@ -153,6 +169,10 @@ impl Fleet {
             mode,
             transient,
         } = order;
+        let within = match &owner {
+            Owner::Client(client) => self.call_timeout_of(*client),
+            Owner::Node(_) => self.settings.call_timeout,
+        };
         let (node, peer) = crate::call::online(&mut self.nodes, &name)?;
         if node.jobs.len() >= JOBS_PER_NODE_MAX {
             return Err(RequestError::Limit {
@@ -177,12 +197,14 @@ impl Fleet {
             unit: unit.clone(),
             kind,
             state: JobState::Waiting,
+            mode,
+            since: now,
+            within,
             owner,
             asker,
             phase: Phase::Asked,
         });
-        self.timers
-            .set(Timer::Queued(id), now.plus(self.settings.call_timeout));
+        self.timers.set(Timer::Queued(id), now.plus(within));
         let job = id;
         self.put(match transient {
             Some(id) => Output::Transient { peer, job, id },
@@ -280,7 +302,7 @@ impl Fleet {
         };
         let error = RequestError::Timeout {
             node: job.node.clone(),
-            after: self.settings.call_timeout,
+            after: job.within,
         };
         self.tell_cancel(id);
         self.job_never_was(id, error);

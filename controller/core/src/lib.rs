@@ -72,7 +72,7 @@ pub use job::Job;
 pub use monitor::{Choice, MonitorId, MonitorRequest, Occasion, SubscriptionId, UnitNews};
 pub use output::{Answer, Breach, Disconnect, Event, FleetStatus, Level, Output, RequestError};
 pub use settings::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, Settings};
-pub use view::{AgentView, ClaimView, NodeView};
+pub use view::{AgentView, ClaimView, HoldView, NodeView};
 
 use call::Calls;
 use claim::Unsettled;
@@ -93,6 +93,8 @@ pub struct Fleet {
     status: FleetStatus,
     jobs: Jobs,
     calls: Calls,
+    /// Deadlines that clients have set for their calls.
+    call_timeouts: BTreeMap<ClientId, Duration>,
     monitors: Monitors,
     timers: Timers,
     unsettled: Unsettled,
@@ -120,6 +122,7 @@ impl Fleet {
             status: FleetStatus::Down,
             jobs: Jobs::new(first_job),
             calls: Calls::new(),
+            call_timeouts: BTreeMap::new(),
             monitors: Monitors::default(),
             timers: Timers::default(),
             unsettled: Unsettled::default(),
@@ -145,6 +148,7 @@ impl Fleet {
                 }
             }
             Input::Unit { peer, unit, news } => self.unit_news(now, peer, unit, news),
+            Input::ClientGone(client) => drop(self.call_timeouts.remove(&client)),
             Input::MonitorGone(monitor) => self.monitor_gone(monitor),
             Input::Gone { peer, why } => self.gone(now, peer, why),
             Input::Request {
@@ -234,7 +238,8 @@ impl Fleet {
             }
             Request::Monitor(request) => return self.monitor_request(id, client, request),
             Request::Cancel(job) => self.cancel_job(job),
-            Request::Forward { node } => match self.forward(now, id, node) {
+            Request::CallTimeout(within) => self.set_call_timeout(client, within),
+            Request::Forward { node } => match self.forward(now, (id, client), node) {
                 Ok(()) => return,
                 Err(error) => Err(error),
             },

@@ -17,6 +17,10 @@ pub const ORDERS_PER_NODE_MAX: usize = 1_024;
 /// answers them one after the other.
 pub const CALLS_PER_NODE_MAX: usize = 512;
 
+/// Clients that have a deadline of their own for their calls. Each is a few bytes until the client
+/// leaves the bus; a bus has some hundreds of clients.
+pub const CALL_TIMEOUTS_MAX: usize = 4096;
+
 /// Claims of one node. A whole set of them, with every name and reason as long as it may be, has
 /// to fit into one message of 16 MiB; with 255 bytes for the unit, 64 for the node and 512 for the
 /// reason an entry has less than 1 KiB.

@@ -195,7 +195,7 @@ pub enum RequestError {
         max: usize,
     },
     /// The node did not answer in time.
-    #[error("node {node} did not answer within {:.0} s", .after.as_secs_f64())]
+    #[error("node {node} did not answer within {} s", .after.as_secs_f64())]
     Timeout {
         /// The node.
         node: NodeName,

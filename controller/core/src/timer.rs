@@ -81,6 +81,11 @@ impl Timers {
         Some((at, timer))
     }
 
+    /// The moment of a timer, if it is set.
+    pub(crate) fn at(&self, timer: &Timer) -> Option<Moment> {
+        self.by_timer.get(timer).copied()
+    }
+
     pub(crate) fn is_set(&self, timer: &Timer) -> bool {
         self.by_timer.contains_key(timer)
     }

@@ -1,13 +1,13 @@
 use proto::{
-    message::ClaimKey,
+    message::{Attempt, ClaimKey, HoldKey},
     model::{ClaimState, JobId, NodeStatus, Token},
     name::NodeName,
     time::Moment,
 };
 
 use crate::{
-    Fleet, Settings, input::Origin, job::Job, job::Phase, node::Node, output::FleetStatus,
-    settings::DependsOn,
+    Fleet, Settings, claim::claim_key, input::Origin, job::Job, job::Phase, node::Node,
+    output::FleetStatus, settings::DependsOn, timer::Timer,
 };
 
 /// A node, as it is now.
@@ -51,6 +51,31 @@ pub struct ClaimView<'a> {
     pub token: Token,
     /// How it stands.
     pub state: &'a ClaimState,
+    /// When the attempt was first heard of.
+    pub since: Moment,
+    /// When it came to stand as it does.
+    pub changed: Moment,
+    /// When it is given up: while its target is lost, or its source is away.
+    pub gives_up: Option<Moment>,
+}
+
+/// A hold, as it is now: what a node is told to keep up for another.
+#[derive(Clone, Copy, Debug)]
+pub struct HoldView<'a> {
+    /// The node that has the unit.
+    pub node: &'a NodeName,
+    /// The unit, and the node that needs it.
+    pub hold: &'a HoldKey,
+    /// The attempt.
+    pub token: Token,
+    /// Whether the unit is to be started for this attempt, or only kept.
+    pub attempt: Attempt,
+    /// How it stands, as the node says; `None` until it has said something about this attempt.
+    pub state: Option<&'a ClaimState>,
+    /// Whether it stands for a source that has not said yet what it needs.
+    pub adopted: bool,
+    /// When it is let go if its source is not heard until then.
+    pub gives_up: Option<Moment>,
 }
 
 /// What can be seen, at any time between two inputs.
@@ -88,14 +113,45 @@ impl Fleet {
 
     /// Every claim, by source, target and unit.
     pub fn claims(&self) -> impl Iterator<Item = ClaimView<'_>> {
-        self.nodes.iter().flat_map(|(source, node)| {
+        self.nodes.iter().flat_map(move |(source, node)| {
             node.records.iter().map(move |(claim, record)| ClaimView {
                 source,
                 claim,
                 token: record.token,
                 state: &record.state,
+                since: record.since,
+                changed: record.changed,
+                gives_up: self.gives_up(source, claim),
             })
         })
+    }
+
+    /// Every hold, by node, unit and source.
+    pub fn holds(&self) -> impl Iterator<Item = HoldView<'_>> {
+        self.nodes.iter().flat_map(move |(name, node)| {
+            node.holds.entries().iter().map(move |(key, hold)| {
+                let told = node.hold_states.entries().get(key);
+                let told = told.filter(|told| told.token == hold.token);
+                let claim = claim_key(name, key);
+                let source = self.nodes.get(&key.source);
+                HoldView {
+                    node: name,
+                    hold: key,
+                    token: hold.token,
+                    attempt: hold.attempt,
+                    state: told.map(|told| &told.state),
+                    adopted: source.is_some_and(|source| source.adopted.contains(&claim)),
+                    gives_up: self.timers.at(&Timer::Grace(key.source.clone())),
+                }
+            })
+        })
+    }
+
+    fn gives_up(&self, source: &NodeName, claim: &ClaimKey) -> Option<Moment> {
+        let loss = Timer::Loss(source.clone(), claim.clone());
+        let grace = Timer::Grace(source.clone());
+        let times = [self.timers.at(&loss), self.timers.at(&grace)];
+        times.into_iter().flatten().min()
     }
 
     /// The settings that are in force.

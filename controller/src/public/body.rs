@@ -1,6 +1,6 @@
 //! The bodies of answers and signals.
 
-use fleet::{ClaimView, DependsOn, NodeView, RequestError, Transport};
+use fleet::{DependsOn, NodeView, RequestError, Transport};
 use host::{
     bus::object::{Facts, facts, variant},
     link,
@@ -223,40 +223,76 @@ fn depends_on(node: &NodeView<'_>) -> Vec<String> {
     }
 }
 
-/// All that is known of a claim.
-pub(crate) fn claim_facts(claim: &ClaimView<'_>) -> Facts {
-    let reason = claim.state.reason();
-    facts([
-        ("Source", variant(claim.source.as_str())),
-        ("Node", variant(claim.claim.node.as_str())),
-        ("Unit", variant(claim.claim.unit.as_str())),
-        ("State", variant(claim.state.as_str())),
-        (
-            "Cause",
-            variant(reason.map_or("", |reason| reason.cause.as_str())),
-        ),
-        (
-            "Reason",
-            variant(reason.map_or("", |reason| reason.text.as_str())),
-        ),
-        ("Token", variant(claim.token.to_string())),
-    ])
-}
-
 /// The properties of a node in BlueChi's interface.
-pub(crate) fn node_properties(node: &NodeView<'_>, now: Moment) -> Facts {
-    let ago = node.last_heard.map(|heard| now.since(heard));
-    let stamp = |clock| ago.map_or(0, |ago| usec_of(clock).saturating_sub(micros(ago)));
+pub(crate) fn node_properties(node: &NodeView<'_>, times: Times) -> Facts {
     facts([
         ("Name", variant(node.name.as_str())),
         ("Status", variant(node.status.as_str())),
         ("PeerIp", variant(ip_of(node))),
-        ("LastSeenTimestamp", variant(stamp(ClockId::Realtime))),
+        ("LastSeenTimestamp", variant(times.real(node.last_heard))),
         (
             "LastSeenTimestampMonotonic",
-            variant(stamp(ClockId::Monotonic)),
+            variant(times.monotonic(node.last_heard)),
         ),
     ])
+}
+
+/// Its properties in our own.
+pub(crate) fn own_node_properties(node: &NodeView<'_>, times: Times) -> Facts {
+    let agent = node.agent.as_ref();
+    let since = agent.map(|agent| agent.since);
+    let transport = agent.map_or("", |agent| agent.origin.transport.as_str());
+    facts([
+        (
+            "AgentVersion",
+            variant(agent.map_or("", |agent| agent.version)),
+        ),
+        ("Protocol", variant(agent.map_or(0, |agent| agent.protocol))),
+        ("Transport", variant(transport)),
+        ("Labels", variant(node.labels.to_vec())),
+        ("OnlineTimestamp", variant(times.real(since))),
+        ("OnlineTimestampMonotonic", variant(times.monotonic(since))),
+    ])
+}
+
+/// When the controller was started, and for how long it has run: moments count from its start.
+pub(crate) fn running_facts(times: Times) -> Facts {
+    let start = Some(Moment::default());
+    facts([
+        ("StartTimestamp", variant(times.real(start))),
+        ("StartTimestampMonotonic", variant(times.monotonic(start))),
+        ("UptimeUSec", variant(micros(times.now.since_beginning()))),
+    ])
+}
+
+/// Moments as time stamps in microseconds; 0 is never, as systemd writes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// The time.
+    pub(crate) now: Moment,
+    /// `CLOCK_MONOTONIC` at the start, so that a moment is the same whenever it is asked for.
+    pub(crate) start_usec: u64,
+}
+
+impl Times {
+    /// `CLOCK_MONOTONIC` as it is now.
+    pub(crate) fn start() -> u64 {
+        usec_of(ClockId::Monotonic)
+    }
+
+    fn monotonic(self, moment: Option<Moment>) -> u64 {
+        moment.map_or(0, |moment| {
+            self.start_usec
+                .saturating_add(micros(moment.since_beginning()))
+        })
+    }
+
+    /// By the wall clock as it goes now, which may have been set since.
+    fn real(self, moment: Option<Moment>) -> u64 {
+        moment.map_or(0, |moment| {
+            usec_of(ClockId::Realtime).saturating_sub(micros(self.now.since(moment)))
+        })
+    }
 }
 
 /// Whether a node is to be asked when all are.
@@ -264,7 +300,7 @@ pub(crate) fn is_online(node: &NodeView<'_>) -> bool {
     node.status == NodeStatus::Online
 }
 
-fn micros(time: std::time::Duration) -> u64 {
+pub(super) fn micros(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 

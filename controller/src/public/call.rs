@@ -25,8 +25,14 @@ pub(crate) enum Verb {
     ListNodes,
     /// The nodes, with all that is known.
     FleetNodes,
-    /// The claims.
-    FleetClaims,
+    /// The claims, of one node or of all.
+    Claims(Option<NodeName>),
+    /// The holds, on one node or on all.
+    Holds(Option<NodeName>),
+    /// The jobs, with all that is known.
+    Jobs,
+    /// How long calls of this client may wait for a node, in microseconds; 0 is as configured.
+    SetCallTimeout(u64),
     /// The path of a node.
     GetNode(String),
     /// Which lines the controller writes into its log.
@@ -191,14 +197,23 @@ fn controller(member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
 fn own_of_controller(member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
     let verb = match member {
         "ListNodes" => Verb::FleetNodes,
-        "ListClaims" => Verb::FleetClaims,
+        "ListClaims" => Verb::Claims(None),
+        "ListHolds" => Verb::Holds(None),
+        "ListJobs" => Verb::Jobs,
         "ListUnits" => Verb::FleetUnits,
+        "SetCallTimeout" => return Ok(Some(Verb::SetCallTimeout(take(member, body)?))),
         _ => return Ok(None),
     };
     expect(member, body, "").map(|()| Some(verb))
 }
 
 fn own_of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
+    let list = |verb| expect(member, body, "").map(|()| Some(verb));
+    match member {
+        "ListClaims" => return list(Verb::Claims(Some(node.clone()))),
+        "ListHolds" => return list(Verb::Holds(Some(node.clone()))),
+        _ => {}
+    }
     let Some((name, signature, _)) = PASSED_OWN.iter().find(|(name, ..)| *name == member) else {
         return Ok(None);
     };
@@ -451,6 +466,9 @@ mod tests {
                 methods += 1;
             }
         }
-        assert_eq!(methods, 8 + 3 + PASSED.len() + 5 + PASSED_OWN.len() + 1 + 6);
+        assert_eq!(
+            methods,
+            8 + 6 + PASSED.len() + 5 + PASSED_OWN.len() + 2 + 1 + 6
+        );
     }
 }

@@ -86,7 +86,7 @@ impl Object {
             }
             Self::Node(_) => (&[interface::NODE, interface::NODE_OWN], nothing()),
             Self::Jobs => (&[], fleet.jobs().map(|job| job.id.to_string()).collect()),
-            Self::Job(_) => (&[interface::JOB], nothing()),
+            Self::Job(_) => (&[interface::JOB, interface::JOB_OWN], nothing()),
             Self::Monitors => (&[], fleet.monitors().map(|id| id.0.to_string()).collect()),
             Self::Monitor(_) => (&[interface::MONITOR], nothing()),
             Self::Metrics => (&[interface::METRICS], nothing()),

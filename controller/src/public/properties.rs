@@ -2,7 +2,12 @@ use fleet::Fleet;
 use host::bus::object::{Facts, facts, variant};
 use proto::{dbus::public, time::Moment};
 
-use super::{Public, body, object::Object};
+use super::{
+    Public,
+    body::{self, Times},
+    object::Object,
+    standing::own_properties,
+};
 use crate::settings::Log;
 
 impl Public {
@@ -15,19 +20,35 @@ impl Public {
         object: &Object,
         interface: &str,
     ) -> Option<Facts> {
+        let times = Times {
+            now,
+            start_usec: self.start_usec,
+        };
         match (object, interface) {
             (Object::Controller, public::CONTROLLER) => Some(facts([
                 ("Status", variant(fleet.status().as_str())),
                 ("LogLevel", variant(self.log.level.as_str())),
                 ("LogTarget", variant(target_word(self.log))),
             ])),
-            (Object::Controller, public::FLEET) => Some(facts([
-                ("Version", variant(fleet.settings().version.as_str())),
-                ("Warnings", variant(self.warnings.clone())),
-            ])),
+            (Object::Controller, public::FLEET) => {
+                let timeout = body::micros(fleet.settings().call_timeout);
+                let mut own = facts([
+                    ("Version", variant(fleet.settings().version.as_str())),
+                    ("Warnings", variant(self.warnings.clone())),
+                    ("CallTimeoutUSec", variant(timeout)),
+                ]);
+                own.extend(body::running_facts(times));
+                Some(own)
+            }
             (Object::Node(name), public::NODE) => fleet
                 .node(name)
-                .map(|node| body::node_properties(&node, now)),
+                .map(|node| body::node_properties(&node, times)),
+            (Object::Node(name), public::NODE_OWN) => fleet
+                .node(name)
+                .map(|node| body::own_node_properties(&node, times)),
+            (Object::Job(id), public::JOB_OWN) => {
+                fleet.job(*id).map(|job| own_properties(job, now))
+            }
             (Object::Job(id), public::JOB) => fleet.job(*id).map(|job| {
                 facts([
                     ("Id", variant(job.id.0)),
@@ -42,8 +63,16 @@ impl Public {
                 all.extend(self.properties(now, fleet, object, public::FLEET)?);
                 Some(all)
             }
-            (Object::Node(_), "") => self.properties(now, fleet, object, public::NODE),
-            (Object::Job(_), "") => self.properties(now, fleet, object, public::JOB),
+            (Object::Node(_), "") => {
+                let mut all = self.properties(now, fleet, object, public::NODE)?;
+                all.extend(self.properties(now, fleet, object, public::NODE_OWN)?);
+                Some(all)
+            }
+            (Object::Job(_), "") => {
+                let mut all = self.properties(now, fleet, object, public::JOB)?;
+                all.extend(self.properties(now, fleet, object, public::JOB_OWN)?);
+                Some(all)
+            }
             (
                 Object::Above(_)
                 | Object::Controller

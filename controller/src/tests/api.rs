@@ -51,7 +51,7 @@ impl World {
     }
 
     /// The bus says that somebody has left.
-    fn leaves(&mut self, name: &str) {
+    pub(super) fn leaves(&mut self, name: &str) {
         let signal = Message::signal(
             "/org/freedesktop/DBus",
             "org.freedesktop.DBus",

@@ -20,6 +20,8 @@ pub(crate) struct Record {
     pub(crate) decided_here: bool,
     /// When the attempt was first heard of.
     pub(crate) since: Moment,
+    /// When it came to stand as it does.
+    pub(crate) changed: Moment,
 }
 
 /// What is known about the target of a claim.

@@ -6,7 +6,7 @@ use proto::{
 };
 use test_case::test_case;
 
-use super::world::{World, down, name, policy_of, settings};
+use super::world::{World, down, name, policy_of, settings, token};
 use crate::{ClaimPolicy, DependsOn, Disconnect, Input, OnLoss, limits::HOLDS_PER_TARGET_MAX};
 
 const T: &str = "t.service";
@@ -371,15 +371,39 @@ fn a_target_that_was_away_with_its_source_gives_it_the_grace_again() {
 }
 
 #[test]
-fn an_agent_without_claims_releases_what_was_held_for_its_node() {
+fn an_agent_that_speaks_bluechis_protocol_is_as_good_as_any() {
     let mut world = up();
     world.cut("a");
     world.take();
-    world.hello("a", 1, 0);
-    assert_eq!(
-        world.take(),
-        ["3 < welcome", "a is online", "fleet is up", "2 < holds -1"]
+    // Its sets are told for it. Until they are, what was needed is kept.
+    let old = world.hello("a", 1, 0);
+    assert_eq!(world.take(), ["3 < welcome", "a is online", "fleet is up"]);
+    world.claims(old, true, &[]);
+    assert_eq!(world.take(), ["2 < holds -1"]);
+}
+
+#[test]
+fn claims_and_holds_are_seen_with_their_ages_and_the_ends_of_graces() {
+    let mut world = up();
+    world.pass(4_000);
+    let (claim, hold) = (
+        world.fleet.claims().next().expect("a claim"),
+        world.fleet.holds().next().expect("a hold"),
     );
+    assert_eq!((claim.source.as_str(), hold.node.as_str()), ("a", "b"));
+    assert_eq!((claim.token, claim.state), (token(1), &ClaimState::Up));
+    assert_eq!((hold.token, hold.state), (token(1), Some(&ClaimState::Up)));
+    assert!(world.now.since(claim.changed) >= Duration::from_secs(4));
+    assert_eq!(
+        (claim.gives_up, hold.gives_up, hold.adopted),
+        (None, None, false)
+    );
+    world.cut("a");
+    let grace = world.now.plus(Duration::from_secs(15));
+    let claim = world.fleet.claims().next().expect("a claim");
+    assert_eq!(claim.gives_up, Some(grace));
+    let hold = world.fleet.holds().next().expect("a hold");
+    assert_eq!(hold.gives_up, Some(grace));
 }
 
 #[test]

@@ -1,0 +1,105 @@
+//! How claims, holds and jobs stand, as dictionaries: what may grow without another signature.
+
+use fleet::{ClaimView, Fleet, HoldView, Job};
+use host::bus::object::{Facts, facts, variant};
+use proto::{
+    message::Attempt,
+    model::{ClaimState, Reason},
+    name::NodeName,
+    time::Moment,
+};
+use zbus::wire::ObjectPath;
+
+use super::{body::micros, object::job_path};
+
+/// The claims of one node, or of all.
+pub(super) fn claims(fleet: &Fleet, of: Option<&NodeName>, now: Moment) -> Vec<Facts> {
+    let claims = fleet.claims();
+    let claims = claims.filter(|claim| of.is_none_or(|node| node == claim.source));
+    claims.map(|claim| claim_facts(&claim, now)).collect()
+}
+
+/// The holds on one node, or on all.
+pub(super) fn holds(fleet: &Fleet, on: Option<&NodeName>, now: Moment) -> Vec<Facts> {
+    let holds = fleet.holds();
+    let holds = holds.filter(|hold| on.is_none_or(|node| node == hold.node));
+    holds.map(|hold| hold_facts(&hold, now)).collect()
+}
+
+/// All jobs that are announced.
+pub(super) fn jobs(fleet: &Fleet, now: Moment) -> Vec<Facts> {
+    fleet.jobs().map(|job| job_facts(job, now)).collect()
+}
+
+fn claim_facts(claim: &ClaimView<'_>, now: Moment) -> Facts {
+    let mut known = facts([
+        ("Source", variant(claim.source.as_str())),
+        ("Node", variant(claim.claim.node.as_str())),
+        ("Unit", variant(claim.claim.unit.as_str())),
+        ("Token", variant(claim.token.to_string())),
+        ("AttemptAgeUSec", variant(micros(now.since(claim.since)))),
+        ("StateAgeUSec", variant(micros(now.since(claim.changed)))),
+    ]);
+    known.extend(state_facts(Some(claim.state)));
+    known.extend(end_facts(claim.gives_up, now));
+    known
+}
+
+fn hold_facts(hold: &HoldView<'_>, now: Moment) -> Facts {
+    let attempt = match hold.attempt {
+        Attempt::Start => "start",
+        Attempt::Keep => "keep",
+    };
+    let mut known = facts([
+        ("Node", variant(hold.node.as_str())),
+        ("Unit", variant(hold.hold.unit.as_str())),
+        ("Source", variant(hold.hold.source.as_str())),
+        ("Token", variant(hold.token.to_string())),
+        ("Attempt", variant(attempt)),
+        ("Adopted", variant(hold.adopted)),
+    ]);
+    known.extend(state_facts(hold.state));
+    known.extend(end_facts(hold.gives_up, now));
+    known
+}
+
+/// State and reason; all empty for what nobody has said anything about yet.
+fn state_facts(state: Option<&ClaimState>) -> Facts {
+    let reason = state.and_then(ClaimState::reason);
+    let text = |of: fn(&Reason) -> &str| reason.map_or("", of);
+    facts([
+        ("State", variant(state.map_or("", ClaimState::as_str))),
+        ("Cause", variant(text(|reason| reason.cause.as_str()))),
+        ("Reason", variant(text(|reason| &reason.text))),
+    ])
+}
+
+/// When it is given up, where it is.
+fn end_facts(end: Option<Moment>, now: Moment) -> Facts {
+    end.map_or_else(Facts::new, |end| {
+        facts([("GivesUpInUSec", variant(micros(end.since(now))))])
+    })
+}
+
+fn job_facts(job: &Job, now: Moment) -> Facts {
+    let path = ObjectPath::from_string_unchecked(job_path(job.id));
+    let mut known = facts([
+        ("Id", variant(job.id.0)),
+        ("Path", variant(path)),
+        ("Node", variant(job.node.as_str())),
+        ("Unit", variant(job.unit.as_str())),
+        ("JobType", variant(job.kind.as_str())),
+        ("State", variant(job.state.as_str())),
+    ]);
+    known.extend(own_properties(job, now));
+    known
+}
+
+/// What goes beyond BlueChi's properties of a job.
+pub(super) fn own_properties(job: &Job, now: Moment) -> Facts {
+    facts([
+        ("Mode", variant(job.mode.as_str())),
+        ("Source", variant(job.source().map_or("", NodeName::as_str))),
+        ("AgeUSec", variant(micros(now.since(job.since)))),
+    ])
+}
