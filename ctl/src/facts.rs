@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use zbus::wire::OwnedVariant;
+use zbus::wire::{OwnedVariant, Variant};
+
+use crate::details::Command;
 
 /// `a{sv}`.
 #[derive(Debug, Default)]
@@ -22,6 +24,31 @@ impl Facts {
         texts
             .and_then(|v| Vec::<String>::try_from(v).ok())
             .unwrap_or_default()
+    }
+
+    /// Commands of a service; none if they are not known.
+    pub(crate) fn commands(&self, key: &str) -> Vec<Command> {
+        self.items(key, Command::read)
+    }
+
+    /// Pairs of texts, as `SECOND (FIRST)`.
+    pub(crate) fn pairs(&self, key: &str) -> Vec<String> {
+        self.items(key, |value| {
+            let Variant::Structure(fields) = value else {
+                return None;
+            };
+            let [Variant::Str(first), Variant::Str(second)] = fields.fields() else {
+                return None;
+            };
+            Some(format!("{second} ({first})"))
+        })
+    }
+
+    fn items<T>(&self, key: &str, read: impl Fn(&Variant<'_>) -> Option<T>) -> Vec<T> {
+        let Some(Variant::Array(items)) = self.0.get(key).map(|value| &**value) else {
+            return Vec::new();
+        };
+        items.inner().iter().filter_map(read).collect()
     }
 
     /// A yes or no.
@@ -53,8 +80,6 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
-    use zbus::wire::Variant;
-
     use super::*;
 
     #[test]

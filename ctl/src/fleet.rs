@@ -4,6 +4,7 @@ use std::{cmp::Ordering, fmt, time::Duration};
 
 use proto::name::{NodeName, UnitName};
 
+pub(crate) use crate::details::Details;
 use crate::{exit::Exit, facts::Facts, fault::Fault};
 
 /// A node.
@@ -321,23 +322,6 @@ pub(crate) struct Unit {
     pub(crate) details: Details,
 }
 
-/// What only the view of a single unit shows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Details {
-    /// Since when it is in its state, by the clock of the node, since 1970.
-    pub(crate) since: Option<Duration>,
-    /// How often systemd has restarted it by itself.
-    pub(crate) restarts: Option<u32>,
-    /// Bytes.
-    pub(crate) memory: Option<u64>,
-    pub(crate) memory_peak: Option<u64>,
-    pub(crate) cpu: Option<Duration>,
-    pub(crate) tasks: Option<u64>,
-    /// Whether the unit file has changed since it was read.
-    pub(crate) needs_reload: bool,
-    pub(crate) drop_ins: Vec<String>,
-}
-
 impl Unit {
     /// Reads the properties of a unit. `now` is the time of the day since 1970: an agent that does
     /// not know how old the state is knows since when it is.
@@ -375,25 +359,6 @@ impl Unit {
     /// Whether it is up, or about to be: the rule by which systemctl(1) chooses its exit code.
     pub(crate) fn is_running(&self) -> bool {
         !matches!(self.active.as_str(), "inactive" | "failed" | "")
-    }
-}
-
-impl Details {
-    fn from_facts(facts: &Facts) -> Self {
-        // What systemd does not count is the largest number there is.
-        let counted = |key| facts.u64(key).filter(|n| *n != u64::MAX);
-        Self {
-            since: facts
-                .span("StateChangeTimestamp")
-                .filter(|at| !at.is_zero()),
-            restarts: facts.u32("NRestarts"),
-            memory: counted("MemoryCurrent"),
-            memory_peak: counted("MemoryPeak"),
-            cpu: counted("CPUUsageNSec").map(Duration::from_nanos),
-            tasks: counted("TasksCurrent"),
-            needs_reload: facts.flag("NeedDaemonReload").unwrap_or(false),
-            drop_ins: facts.texts("DropInPaths"),
-        }
     }
 }
 

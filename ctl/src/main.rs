@@ -7,6 +7,7 @@
 mod bus;
 mod cli;
 mod command;
+mod details;
 mod event;
 mod exit;
 mod facts;

@@ -40,6 +40,12 @@ pub(crate) fn parse(text: &str) -> Result<i32, String> {
         })
 }
 
+/// The name of a standard signal, without `SIG`.
+pub(crate) fn name(number: i32) -> Option<&'static str> {
+    let at = usize::try_from(number).ok()?.checked_sub(1)?;
+    NAMES.get(at).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use test_case::test_case;

@@ -15,6 +15,7 @@ pub(crate) mod metrics;
 mod missing;
 pub(crate) mod monitor;
 pub(crate) mod names;
+mod process;
 pub(crate) mod screen;
 pub(crate) mod show;
 pub(crate) mod status;

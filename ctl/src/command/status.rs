@@ -7,14 +7,14 @@ use std::{
 
 use proto::{
     dbus::public,
-    name::{NodeName, UnitName},
+    name::{NodeName, ProxyName, UnitName},
 };
 use zbus::{Message, wire::OwnedVariant};
 
 use super::choose::{self, Known};
 use crate::{
     bus::{self, Answer, Bus},
-    cli::{Nodes, UnitArg},
+    cli::{Nodes, Output, UnitArg},
     facts::Facts,
     fault::{self, Fault},
     fleet::{Claim, Missing, Node, Target, Unit},
@@ -119,7 +119,13 @@ pub(crate) async fn units(
     missing.dedup_by(|a, b| a.node == b.node);
     match nodes {
         Nodes::One(node) => {
-            let units: Vec<Unit> = found.into_iter().map(|(_, unit)| unit).collect();
+            let mut units: Vec<Unit> = found.into_iter().map(|(_, unit)| unit).collect();
+            // Plain lines do not have them.
+            if let [unit] = units.as_mut_slice()
+                && look.output != Output::Plain
+            {
+                unit.details.claims = claims_of(bus, node, &unit.name).await?;
+            }
             Ok(view::units::of_node(
                 node,
                 &units,
@@ -129,6 +135,29 @@ pub(crate) async fn units(
         }
         Nodes::Several(_) => Ok(view::units::of_nodes(&found, &missing, look)),
     }
+}
+
+/// The claims on a unit, or of it if it is a proxy.
+async fn claims_of(bus: &mut Bus, node: &NodeName, unit: &str) -> Result<Vec<Claim>, Fault> {
+    let proxy = ProxyName::parse(unit).ok();
+    let call = bus::fleet_call(public::FLEET, "ListClaims", &())?;
+    let [answer] = bus.ask([call]).await?;
+    let Ok(answer) = answer else {
+        // A controller that has none.
+        return Ok(Vec::new());
+    };
+    let claims = super::dictionaries(&answer, "ListClaims")?;
+    let mut claims: Vec<Claim> = claims.iter().map(Claim::from_facts).collect();
+    claims.retain(|claim| match &proxy {
+        Some(proxy) => {
+            claim.source == node.as_str()
+                && claim.node == proxy.node().as_str()
+                && claim.unit == proxy.unit().as_str()
+        }
+        None => claim.node == node.as_str() && claim.unit == unit,
+    });
+    claims.sort();
+    Ok(claims)
 }
 
 type Told = Result<Vec<Facts>, Fault>;

@@ -5,8 +5,12 @@ use std::time::Duration;
 use jiff::{Timestamp, tz::TimeZone};
 use proto::name::{HoldName, NodeName, ProxyName, UnitName};
 
-use super::{Look, Mood, clean, units::failure};
-use crate::{fleet::Unit, span};
+use super::{Look, Mood, clean, process};
+use crate::{
+    details::{Ended, Process},
+    fleet::{Claim, Unit},
+    span,
+};
 
 /// The time zone of this machine.
 pub(crate) fn zone() -> TimeZone {
@@ -25,34 +29,146 @@ pub(super) fn block(node: &NodeName, unit: &Unit, zone: &TimeZone, look: &Look) 
             lines.push((name, value));
         }
     };
-    line("Description", Some(clean(&unit.description)));
     line("Stands for", stands_for(&unit.name));
     line("Holds", holds(node, &unit.name));
-    line("Loaded", Some(loaded(unit)));
+    line("Loaded", Some(loaded(node, unit)));
     let drop_ins: Vec<String> = details.drop_ins.iter().map(|path| clean(path)).collect();
-    line("Drop-In", Some(drop_ins.join(" ")));
+    line("Drop-In", Some(drop_ins.join("\n")));
     line("Active", Some(active(unit, zone, look)));
-    line("Result", failure(unit));
+    line("Triggered By", Some(list(&details.triggered_by)));
+    line("Triggers", Some(list(&details.triggers)));
+    line("Where", Some(clean(&details.mount_point)));
+    line("What", Some(clean(&details.mounted)));
+    line("Listen", Some(list(&details.listens)));
+    line("Docs", Some(list(&details.documentation)));
+    for process in &details.processes {
+        line("Process", Some(command(process, look)));
+    }
+    line("Main PID", main(unit, look));
     let restarts = details.restarts.filter(|count| *count > 0);
     line(
         "Restarts",
         restarts.map(|count| format!("{count}, by systemd itself")),
     );
-    line("Main PID", unit.main_pid.map(|pid| pid.to_string()));
     line("Status", Some(quoted(&unit.status_text)));
-    line("Tasks", details.tasks.map(|tasks| tasks.to_string()));
+    line(
+        "Tasks",
+        details.tasks.map(|tasks| match details.tasks_max {
+            Some(max) => format!("{tasks} (limit: {max})"),
+            None => tasks.to_string(),
+        }),
+    );
     let memory = details.memory.map(|now| match details.memory_peak {
         Some(peak) => format!("{} (peak: {})", bytes(now), bytes(peak)),
         None => bytes(now),
     });
     line("Memory", memory);
     line("CPU", details.cpu.map(cpu));
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let mut text = String::from("\n");
+    line("CGroup", Some(clean(&details.cgroup)));
+    let is_proxy = ProxyName::parse(&unit.name).is_ok();
+    if is_proxy {
+        line("Claim", Some(claims(unit, true, look)));
+        line("Needed by", Some(list(&details.needed_by)));
+    } else {
+        line("Claimed by", Some(claims(unit, false, look)));
+    }
+    let longest = lines.iter().map(|(name, _)| name.len()).max();
+    let width = longest.unwrap_or(0).max(WIDTH);
+    let mut text = format!("\n{}\n", title(node, unit, look));
     for (name, value) in lines {
-        text.push_str(&format!("{name:>width$}: {value}\n"));
+        for (at, value) in value.lines().enumerate() {
+            let name = if at == 0 {
+                format!("{name}:")
+            } else {
+                String::new()
+            };
+            text.push_str(&format!("{name:>0$} {value}\n", width + 1));
+        }
     }
     text
+}
+
+/// How wide the names at least are: as those of systemctl(1).
+const WIDTH: usize = 11;
+
+/// The name after a dot in the colour of its state, as systemctl(1) has it.
+fn title(node: &NodeName, unit: &Unit, look: &Look) -> String {
+    let dot = look.paint.mood(Mood::of(&unit.active), dot(&unit.active));
+    let description = clean(&unit.description);
+    let name = clean(&unit.name);
+    if description.is_empty() || description == name {
+        return format!("{dot} {name} on {node}");
+    }
+    format!("{dot} {name} on {node} - {description}")
+}
+
+/// The dot of an active state.
+pub(super) fn dot(active: &str) -> &'static str {
+    match active {
+        "inactive" | "maintenance" => "\u{25cb}",
+        "failed" => "\u{d7}",
+        "reloading" | "refreshing" => "\u{21bb}",
+        _ => "\u{25cf}",
+    }
+}
+
+/// One in each line.
+fn list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| clean(text)).collect();
+    texts.join("\n")
+}
+
+fn command(process: &Process, look: &Look) -> String {
+    let Process {
+        setting,
+        words,
+        ended,
+    } = process;
+    let how = coloured(ended, look);
+    format!(
+        "{} {setting}={} ({how})",
+        ended.pid,
+        clean(&words.join(" "))
+    )
+}
+
+/// The main process, while it runs or as it ended.
+fn main(unit: &Unit, look: &Look) -> Option<String> {
+    let details = &unit.details;
+    match (unit.main_pid, &details.main) {
+        (Some(pid), _) if details.program.is_empty() => Some(pid.to_string()),
+        (Some(pid), _) => Some(format!("{pid} ({})", clean(&details.program))),
+        (None, Some(ended)) => Some(format!("{} ({})", ended.pid, coloured(ended, look))),
+        (None, None) => None,
+    }
+}
+
+fn coloured(ended: &Ended, look: &Look) -> String {
+    let mood = if process::is_good(ended) {
+        Mood::Neutral
+    } else {
+        Mood::Bad
+    };
+    look.paint.mood(mood, &process::how(ended))
+}
+
+/// Who needs the unit, and how that stands; of a proxy only how it stands.
+fn claims(unit: &Unit, is_proxy: bool, look: &Look) -> String {
+    let claim = |claim: &Claim| {
+        let state = look
+            .paint
+            .mood(Mood::of(&claim.state), &clean(&claim.state));
+        let state = match clean(&claim.reason) {
+            reason if reason.is_empty() => state,
+            reason => format!("{state}: {reason}"),
+        };
+        if is_proxy {
+            return state;
+        }
+        format!("{} ({state})", clean(&claim.source))
+    };
+    let all: Vec<String> = unit.details.claims.iter().map(claim).collect();
+    all.join("\n")
 }
 
 /// The unit of another node that a proxy stands for.
@@ -68,7 +184,7 @@ fn holds(node: &NodeName, name: &str) -> Option<String> {
     Some(format!("{} on {node}, for other nodes", hold.unit()))
 }
 
-fn loaded(unit: &Unit) -> String {
+fn loaded(node: &NodeName, unit: &Unit) -> String {
     let more = [&unit.path, &unit.enabled].map(|text| clean(text));
     let more: Vec<String> = more.into_iter().filter(|text| !text.is_empty()).collect();
     let mut text = clean(&unit.load);
@@ -76,13 +192,21 @@ fn loaded(unit: &Unit) -> String {
         text.push_str(&format!(" ({})", more.join("; ")));
     }
     if unit.details.needs_reload {
-        text.push_str("; the file has changed since, see 'ctl daemon-reload'");
+        text.push_str(&format!(
+            "; the file has changed since: ctl daemon-reload {node}"
+        ));
     }
     text
 }
 
 fn active(unit: &Unit, zone: &TimeZone, look: &Look) -> String {
-    let state = format!("{} ({})", clean(&unit.active), clean(&unit.sub));
+    let how = match unit.result.as_str() {
+        result if unit.active == "failed" && !matches!(result, "" | "success") => {
+            format!("Result: {}", clean(result))
+        }
+        _ => clean(&unit.sub),
+    };
+    let state = format!("{} ({how})", clean(&unit.active));
     let mut text = look.paint.mood(Mood::of(&unit.active), &state);
     if let Some(since) = unit.details.since.and_then(|since| date(since, zone)) {
         text.push_str(&format!(" since {since}"));

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     cli::Output,
     exit::Exit,
-    fleet::{Missing, Unit},
+    fleet::{Claim, Missing, Unit},
     span,
 };
 
@@ -219,10 +219,12 @@ struct UnitJson<'a> {
     main_pid: Option<u32>,
     status_text: Option<&'a str>,
     fragment_path: Option<&'a str>,
+    documentation: &'a [String],
     restarts: Option<u32>,
     memory_bytes: Option<u64>,
     cpu_usec: Option<u64>,
     tasks: Option<u64>,
+    claims: &'a [Claim],
 }
 
 impl<'a> UnitJson<'a> {
@@ -242,10 +244,12 @@ impl<'a> UnitJson<'a> {
             main_pid: unit.main_pid,
             status_text: known(&unit.status_text),
             fragment_path: known(&unit.path),
+            documentation: &unit.details.documentation,
             restarts: unit.details.restarts,
             memory_bytes: unit.details.memory,
             cpu_usec: unit.details.cpu.map(usec),
             tasks: unit.details.tasks,
+            claims: &unit.details.claims,
         }
     }
 }

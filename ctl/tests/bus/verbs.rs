@@ -28,7 +28,7 @@ fn asked(line: &str) -> Vec<String> {
 #[test_case("set-default worker1 rescue --force", &["worker1 SetDefaultTarget \"rescue.target\" true", "worker1 Reload"])]
 #[test_case("cancel 7", &["Cancel"])]
 #[test_case("start worker1 target", &["worker1 StartUnit \"target.service\" \"replace\""]; "one plain node costs one call")]
-#[test_case("status worker1 target", &["worker1 UnitStatus [\"target.service\"]"]; "one plain node costs one question")]
+#[test_case("status worker1 target -o plain", &["worker1 UnitStatus [\"target.service\"]"]; "one plain node costs one question")]
 fn what_is_done_is_one_call(line: &str, calls: &[&str]) {
     assert_eq!(asked(line), calls);
 }
@@ -154,7 +154,8 @@ fn units_are_listed_by_patterns() {
 fn one_unit_has_details() {
     let said = said("status worker1 target");
     assert!(
-        said.out.contains("\nDescription: Target service\n"),
+        said.out
+            .contains("\n\u{25cf} target.service on worker1 - Target service\n"),
         "{}",
         said.out
     );

@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     cli::Shell,
     command::Done,
+    details::{Ended, Process},
     fleet::{Effect, ListedJob, UnitFile},
     view::{
         act, completion, files, jobs, names,
@@ -333,13 +334,46 @@ fn a_single_unit_has_details() {
         memory_peak: Some(3_145_728),
         cpu: Some(Duration::from_millis(1_512)),
         tasks: Some(2),
+        tasks_max: Some(4915),
+        cgroup: "/system.slice/target.service".into(),
         needs_reload: true,
         drop_ins: vec!["/etc/systemd/system/target.service.d/a.conf".into()],
+        documentation: vec!["man:target(8)".into(), "https://example.org".into()],
+        program: "target".into(),
+        processes: vec![Process {
+            setting: "ExecStartPre",
+            words: vec!["/bin/false".into(), "x".into()],
+            ended: Ended {
+                pid: 4710,
+                code: 1,
+                status: 1,
+            },
+        }],
+        triggered_by: vec!["target.socket".into()],
+        claims: claims(),
+        ..Details::default()
     };
     let page = |unit: &Unit| seen(&of_node(std::slice::from_ref(unit), &look(Output::Table)));
     assert_snapshot!("detail_service", page(&service));
+    service.main_pid = None;
+    service.details.main = Some(Ended {
+        pid: 4711,
+        code: 2,
+        status: 9,
+    });
+    assert!(page(&service).contains("Main PID: 4711 (code=killed, signal=KILL)"));
+    let details = Details {
+        needed_by: vec!["source.service".into()],
+        claims: vec![Claim {
+            source: "worker2".into(),
+            node: "worker2".into(),
+            ..claims().remove(1)
+        }],
+        ..Details::default()
+    };
     let proxy = Unit {
         status_text: "waiting: node worker2 is offline".into(),
+        details,
         ..unit("proxy@worker2_target.service", "activating", "start")
     };
     assert_snapshot!("detail_proxy", page(&proxy));
