@@ -167,9 +167,16 @@ impl Wanted {
     ///
     /// # Errors
     ///
-    /// Fails where no node is meant.
+    /// Fails where no node is meant, or one that there is not.
     pub(crate) fn plan(&self, known: &[Node]) -> Result<Plan, Fault> {
         let chosen = self.nodes.among(known)?;
+        let is_known = |name: &&NodeName| known.iter().any(|node| node.name == name.as_str());
+        if let Some(name) = chosen.iter().find(|name| !is_known(name)) {
+            return Err(Fault::NoNode {
+                node: name.to_string(),
+                known: known.iter().map(|node| node.name.clone()).collect(),
+            });
+        }
         let has_unit_kinds =
             self.kinds.is_empty() || self.kinds.iter().any(|kind| *kind != EventKind::Node);
         let nodes = if !has_unit_kinds {

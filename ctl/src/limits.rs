@@ -65,3 +65,7 @@ pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 /// How long to wait for an answer of systemctl(1) on this machine, which only makes an error clearer.
 pub(crate) const PROBE: Duration = Duration::from_secs(2);
+
+/// Units whose properties are remembered so that only what differs is told: all of a large fleet.
+/// Beyond, everything is told once more.
+pub(crate) const UNITS_SHOWN_MAX: usize = 20_000;

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         legend: !cli.options.no_legend,
         paint: Paint::if_wanted(look::has_colour(cli.options.color, &out)),
         paint_messages: Paint::if_wanted(look::has_colour(cli.options.color, &err)),
+        terminal: terminal.is_some(),
         width: terminal
             .filter(|_| !cli.options.full)
             .map(|size| size.columns),

@@ -6,6 +6,7 @@ pub(crate) mod completion;
 pub(crate) mod deps;
 pub(crate) mod detail;
 pub(crate) mod files;
+mod fit;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod list;
@@ -43,6 +44,8 @@ pub(crate) struct Look {
     pub(crate) paint: Paint,
     /// Of messages, which go elsewhere.
     pub(crate) paint_messages: Paint,
+    /// Whether tables are for a terminal, which has what only people look at.
+    pub(crate) terminal: bool,
     /// The columns of the terminal, if tables have to fit onto one.
     pub(crate) width: Option<usize>,
 }

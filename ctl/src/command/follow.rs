@@ -50,7 +50,7 @@ impl<'a> Follow<'a> {
     /// Says that the daemon is away.
     pub(crate) fn away(&self, fault: &Fault) {
         let text = format!("{fault}; waiting for it to come back");
-        self.warn(text, fault.hint());
+        self.warn(text, None);
     }
 
     /// Says that the daemon is there again.

@@ -100,6 +100,7 @@ struct Told<'a> {
     /// `Status` of each node, as it was told last.
     nodes: BTreeMap<String, String>,
     stream: Option<Stream>,
+    shown: view::Shown,
 }
 
 impl<'a> Told<'a> {
@@ -112,6 +113,7 @@ impl<'a> Told<'a> {
             open: BTreeMap::new(),
             nodes: BTreeMap::new(),
             stream: None,
+            shown: view::Shown::default(),
         }
     }
 
@@ -162,7 +164,7 @@ impl<'a> Told<'a> {
     /// The rows of one message, if it has any.
     async fn hear(&mut self, live: &mut Live, message: Message) -> Result<Option<String>, Fault> {
         let event = Event::read(&message, self.monitor.as_deref(), follow::now());
-        let Some(event) = event else {
+        let Some(mut event) = event else {
             return self.answered(live, message).await;
         };
         if let What::Node { status } = &event.what {
@@ -174,7 +176,9 @@ impl<'a> Told<'a> {
         let (Some(plan), Some(stream)) = (&self.plan, &mut self.stream) else {
             return Ok(None);
         };
-        let is_wanted = self.wanted.wants(plan, &event);
+        // Programs are told everything.
+        let is_wanted = self.wanted.wants(plan, &event)
+            && (self.look.output != Output::Table || self.shown.is_news(&mut event));
         Ok(is_wanted.then(|| view::row(stream, &event)))
     }
 

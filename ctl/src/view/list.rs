@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Look, Mood, Page, clean, json, known,
+    Look, Mood, Page, clean, detail, json, known,
     missing::{self, MissingJson},
     plain, table,
 };
@@ -15,20 +15,7 @@ use crate::{
 /// The units, and a warning for each node that did not answer.
 pub(crate) fn page(units: &[Listed], missing: &[Missing], look: &Look) -> Page {
     let data = match look.output {
-        Output::Table => {
-            let rows = units.iter().map(|unit| {
-                let mood = Mood::of(&unit.active);
-                [
-                    unit.node.clone(),
-                    clean(&unit.unit),
-                    unit.load.clone(),
-                    look.paint.mood(mood, &unit.active),
-                    look.paint.mood(mood, &unit.sub),
-                ]
-            });
-            let header = ["NODE", "UNIT", "LOADED", "ACTIVE", "SUBSTATE"];
-            table::write(header, rows, look) + &summary(units, look)
-        }
+        Output::Table => table(units, look) + &summary(units, look),
         Output::Json => json(&ListJson {
             units: units.iter().map(UnitJson::of).collect(),
             missing: missing::all_json(missing),
@@ -43,6 +30,50 @@ pub(crate) fn page(units: &[Listed], missing: &[Missing], look: &Look) -> Page {
         messages: missing::messages("units", missing),
         exit: missing::exit(missing),
     }
+}
+
+/// From this width on there is room for descriptions.
+const WIDE: usize = 100;
+
+fn table(units: &[Listed], look: &Look) -> String {
+    let row = |unit: &Listed| {
+        let mood = Mood::of(&unit.active);
+        let load = match Mood::of(&unit.load) {
+            Mood::Bad => Mood::Bad,
+            Mood::Good | Mood::Busy | Mood::Idle | Mood::Neutral => Mood::Neutral,
+        };
+        [
+            clean(&unit.node),
+            clean(&unit.unit),
+            look.paint.mood(load, &clean(&unit.load)),
+            look.paint.mood(mood, &clean(&unit.active)),
+            look.paint.mood(mood, &clean(&unit.sub)),
+        ]
+    };
+    let header = ["NODE", "UNIT", "LOADED", "ACTIVE", "SUBSTATE"];
+    if !look.terminal {
+        return table::write(header, units.iter().map(row), look);
+    }
+    let has_room = look.width.is_none_or(|width| width >= WIDE);
+    // As systemctl(1): what went wrong has a dot, and the description is cut where the line ends.
+    let rows = units.iter().map(|unit| {
+        let [node, name, load, active, sub] = row(unit);
+        let is_bad = unit.active == "failed" || Mood::of(&unit.load) == Mood::Bad;
+        let dot = if is_bad {
+            look.paint.mood(Mood::Bad, detail::dot(&unit.active))
+        } else {
+            " ".into()
+        };
+        let name = format!("{dot} {name}");
+        [node, name, load, active, sub, clean(&unit.description)]
+    });
+    let [node, name, load, active, sub] = header;
+    let name = format!("  {name}");
+    if !has_room {
+        let rows = rows.map(|[node, name, load, active, sub, _]| [node, name, load, active, sub]);
+        return table::write([node, &name, load, active, sub], rows, look);
+    }
+    table::write([node, &name, load, active, sub, "DESCRIPTION"], rows, look)
 }
 
 fn summary(units: &[Listed], look: &Look) -> String {

@@ -11,7 +11,10 @@ use super::{
     usec,
     value::{self, Value},
 };
-use crate::event::{Event, What};
+use crate::{
+    event::{Event, What},
+    limits,
+};
 
 /// The columns beside the time.
 pub(crate) const HEADER: &[&str] = &["NODE", "UNIT", "CHANGE"];
@@ -54,6 +57,43 @@ fn change(what: &What) -> (String, Mood) {
             (pairs.join(" "), Mood::Neutral)
         }
     }
+}
+
+/// What people were told of the properties of units. systemd names all that may have changed whenever
+/// one has; a row has only what differs.
+#[derive(Debug, Default)]
+pub(crate) struct Shown(BTreeMap<(String, String), BTreeMap<String, String>>);
+
+impl Shown {
+    /// Whether anything is left of an event for a row. Properties are left out that were told so
+    /// before, or that say nothing: moments, states, which have rows of their own, and what is not
+    /// set.
+    pub(crate) fn is_news(&mut self, event: &mut Event) -> bool {
+        let What::Properties { properties, .. } = &mut event.what else {
+            return true;
+        };
+        if self.0.len() >= limits::UNITS_SHOWN_MAX {
+            self.0.clear();
+        }
+        let unit = (event.node.clone(), event.unit.clone());
+        let told = self.0.entry(unit).or_default();
+        properties.retain(|name, of| {
+            let text = value::text(name, of);
+            let is_new = told.insert(name.clone(), text.clone()).as_ref() != Some(&text);
+            is_new && !is_idle(name, &text)
+        });
+        !properties.is_empty()
+    }
+}
+
+fn is_idle(name: &str, text: &str) -> bool {
+    let is_row_of_its_own = matches!(name, "ActiveState" | "SubState" | "Job" | "InvocationID");
+    let is_moment = name.ends_with("Timestamp") || name.ends_with("TimestampMonotonic");
+    let is_nothing = matches!(
+        text,
+        "" | "0" | "no" | "[not set]" | "4294967295" | "success"
+    );
+    is_row_of_its_own || is_moment || is_nothing
 }
 
 fn dash(text: &str) -> String {
@@ -132,4 +172,49 @@ pub(crate) fn gap(away: Duration, now: Duration) -> String {
         time_usec: usec(now),
         away_usec: usec(away),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use zbus::wire::Variant;
+
+    use super::*;
+
+    fn changed(of: &[(&str, Variant<'static>)]) -> Event {
+        let owned = |(name, value): &(&str, Variant<'static>)| {
+            let value = value.try_clone().expect("no descriptor");
+            ((*name).to_owned(), value.try_to_owned().expect("owned"))
+        };
+        Event {
+            time: Duration::ZERO,
+            node: "worker1".into(),
+            unit: "a.service".into(),
+            what: What::Properties {
+                interface: "org.freedesktop.systemd1.Service".into(),
+                properties: of.iter().map(owned).collect(),
+            },
+        }
+    }
+
+    #[test]
+    fn people_are_told_of_properties_that_differ() {
+        let mut shown = Shown::default();
+        let mut told = |of: &[(&str, Variant<'static>)]| {
+            let mut event = changed(of);
+            shown.is_news(&mut event).then(|| change(&event.what).0)
+        };
+        let running = [
+            ("MainPID", Variant::from(7u32)),
+            ("SubState", Variant::from("running")),
+            ("ActiveEnterTimestamp", Variant::from(1u64)),
+            ("StatusText", Variant::from("")),
+        ];
+        assert_eq!(told(&running).as_deref(), Some("MainPID=7"));
+        assert_eq!(told(&running), None);
+        let again = [
+            ("MainPID", Variant::from(8u32)),
+            ("NRestarts", Variant::from(1u32)),
+        ];
+        assert_eq!(told(&again).as_deref(), Some("MainPID=8 NRestarts=1"));
+    }
 }

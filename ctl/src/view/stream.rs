@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use super::{Look, Mood, Paint, clean, json, plain};
+use super::{Look, Mood, Paint, clean, fit::cut, json, plain};
 use crate::cli::Output;
 
 /// What the first column of every stream is called: the moment at which a row came.
@@ -122,34 +122,5 @@ impl Stream {
 
     fn paint(&self) -> Paint {
         self.look.paint
-    }
-}
-
-/// A text with at most so many letters; what is cut out is in the middle, because the ends of names
-/// tell them apart.
-fn cut(text: &str, width: usize) -> String {
-    let count = text.chars().count();
-    if count <= width {
-        return text.to_owned();
-    }
-    let kept = width.saturating_sub(1);
-    let tail = kept / 2;
-    let head: String = text.chars().take(kept - tail).collect();
-    let tail: String = text.chars().skip(count - tail).collect();
-    format!("{head}\u{2026}{tail}")
-}
-
-#[cfg(test)]
-mod tests {
-    use test_case::test_case;
-
-    use super::*;
-
-    #[test_case("target.service", 14, "target.service"; "it fits")]
-    #[test_case("target.service", 9, "targ\u{2026}vice"; "the middle is cut out")]
-    #[test_case("ab", 1, "\u{2026}"; "next to nothing")]
-    #[test_case("ab", 0, "\u{2026}"; "nothing")]
-    fn texts_are_cut(text: &str, width: usize, shown: &str) {
-        assert_eq!(cut(text, width), shown);
     }
 }

@@ -31,6 +31,7 @@ fn look(output: Output) -> Look {
         legend: true,
         paint: Paint::Plain,
         paint_messages: Paint::Plain,
+        terminal: false,
         width: None,
     }
 }
@@ -381,6 +382,17 @@ fn a_list_of_units() {
     assert_snapshot!("list_table", page(Output::Table));
     assert_snapshot!("list_json", page(Output::Json));
     assert_snapshot!("list_plain", page(Output::Plain));
+}
+
+#[test]
+fn a_terminal_has_dots_and_descriptions_and_an_end() {
+    let look = Look {
+        terminal: true,
+        width: Some(60),
+        ..look(Output::Table)
+    };
+    assert_snapshot!("list_terminal", seen(&list::page(&listed(), &[], &look)));
+    assert_snapshot!("units_terminal", seen(&of_node(&units()[..3], &look)));
 }
 
 #[test]

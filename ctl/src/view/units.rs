@@ -28,7 +28,9 @@ pub(crate) fn of_node(
     let data = match look.output {
         Output::Table => {
             let rows = units.iter().map(|unit| row(node, unit, look));
-            let text = table::write_nodes(HEADER, rows, false, look);
+            let rows = rows.map(|[_, rest @ ..]| rest);
+            let [_, header @ ..] = HEADER;
+            let text = table::write_without(header, rows, less(units.iter()), look);
             match units {
                 [unit] if look.legend => text + &detail::block(node, unit, zone, look),
                 [] | [_] | [_, _, ..] => text + &notes(units),
@@ -53,7 +55,7 @@ pub(crate) fn of_nodes(units: &[(NodeName, Unit)], missing: &[Missing], look: &L
     let data = match look.output {
         Output::Table => {
             let rows = units.iter().map(|(node, unit)| row(node, unit, look));
-            table::write_nodes(HEADER, rows, true, look)
+            table::write_without(HEADER, rows, less(units.iter().map(|(_, unit)| unit)), look)
         }
         Output::Json => json(&UnitsJson {
             node: None,
@@ -132,6 +134,16 @@ const HEADER: [&str; 8] = [
     "ENABLED",
     "FOR",
 ];
+
+/// Columns that a narrow terminal does not need to have.
+fn less<'a>(mut units: impl Iterator<Item = &'a Unit>) -> &'static [&'static str] {
+    let is_idle = |unit: &Unit| matches!(unit.freezer.as_str(), "" | "running");
+    if units.all(is_idle) {
+        &["FREEZERSTATE", "ENABLED"]
+    } else {
+        &["ENABLED"]
+    }
+}
 
 fn row(node: &NodeName, unit: &Unit, look: &Look) -> [String; 8] {
     let mood = if unit.is_missing() {

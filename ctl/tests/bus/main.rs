@@ -10,6 +10,7 @@ mod controller;
 mod online;
 mod several;
 mod shells;
+mod stream;
 mod verbs;
 
 use std::process::{Child, Command, Output, Stdio};

@@ -18,6 +18,48 @@ fn the_status_is_said(line: &str, word: &str, code: i32) {
 }
 
 #[test]
+fn the_agent_of_this_machine_can_be_asked() {
+    let bus = Bus::start();
+    assert_eq!(ctl(&bus, "is-online agent").code, Some(8));
+    let waits = spawn(&bus, "is-online agent --wait");
+    let _agent = Controller::serve_as(&bus, "org.eclipse.bluechi.Agent");
+    let said = end(waits);
+    assert_eq!(
+        (said.out.as_str(), said.code),
+        ("online\n", Some(0)),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_node_is_watched_until_it_is_offline() {
+    let said = said("is-online node leaves --monitor");
+    assert_eq!(
+        (said.out.as_str(), said.code),
+        ("online\noffline\n", Some(6)),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_controller_that_does_not_come_back_ends_the_watch() {
+    let bus = Bus::start();
+    let controller = Controller::serve(&bus);
+    let watch = spawn(&bus, "is-online node main --monitor --timeout 300ms");
+    controller.has_been_asked("Get");
+    drop(controller);
+    let said = end(watch);
+    assert_eq!(
+        (said.out.as_str(), said.code),
+        ("online\n", Some(8)),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn a_node_is_waited_for_by_signals() {
     let bus = Bus::start();
     let controller = Controller::serve(&bus);

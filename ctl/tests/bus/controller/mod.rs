@@ -1,5 +1,6 @@
 //! A controller that does what the names of the units say, and the bus it is on.
 
+mod stream;
 mod verbs;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, channel},
     },
     thread::JoinHandle,
@@ -49,8 +51,31 @@ impl Bus {
             .expect("an address");
         Self {
             daemon: Some(daemon),
-            address: address.trim().to_owned(),
+            // Without its identity, which it would not have any more after a restart.
+            address: address
+                .split(",guid=")
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         }
+    }
+
+    /// Starts it again at the same address.
+    pub(crate) fn restart(&mut self) {
+        let path = self.address.strip_prefix("unix:path=").expect("a path");
+        let _ = std::fs::remove_file(path);
+        let mut daemon = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--nopidfile", "--print-address"])
+            .arg(format!("--address=unix:path={path}"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dbus-daemon is installed");
+        let mut line = String::new();
+        BufReader::new(daemon.stdout.as_mut().expect("piped"))
+            .read_line(&mut line)
+            .expect("an address");
+        self.daemon = Some(daemon);
     }
 
     /// One that is not there.
@@ -94,6 +119,11 @@ pub(crate) struct Controller {
 impl Controller {
     /// Begins to serve; it is on the bus when this returns.
     pub(crate) fn serve(bus: &Bus) -> Self {
+        Self::serve_as(bus, NAME)
+    }
+
+    /// Begins to serve under another name, as the agent of this machine.
+    pub(crate) fn serve_as(bus: &Bus, name: &'static str) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, is_ready) = channel();
         let (started, jobs) = channel();
@@ -111,7 +141,7 @@ impl Controller {
                     .await
                     .expect("connected");
                 let mut stream = MessageStream::from(&connection);
-                connection.request_name(NAME).await.expect("name");
+                connection.request_name(name).await.expect("name");
                 ready.send(()).expect("waited for");
                 tokio::select! {
                     _ = stopped => {}
@@ -144,6 +174,16 @@ impl Controller {
         std::mem::take(&mut *self.calls.lock().expect("no panic"))
     }
 
+    /// Returns when this method was called.
+    pub(crate) fn has_been_asked(&self, method: &str) {
+        let began = std::time::Instant::now();
+        let is_it = |call: &String| call.split(' ').any(|word| word == method);
+        while !self.calls.lock().expect("no panic").iter().any(is_it) {
+            assert!(began.elapsed().as_secs() < 20, "{method} was not called");
+            std::thread::yield_now();
+        }
+    }
+
     /// Returns when a `StartUnit` was answered, which was not yet told here.
     pub(crate) fn has_started_a_job(&self) {
         self.jobs.recv().expect("a job");
@@ -158,6 +198,9 @@ impl Drop for Controller {
         }
     }
 }
+
+/// Whether `flips.service` is active now: it never is twice.
+static FLIPPED: AtomicBool = AtomicBool::new(true);
 
 async fn answer(connection: &Connection, call: &Message) {
     let header = call.header();
@@ -204,6 +247,11 @@ async fn answer(connection: &Connection, call: &Message) {
             let names: Vec<String> = call.body().deserialize().expect("units");
             let status = |name: String| {
                 let mut properties = properties(&name);
+                if name == "flips.service" {
+                    let is_down = FLIPPED.fetch_xor(true, Ordering::Relaxed);
+                    let active = if is_down { "inactive" } else { "active" };
+                    properties.insert("ActiveState", Variant::from(active));
+                }
                 if name == "target.service" {
                     properties.insert("StateAgeUSec", Variant::from(303_000_000u64));
                 }
@@ -232,7 +280,7 @@ async fn answer(connection: &Connection, call: &Message) {
 /// Answers the wish for a job by the name of its unit.
 async fn job(connection: &Connection, call: &Message, node: &str, unit: &str) {
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
-    let id = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let id = COUNT.fetch_add(1, Ordering::Relaxed);
     let path = OwnedObjectPath::try_from(format!("{PATH}/job/{id}")).expect("a path");
     match unit {
         "nosuch.service" => {

@@ -51,12 +51,24 @@ pub(super) async fn answer(
         }
         ("", "Cancel") if job == Some("7") => reply(connection, call, &()).await,
         ("", "SetLogLevel") if path == PATH => reply(connection, call, &()).await,
-        ("", "Get") if path == PATH => reply(connection, call, &Variant::from("degraded")).await,
+        ("", "Get") if path == PATH => {
+            let body = call.body();
+            let (interface, _): (&str, &str) = body.deserialize().expect("two");
+            let status = match interface {
+                "org.eclipse.bluechi.Agent" => "online",
+                _ => "degraded",
+            };
+            reply(connection, call, &Variant::from(status)).await;
+        }
         ("main" | "worker1", "Get") => {
             reply(connection, call, &Variant::from("online")).await;
         }
+        ("", "CreateMonitor" | "EnableMetrics" | "SubscribeList" | "SwitchController") => {
+            super::stream::answer(connection, call, member).await;
+        }
+        ("leaves", "Get") => flips(connection, call, ["online", "offline"]).await,
         // It comes online when it has been asked about.
-        ("late", "Get") => late(connection, call).await,
+        ("late", "Get") => flips(connection, call, ["offline", "online"]).await,
         ("main", "ListUnits") => reply(connection, call, &main()).await,
         ("main" | "worker1", _) => return of_node(connection, call, node, member).await,
         (_, _) => return false,
@@ -64,17 +76,27 @@ pub(super) async fn answer(
     true
 }
 
-async fn late(connection: &Connection, call: &Message) {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    static IS_ONLINE: AtomicBool = AtomicBool::new(false);
-    if IS_ONLINE.swap(true, Ordering::Relaxed) {
-        return reply(connection, call, &Variant::from("online")).await;
-    }
-    reply(connection, call, &Variant::from("offline")).await;
+/// A status that becomes another one when it has been asked about.
+async fn flips(connection: &Connection, call: &Message, status: [&'static str; 2]) {
+    use std::sync::Mutex;
+    static ASKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let header = call.header();
     let path = header.path().expect("a path").to_owned();
+    let name = connection.unique_name().expect("on a bus").to_string();
+    let key = format!("{path} {name} {}", connection.server_guid());
+    let [before, after] = status;
+    let is_first = {
+        let mut asked = ASKED.lock().expect("no panic");
+        let is_first = !asked.contains(&key);
+        asked.push(key);
+        is_first
+    };
+    if !is_first {
+        return reply(connection, call, &Variant::from(after)).await;
+    }
+    reply(connection, call, &Variant::from(before)).await;
     let interface = "org.eclipse.bluechi.Node";
-    let changed = HashMap::from([("Status", Variant::from("online"))]);
+    let changed = HashMap::from([("Status", Variant::from(after))]);
     let body = (interface, changed, Vec::<&str>::new());
     let properties = "org.freedesktop.DBus.Properties";
     let to = None::<&str>;
