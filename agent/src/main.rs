@@ -23,6 +23,7 @@ use host::{
     bus::Service,
     clock::{self, Clock},
     config::{self, Loaded},
+    limits::LISTEN_BACKLOG,
     log::LogControl,
     passed::{self, Passed},
     signal::{self, Blocked},
@@ -283,8 +284,13 @@ fn helper_listener(passed: Vec<Passed>) -> anyhow::Result<Listener> {
         None => {
             let address = ListenAddress::unix(HELPER_SOCKET)?;
             std::fs::create_dir_all("/run/unitlink").context("failed to make /run/unitlink")?;
-            Listener::bind(&address, UnixOptions::default(), TcpOptions::default())
-                .context("failed to listen for helpers")
+            Listener::bind(
+                &address,
+                UnixOptions::default(),
+                LISTEN_BACKLOG,
+                TcpOptions::default(),
+            )
+            .context("failed to listen for helpers")
         }
     }
 }

@@ -2,6 +2,9 @@
 //! when to wake; wait again. It owns all state.
 
 mod agents;
+mod dump;
+mod reload;
+mod stop;
 
 use std::time::Duration;
 
@@ -9,28 +12,28 @@ use fleet::{Fleet, Input, Output, limits::ADOPTED_GRACE_MIN};
 use host::{
     bus::BusEvent,
     clock::Clock,
-    config::Sources,
     log::LogControl,
     notify,
     rate::{Line, Repeats},
+    reload::Reload,
     signal::{Signal, Signals},
 };
 use proto::time::Moment;
-use tokio::{
-    sync::mpsc,
-    time::{sleep, sleep_until},
-};
+use tokio::{sync::mpsc, time::sleep_until};
 use tracing::{info, warn};
+use zbus::Message;
 
 use crate::{
     events::Lines,
-    limits::{BATCH_MAX, DROPPED_LINES_MAX, DROPPED_LINES_TIME, STATUS_INTERVAL, STOP_TIME},
+    limits::{BATCH_MAX, DROPPED_LINES_MAX, DROPPED_LINES_TIME, STATUS_INTERVAL},
+    listening::Listening,
     peers::PeerEvent,
-    public::{Public, Todo},
+    public::{Configuration, Public, Todo, in_force_rows},
     quota::Quota,
-    settings::{self, Settings},
+    settings::Settings,
 };
 use agents::{Agents, News};
+use stop::Stopping;
 
 /// Why the loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,9 @@ pub(crate) struct Drive {
     agents: Agents,
     public: Public,
     settings: Settings,
-    files: Sources,
+    reload: Reload<Settings, Message>,
+    listening: Listening,
+    stopping: Option<Stopping>,
     log: LogControl,
     log_lines: Lines,
     dropped: Quota,
@@ -99,11 +104,18 @@ impl Drive {
     pub(crate) fn new(
         clock: Clock,
         fleet: Fleet,
-        public: Public,
         settings: Settings,
-        files: Sources,
+        reload: Reload<Settings, Message>,
+        listening: Listening,
         log: LogControl,
     ) -> Self {
+        let public = Public::new(Configuration {
+            level: settings.log.level,
+            target: settings.log.target,
+            warnings: listening.warnings(),
+            digest: reload.digest(),
+            last: reload.last().clone(),
+        });
         let mut agents = Agents::default();
         agents.set_grace(leftover_grace(&settings.fleet));
         Self {
@@ -112,7 +124,9 @@ impl Drive {
             agents,
             public,
             settings,
-            files,
+            reload,
+            listening,
+            stopping: None,
             log,
             log_lines: Lines::default(),
             dropped: Quota::new(DROPPED_LINES_MAX, DROPPED_LINES_TIME),
@@ -131,16 +145,14 @@ impl Drive {
             let wake = self.clock.instant(self.wake());
             tokio::select! {
                 signal = from.signals.next() => match signal {
-                    Signal::Stop => {
-                        self.stop().await;
-                        return End::Stopped;
-                    }
+                    Signal::Stop => self.begin_stop(self.clock.now()),
                     Signal::Quit => return End::Interrupted,
-                    Signal::Reload => self.reload(),
+                    Signal::Reload => self.ask_reload(None),
                     Signal::Dump => self.dump(),
                 },
                 Some(event) = from.peers.recv() => self.on_peer(event),
                 Some(event) = from.bus.recv() => self.on_bus(event),
+                read = self.reload.read() => self.on_read(read),
                 () = sleep_until(wake) => {}
             }
             for _ in 0..BATCH_MAX {
@@ -156,6 +168,10 @@ impl Drive {
                 }
             }
             self.on_time();
+            if self.may_leave(self.clock.now()) {
+                self.leave().await;
+                return End::Stopped;
+            }
         }
     }
 
@@ -164,14 +180,17 @@ impl Drive {
         let never = Moment::at(Duration::MAX);
         let fleet = self.fleet.deadline().map_or(never, |(at, _)| at);
         let status = match self.state.told_at {
-            Some(at) if self.condition() != self.state.told => at.plus(STATUS_INTERVAL),
+            Some(at) if self.stopping.is_none() && self.condition() != self.state.told => {
+                at.plus(STATUS_INTERVAL)
+            }
             Some(_) | None => never,
         };
         let watchdog = match self.state.watchdog {
             Some(_) => self.state.watchdog_at,
             None => never,
         };
-        fleet.min(status).min(watchdog)
+        let stop = self.stop_wake().unwrap_or(never);
+        fleet.min(status).min(watchdog).min(stop)
     }
 
     fn on_time(&mut self) {
@@ -256,6 +275,17 @@ impl Drive {
                 Todo::Decide(inputs) => self.decide_all(now, inputs),
                 Todo::Metrics(on) => self.agents.measure(on),
                 Todo::Level(level) => self.set_level(level),
+                Todo::Reload(call) => self.ask_reload(Some(call)),
+                Todo::Configuration(call) => {
+                    let digest = self.reload.digest().to_string();
+                    let in_force = self.reload.in_force();
+                    self.public
+                        .reply(&call, &(digest, in_force_rows(&in_force)));
+                }
+                Todo::Dump(call) => {
+                    let text = self.state_lines().join("\n");
+                    self.public.reply(&call, &text);
+                }
             },
         }
     }
@@ -365,84 +395,19 @@ impl Drive {
     fn tell_status(&mut self, now: Moment) {
         let condition = self.condition();
         let may = |at: Moment| at.plus(STATUS_INTERVAL) <= now;
-        if self.state.told_at.is_some_and(may) && condition != self.state.told {
+        if self.stopping.is_none()
+            && self.state.told_at.is_some_and(may)
+            && condition != self.state.told
+        {
             self.state.told_at = Some(now);
             self.state.told = condition;
-            told(notify::status(&condition.to_string()));
+            told(notify::status(&self.reload.status(&condition.to_string())));
         }
     }
 
     fn set_level(&mut self, level: tracing::Level) {
         self.log.set_level(level);
-        self.public.set_level(level);
-    }
-
-    /// Reads the configuration again, and puts into force what can be while agents are connected.
-    fn reload(&mut self) {
-        told(notify::reloading());
-        match settings::read(&self.files) {
-            Ok(loaded) => {
-                let new = loaded.settings;
-                if new.listen != self.settings.listen || new.tcp != self.settings.tcp {
-                    warn!("[listen] and [tcp] have changed, which needs a restart; ignoring them");
-                }
-                if new.log.target != self.settings.log.target {
-                    warn!("log.target has changed, which needs a restart; ignoring it");
-                }
-                if new.log.level != self.settings.log.level {
-                    self.set_level(new.log.level);
-                }
-                self.settings.log.level = new.log.level;
-                if new.fleet != self.settings.fleet {
-                    self.settings.fleet = new.fleet.clone();
-                    self.agents.set_grace(leftover_grace(&new.fleet));
-                    let now = self.clock.now();
-                    self.decide(now, Input::Settings(new.fleet));
-                }
-                info!("configuration reloaded");
-            }
-            Err(errors) => {
-                for error in errors.iter() {
-                    warn!(%error, "configuration is not valid");
-                }
-                warn!(
-                    errors = errors.count(),
-                    "configuration not reloaded, the one before stays in force"
-                );
-            }
-        }
-        told(notify::ready(&self.condition().to_string()));
-    }
-
-    /// Writes the state into the log, for somebody who looks for a fault.
-    fn dump(&self) {
-        for node in self.fleet.nodes() {
-            let address = node.agent.map(|agent| agent.origin.address.as_str());
-            info!(node = %node.name, status = %node.status, address, "state");
-        }
-        for claim in self.fleet.claims() {
-            info!(source = %claim.source, node = %claim.claim.node, unit = %claim.claim.unit,
-                state = claim.state.as_str(), "state");
-        }
-        for job in self.fleet.jobs() {
-            info!(job = %job.id, node = %job.node, unit = %job.unit, kind = %job.kind, "state");
-        }
-        info!(deadline = ?self.fleet.deadline(), now = ?self.clock.now(), "state");
-    }
-
-    /// Ends all connections, after what was sent. Nothing is said to agents: they keep everything
-    /// as it is until there is a controller again.
-    async fn stop(&mut self) {
-        info!("stopping");
-        told(notify::stopping("stopping"));
-        self.public.close();
-        self.agents.close();
-        let end = self.clock.now().plus(STOP_TIME);
-        while self.agents.queued() > 0 && self.clock.now() < end {
-            sleep(Duration::from_millis(5)).await;
-        }
-        // What was given to the sockets last is on its way once their tasks have run.
-        tokio::task::yield_now().await;
+        self.public.set_configuration(self.configuration());
     }
 }
 

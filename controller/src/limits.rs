@@ -66,3 +66,13 @@ pub(crate) const REJECTED_NAMES_MAX: usize = 256;
 /// Peers that are told what one monitor is told, besides whoever made it. Each signal is sent once to
 /// each of them.
 pub(crate) const PEERS_PER_MONITOR_MAX: usize = 64;
+
+/// How often a stop that waits for jobs tells the service manager that it takes its time.
+pub(crate) const EXTEND_EVERY: Duration = Duration::from_secs(10);
+
+/// How much time it asks for: three times as much, so that one message that is late does no harm.
+pub(crate) const EXTEND_BY: Duration = Duration::from_secs(30);
+
+/// Lines of a dump of the state: enough for a fleet of a few hundred nodes, and little enough for the
+/// journal, which begins to drop at 10 000 lines in 30 seconds, journald.conf(5).
+pub(crate) const DUMP_LINES_MAX: usize = 4096;

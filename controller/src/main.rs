@@ -17,6 +17,7 @@ mod cli;
 mod drive;
 mod events;
 mod limits;
+mod listening;
 mod peers;
 mod public;
 mod quota;
@@ -39,19 +40,20 @@ use host::{
     config::Sources,
     log,
     passed::{self, Passed},
+    reload::{Reload, Rules},
     signal::{self, Blocked},
-    stream::{Listener, TcpOptions, UnixOptions},
 };
 use proto::{dbus::public as api, model::JobId};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
+use zbus::Message;
 
 use cli::Cli;
 use drive::{Drive, End, Waits};
 use limits::{BUS_BYTES_MAX, BUS_MESSAGES_MAX, CLIENT_CALLS_MAX, PEER_EVENTS_MAX};
+use listening::Listening;
 use peers::Doors;
-use public::Public;
 use settings::{OPTIONS, Settings};
 
 const USAGE: u8 = 64;
@@ -153,7 +155,6 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
     let end = runtime.block_on(async {
         let signals = signals.listen().context("signals").map_err(internal)?;
         raise_descriptors();
-        let (listeners, warnings) = listen(&settings, passed)?;
         let (peer_events, peers) = mpsc::channel(PEER_EVENTS_MAX);
         let (bus_events, bus_queue) = mpsc::channel(CLIENT_CALLS_MAX);
         let guid = clock::random_guid()
@@ -161,9 +162,7 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
             .map_err(internal)?;
         let uid = rustix::process::geteuid().as_raw();
         let doors = Doors::new(peer_events, guid, uid);
-        for listener in listeners {
-            tokio::spawn(doors.clone().accept(listener));
-        }
+        let listening = listen(&settings, doors, passed)?;
         let service = Service {
             names: &[api::BUS_NAME_OWN, api::BUS_NAME],
             matches: &[bus::LEAVING],
@@ -171,14 +170,25 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
             send_bytes_max: BUS_BYTES_MAX,
         };
         tokio::spawn(bus::run(address, service, bus_events));
-        let drive = drive(settings, files, warnings, log).map_err(internal)?;
+        let reload = Reload::new(
+            Rules {
+                sources: files,
+                options: &OPTIONS,
+                prove: settings::prove,
+            },
+            entries,
+        );
+        let drive = drive(settings, reload, listening, log).map_err(internal)?;
         let waits = Waits {
             signals,
             peers,
             bus: bus_queue,
         };
         Ok(drive.run(waits).await)
-    })?;
+    });
+    // A thread that still reads files is not waited for.
+    runtime.shutdown_background();
+    let end = end?;
     Ok(match end {
         End::Stopped => 0,
         End::Interrupted => INTERRUPTED,
@@ -187,8 +197,8 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
 
 fn drive(
     settings: Settings,
-    files: Sources,
-    warnings: Vec<String>,
+    reload: Reload<Settings, Message>,
+    listening: Listening,
     log: log::LogControl,
 ) -> anyhow::Result<Drive> {
     let clock = Clock::start();
@@ -201,55 +211,29 @@ fn drive(
         version = env!("CARGO_PKG_VERSION"),
         nodes, "controller starts"
     );
-    let public = Public::new(settings.log, warnings);
-    Ok(Drive::new(clock, fleet, public, settings, files, log))
+    Ok(Drive::new(clock, fleet, settings, reload, listening, log))
 }
 
-/// Listens. A socket that systemd passed stands for those of its kind in the configuration.
-fn listen(
-    settings: &Settings,
-    passed: Vec<Passed>,
-) -> Result<(Vec<Listener>, Vec<String>), Failure> {
+/// Listens. A socket that systemd passed stands for the same address in the configuration.
+fn listen(settings: &Settings, doors: Doors, passed: Vec<Passed>) -> Result<Listening, Failure> {
     let unavailable = |error| Failure {
         code: UNAVAILABLE,
         error,
     };
-    let tcp = TcpOptions {
-        keepalive_idle: settings.tcp.keepalive,
-        user_timeout: settings.tcp.user_timeout,
-        ..TcpOptions::default()
-    };
-    let mut listeners = Vec::new();
-    for Passed { name, fd } in passed {
-        let listener = Listener::passed(fd, tcp)
-            .with_context(|| format!("socket '{name}' passed by the service manager"));
-        listeners.push(listener.map_err(unavailable)?);
-    }
-    for address in &settings.listen {
-        let passed = listeners
-            .iter()
-            .any(|it| it.address().as_ref() == Some(address));
-        if !passed {
-            let listener = Listener::bind(address, UnixOptions::default(), tcp);
-            listeners.push(listener.map_err(|error| unavailable(error.into()))?);
-            info!(%address, "listening for agents");
-        }
-    }
-    let open = listeners.iter().filter_map(Listener::tcp_address);
-    let warnings: Vec<String> = open
-        .map(|address| {
-            format!(
-                "agents may connect over TCP on {address}: the link is neither encrypted nor authenticated"
-            )
-        })
-        .collect();
-    for warning in &warnings {
+    let mut listening = Listening::new(doors, settings.tcp_options());
+    listening.take(passed).map_err(|(name, error)| {
+        let error = anyhow::Error::from(error);
+        unavailable(error.context(format!("socket '{name}' passed by the service manager")))
+    })?;
+    let prepared = listening.prepare(settings).map_err(|errors| {
+        let texts = errors.iter().map(|(_, error)| peers::with_source(error));
+        unavailable(anyhow::Error::msg(texts.collect::<Vec<_>>().join("; ")))
+    })?;
+    listening.commit(settings, prepared);
+    for warning in listening.warnings() {
         warn!("{warning}");
     }
-    if listeners.is_empty() {
-        warn!("no agent can connect: [listen] names no address and no socket was passed");
-    }
-    Ok((listeners, warnings))
+    Ok(listening)
 }
 
 /// Each agent costs a descriptor. The soft limit is 1024 for the sake of select(2), which we do

@@ -80,7 +80,7 @@ impl Doors {
     }
 
     /// Accepts connections until nobody listens to the events any more.
-    pub(crate) async fn accept(self, listener: Listener) {
+    pub(crate) async fn accept(self, listener: Arc<Listener>) {
         let room = Arc::new(Semaphore::new(UNREGISTERED_MAX));
         loop {
             // Those beyond the bound wait in the kernel's queue, not in our memory.

@@ -25,7 +25,9 @@ use std::{
 use fleet::{ClientId, Fleet, Input, Request, RequestId};
 use host::{
     bus::object::{self as standard, Failure},
+    config::Digest,
     link::LinkSender,
+    reload::Report,
 };
 use proto::{
     dbus::{error, internal},
@@ -34,12 +36,9 @@ use proto::{
 };
 use zbus::{Message, wire::ObjectPath};
 
-use crate::{
-    limits::{CALL_TIMEOUT_MAX, GATHERS_MAX, OPEN_CALLS_MAX, PEERS_PER_MONITOR_MAX},
-    settings::Log,
-};
+use crate::limits::{CALL_TIMEOUT_MAX, GATHERS_MAX, OPEN_CALLS_MAX, PEERS_PER_MONITOR_MAX};
 use authorize::{Caller, authorize};
-pub(crate) use body::{UnitRow, error_of};
+pub(crate) use body::{UnitRow, error_of, in_force_rows};
 use call::Verb;
 use gather::{Gather, Kind};
 use metrics::{Measured, Metrics};
@@ -59,10 +58,21 @@ pub(crate) struct Public {
     metrics: Metrics,
     next_request: u64,
     next_gather: u64,
-    log: Log,
-    warnings: Vec<String>,
+    configuration: Configuration,
     /// `CLOCK_MONOTONIC` at the start, in microseconds.
     start_usec: u64,
+}
+
+/// What clients may read of the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Configuration {
+    pub(crate) level: tracing::Level,
+    pub(crate) target: host::log::Target,
+    /// What an operator should know of it.
+    pub(crate) warnings: Vec<String>,
+    pub(crate) digest: Digest,
+    /// What became of the last reload.
+    pub(crate) last: Report,
 }
 
 /// A call that waits for the core.
@@ -97,10 +107,16 @@ pub(crate) enum Todo {
     Level(tracing::Level),
     /// Agents are to measure jobs, or not any more.
     Metrics(bool),
+    /// The configuration is to be read again, and this call answered with what became of it.
+    Reload(Message),
+    /// This call is to be answered with what is in force.
+    Configuration(Message),
+    /// This call is to be answered with the state as text.
+    Dump(Message),
 }
 
 impl Public {
-    pub(crate) fn new(log: Log, warnings: Vec<String>) -> Self {
+    pub(crate) fn new(configuration: Configuration) -> Self {
         Self {
             bus: None,
             open: BTreeMap::new(),
@@ -110,8 +126,7 @@ impl Public {
             metrics: Metrics::default(),
             next_request: 0,
             next_gather: 0,
-            log,
-            warnings,
+            configuration,
             start_usec: body::Times::start(),
         }
     }
@@ -145,8 +160,10 @@ impl Public {
         self.bus.is_some()
     }
 
-    pub(crate) fn set_level(&mut self, level: tracing::Level) {
-        self.log.level = level;
+    /// The configuration is this now; a reload of it is told in any case.
+    pub(crate) fn set_configuration(&mut self, configuration: Configuration) {
+        self.configuration = configuration;
+        self.configuration_changed();
     }
 
     /// Ends the connection, after what was sent.
@@ -217,6 +234,9 @@ impl Public {
             Verb::ListUnitFiles => return self.gather(fleet, client, Kind::Files, call),
             Verb::FleetUnits => return self.gather(fleet, client, Kind::UnitsAndMissing, call),
             Verb::SetLogLevel(level) => return self.change_level(&call, &level),
+            Verb::Reload => return Todo::Reload(call),
+            Verb::Configuration => return Todo::Configuration(call),
+            Verb::Dump => return Todo::Dump(call),
             Verb::ListNodes => {
                 let rows: Vec<_> = fleet.nodes().map(|node| body::node_row(&node)).collect();
                 self.reply(&call, &rows);

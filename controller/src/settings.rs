@@ -14,6 +14,7 @@ use host::{
     config::{ConfigErrors, Loaded, Located, Section, Sources, load},
     limits::LISTEN_BACKLOG,
     log,
+    stream::TcpOptions,
 };
 use proto::name::NodeName;
 use tracing::Level;
@@ -66,6 +67,17 @@ const GRACES: RangeInclusive<Duration> = Duration::ZERO..=DAY;
 /// A label is shown in a column of a table.
 const LABEL_BYTES_MAX: usize = 64;
 
+impl Settings {
+    /// The options of connections over TCP.
+    pub(crate) fn tcp_options(&self) -> TcpOptions {
+        TcpOptions {
+            keepalive_idle: self.tcp.keepalive,
+            user_timeout: self.tcp.user_timeout,
+            ..TcpOptions::default()
+        }
+    }
+}
+
 /// Reads the files and proves what is in them.
 ///
 /// # Errors
@@ -75,7 +87,8 @@ pub(crate) fn read(sources: &Sources) -> Result<Loaded<Settings>, ConfigErrors> 
     load(sources, prove)
 }
 
-fn prove(root: &Section<'_>) -> Settings {
+/// What makes settings of the files.
+pub(crate) fn prove(root: &Section<'_>) -> Settings {
     let graceful = wait(root, "graceful_shutdown_timeout", GRACES, GRACEFUL_SHUTDOWN);
     let (listen, backlog) = root.section("listen", |section| {
         let backlog = section.integer("backlog", 1..=65_535);

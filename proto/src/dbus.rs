@@ -44,6 +44,8 @@ pub mod agent {
     pub const PATH: &str = "/org/eclipse/bluechi";
     /// Its interface.
     pub const AGENT: &str = "org.eclipse.bluechi.Agent";
+    /// What goes beyond, on the same object.
+    pub const AGENT_OWN: &str = "org.unitlink.Agent1";
 }
 
 /// Between agent and controller, peer to peer.
@@ -96,6 +98,8 @@ pub mod error {
     pub const NO_SUCH_SUBSCRIPTION: &str = "org.eclipse.bluechi.NoSuchSubscription";
     /// A remote unit did not come up.
     pub const ACTIVATION_FAILED: &str = "org.eclipse.bluechi.ActivationFailed";
+    /// The daemon is about to end, and takes no new jobs.
+    pub const STOPPING: &str = "org.unitlink.Stopping";
     /// An argument is not valid; also an unknown node.
     pub const INVALID_ARGS: &str = "org.freedesktop.DBus.Error.InvalidArgs";
     /// The caller may not do this.

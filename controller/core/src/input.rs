@@ -94,6 +94,9 @@ pub enum Input {
     },
     /// The settings are others now.
     Settings(Settings),
+    /// The controller is about to end: no job is begun any more, and what is under way may end. Agents
+    /// and monitors stay. There is no way back.
+    Stop,
 }
 
 /// What a client asks for.

@@ -169,6 +169,9 @@ impl Fleet {
             mode,
             transient,
         } = order;
+        if self.stopping {
+            return Err(RequestError::Stopping);
+        }
         let within = match &owner {
             Owner::Client(client) => self.call_timeout_of(*client),
             Owner::Node(_) => self.settings.call_timeout,

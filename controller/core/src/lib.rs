@@ -101,6 +101,8 @@ pub struct Fleet {
     outputs: VecDeque<Output>,
     /// The last moment that was told.
     clock: Moment,
+    /// Whether the controller is about to end.
+    stopping: bool,
     /// When the controller went on after it had not run for a while.
     resumed: Option<Moment>,
 }
@@ -128,6 +130,7 @@ impl Fleet {
             unsettled: Unsettled::default(),
             outputs: VecDeque::new(),
             clock: now,
+            stopping: false,
             resumed: None,
         }
     }
@@ -158,6 +161,7 @@ impl Fleet {
             } => self.request(now, id, client, request),
             Input::Forwarded { id } => self.forwarded(id),
             Input::Settings(settings) => self.change_settings(now, settings),
+            Input::Stop => self.stopping = true,
         }
         self.settle(now);
     }

@@ -33,6 +33,10 @@ impl Fleet {
         (peer, id): (PeerId, OrderId),
         wish: Wish,
     ) {
+        // The agent gives it again to the next controller.
+        if self.stopping {
+            return;
+        }
         let Wish { kind, node, unit } = wish;
         let known = self.nodes.contains_key(&node);
         let allowed = match kind {
@@ -130,6 +134,7 @@ fn reason_of(error: RequestError) -> Reason {
         RequestError::Refused(reason) => return reason,
         RequestError::Agent(error) if error.name == NO_SUCH_UNIT => Cause::UnitNotFound,
         RequestError::Agent(_)
+        | RequestError::Stopping
         | RequestError::UnknownJob(_)
         | RequestError::UnknownMonitor(_)
         | RequestError::UnknownSubscription(_) => Cause::Manager,

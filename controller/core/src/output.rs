@@ -202,6 +202,9 @@ pub enum RequestError {
         /// The time it had.
         after: Duration,
     },
+    /// The controller is about to end.
+    #[error("the controller is stopping, and takes no new jobs")]
+    Stopping,
     /// The node went away before it answered.
     #[error("node {0} went away before it answered")]
     NodeGone(NodeName),

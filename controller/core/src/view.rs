@@ -106,6 +106,11 @@ impl Fleet {
         self.jobs.iter().filter(|job| is_announced(job))
     }
 
+    /// How many jobs are under way, those that no agent has spoken of yet among them.
+    pub fn jobs_open(&self) -> usize {
+        self.jobs.iter().count()
+    }
+
     /// One job that is announced.
     pub fn job(&self, id: JobId) -> Option<&Job> {
         self.jobs.get(id).filter(|job| is_announced(job))

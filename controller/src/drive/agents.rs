@@ -157,6 +157,19 @@ impl Agents {
         }
     }
 
+    /// The connections, for a dump of the state.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = String> {
+        self.peers.iter().map(|(id, peer)| {
+            let (messages, bytes) = peer.sender.queued();
+            format!(
+                "session {} of {}: {} calls unanswered, {messages} messages ({bytes} bytes) to be written",
+                id.0,
+                peer.node,
+                peer.waiting.len(),
+            )
+        })
+    }
+
     /// How many messages are still to be written.
     pub(crate) fn queued(&self) -> usize {
         self.peers.values().map(|peer| peer.sender.queued().0).sum()

@@ -3,6 +3,7 @@
 use fleet::{DependsOn, NodeView, RequestError, Transport};
 use host::{
     bus::object::{Facts, facts, variant},
+    config::InForce,
     link,
 };
 use proto::{
@@ -129,6 +130,7 @@ pub(crate) fn error_name_of(failure: &RequestError) -> &str {
         RequestError::Limit { .. } => error::LIMITS_EXCEEDED,
         RequestError::Timeout { .. } => error::TIMEOUT,
         RequestError::NodeGone(_) => error::OFFLINE,
+        RequestError::Stopping => error::STOPPING,
         RequestError::UnknownMonitor(_) => error::UNKNOWN_OBJECT,
         RequestError::UnknownSubscription(_) => error::NO_SUCH_SUBSCRIPTION,
         RequestError::Refused(reason) if reason.cause == Cause::UnitNotFound => NO_SUCH_UNIT,
@@ -221,6 +223,16 @@ fn depends_on(node: &NodeView<'_>) -> Vec<String> {
         Some(DependsOn::These(nodes)) => nodes.iter().map(ToString::to_string).collect(),
         None => Vec::new(),
     }
+}
+
+/// What is in force: key, value, where it is from, what a change does.
+pub(crate) fn in_force_rows(keys: &[InForce]) -> Vec<(&str, &str, &str, &str)> {
+    let mut rows = Vec::new();
+    for it in keys {
+        let (key, value, source) = (it.key.as_str(), it.value.as_str(), it.source.as_str());
+        rows.push((key, value, source, it.effect.as_str()));
+    }
+    rows
 }
 
 /// The properties of a node in BlueChi's interface.

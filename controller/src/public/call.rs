@@ -88,6 +88,12 @@ pub(crate) enum Verb {
         /// What they are told about it.
         reason: String,
     },
+    /// Read the configuration again, and say what became of it.
+    Reload,
+    /// What is in force.
+    Configuration,
+    /// The state, as text.
+    Dump,
     /// Whether agents and the controller measure jobs.
     Metrics(bool),
     /// What every object has.
@@ -202,6 +208,9 @@ fn own_of_controller(member: &str, body: &Body) -> Result<Option<Verb>, Failure>
         "ListJobs" => Verb::Jobs,
         "ListUnits" => Verb::FleetUnits,
         "SetCallTimeout" => return Ok(Some(Verb::SetCallTimeout(take(member, body)?))),
+        "Reload" => Verb::Reload,
+        "Configuration" => Verb::Configuration,
+        "Dump" => Verb::Dump,
         _ => return Ok(None),
     };
     expect(member, body, "").map(|()| Some(verb))
@@ -468,7 +477,7 @@ mod tests {
         }
         assert_eq!(
             methods,
-            8 + 6 + PASSED.len() + 5 + PASSED_OWN.len() + 2 + 1 + 6
+            8 + 9 + PASSED.len() + 5 + PASSED_OWN.len() + 2 + 1 + 6
         );
     }
 }

@@ -14,7 +14,7 @@ use proto::{
 use zbus::{Message, wire::ObjectPath};
 
 use super::{
-    Public,
+    Configuration, Public,
     object::{job_path, node_path},
 };
 
@@ -54,6 +54,25 @@ impl Public {
         self.changed(public::CONTROLLER_PATH, public::CONTROLLER, "Status", word);
     }
 
+    /// The configuration was read again, or is another one.
+    pub(super) fn configuration_changed(&self) {
+        let Configuration {
+            warnings,
+            digest,
+            last,
+            ..
+        } = &self.configuration;
+        let properties = facts([
+            ("Warnings", variant(warnings.clone())),
+            ("LastReload", variant(last.facts())),
+            ("ConfigDigest", variant(digest.to_string())),
+        ]);
+        if self.bus.is_some() {
+            let path = public::CONTROLLER_PATH;
+            self.push(object::changed(path, public::FLEET, properties));
+        }
+    }
+
     fn changed(
         &self,
         path: &str,
@@ -79,7 +98,7 @@ impl Public {
         }
     }
 
-    pub(super) fn reply<B>(&self, call: &Message, body: &B)
+    pub(crate) fn reply<B>(&self, call: &Message, body: &B)
     where
         B: serde::Serialize + zbus::wire::DynamicType,
     {
@@ -88,7 +107,7 @@ impl Public {
         }
     }
 
-    pub(super) fn refuse(&self, call: &Message, failure: &Failure) {
+    pub(crate) fn refuse(&self, call: &Message, failure: &Failure) {
         self.send(link::error(call, failure.name, &failure.text), call);
     }
 

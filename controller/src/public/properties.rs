@@ -1,5 +1,8 @@
 use fleet::Fleet;
-use host::bus::object::{Facts, facts, variant};
+use host::{
+    bus::object::{Facts, facts, variant},
+    log::Target,
+};
 use proto::{dbus::public, time::Moment};
 
 use super::{
@@ -8,7 +11,6 @@ use super::{
     object::Object,
     standing::own_properties,
 };
-use crate::settings::Log;
 
 impl Public {
     /// The properties of an object; `None` for an interface that has none here. Without an
@@ -24,17 +26,20 @@ impl Public {
             now,
             start_usec: self.start_usec,
         };
+        let configuration = &self.configuration;
         match (object, interface) {
             (Object::Controller, public::CONTROLLER) => Some(facts([
                 ("Status", variant(fleet.status().as_str())),
-                ("LogLevel", variant(self.log.level.as_str())),
-                ("LogTarget", variant(target_word(self.log))),
+                ("LogLevel", variant(configuration.level.as_str())),
+                ("LogTarget", variant(target_word(configuration.target))),
             ])),
             (Object::Controller, public::FLEET) => {
                 let timeout = body::micros(fleet.settings().call_timeout);
                 let mut own = facts([
                     ("Version", variant(fleet.settings().version.as_str())),
-                    ("Warnings", variant(self.warnings.clone())),
+                    ("Warnings", variant(configuration.warnings.clone())),
+                    ("LastReload", variant(configuration.last.facts())),
+                    ("ConfigDigest", variant(configuration.digest.to_string())),
                     ("CallTimeoutUSec", variant(timeout)),
                 ]);
                 own.extend(body::running_facts(times));
@@ -89,9 +94,9 @@ impl Public {
     }
 }
 
-fn target_word(log: Log) -> &'static str {
+fn target_word(of: Target) -> &'static str {
     host::log::TARGETS
         .iter()
-        .find(|(_, target)| *target == log.target)
+        .find(|(_, target)| *target == of)
         .map_or("", |(word, _)| word)
 }

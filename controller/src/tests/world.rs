@@ -15,6 +15,7 @@ use host::{
     config::Sources,
     link::{self, Limits, Link, LinkReceiver, LinkSender},
     log::{self, Format, LogControl, Target},
+    reload::{Reload, Rules},
     signal,
     stream::Identity,
 };
@@ -39,9 +40,9 @@ use zbus::{
 
 use crate::{
     drive::{Drive, Waits},
+    listening::Listening,
     peers::Doors,
-    public::Public,
-    settings::{Log, Settings, Tcp},
+    settings::{Log, OPTIONS, Settings, Tcp},
 };
 
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -109,12 +110,18 @@ impl World {
         let clock = Clock::start();
         let (peer_events, peers) = mpsc::channel(16);
         let (bus_events, bus_queue) = mpsc::channel(256);
+        let doors = Doors::new(peer_events, random_guid().expect("random"), 0);
+        let rules = Rules {
+            sources: Sources::file("/nonexistent"),
+            options: &OPTIONS,
+            prove: crate::settings::prove,
+        };
         let drive = Drive::new(
             clock,
             Fleet::new(fleet_settings, clock.now(), JobId(1)),
-            Public::new(settings.log, vec![]),
-            settings,
-            Sources::file("/nonexistent"),
+            settings.clone(),
+            Reload::new(rules, vec![]),
+            Listening::new(doors.clone(), settings.tcp_options()),
             log_control(),
         );
         let blocked = signal::block().expect("signals");
@@ -126,7 +133,7 @@ impl World {
         tokio::spawn(drive.run(waits));
         let (client, bus_task) = connect_bus(&bus_events);
         Self {
-            doors: Doors::new(peer_events, random_guid().expect("random"), 0),
+            doors,
             bus_events,
             client,
             bus_task,

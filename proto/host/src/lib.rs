@@ -13,6 +13,7 @@
 //! | [`notify`] | sd_notify(3) |
 //! | [`signal`] | signals as a stream of values |
 //! | [`clock`] | the clock, boot id, host name, randomness |
+//! | [`reload`] | reloads of the configuration as transactions |
 //! | [`rate`] | keeps repeating log lines from flooding the journal |
 //! | [`limits`] | every bound of this crate, with its reason |
 
@@ -26,6 +27,7 @@ pub mod log;
 pub mod notify;
 pub mod passed;
 pub mod rate;
+pub mod reload;
 pub mod sasl;
 pub mod signal;
 pub mod stream;

@@ -38,3 +38,12 @@ pub const PASSED_FDS_MAX: u32 = 1024;
 
 /// Addresses tried for one host name. More only delay the next address of the configured list.
 pub const RESOLVED_ADDRESSES_MAX: usize = 16;
+
+/// How long reading the configuration may take at a reload. It takes milliseconds; only a file system
+/// that does not answer takes longer. Below `TimeoutStartSec=` of the units, which limits their
+/// `ExecReload=` as well.
+pub const RELOAD_TIME: Duration = Duration::from_secs(20);
+
+/// Those who wait for a reload at the same time. Whoever is beyond it is told so, and the reload
+/// takes place all the same.
+pub const RELOAD_WAITERS_MAX: usize = 256;

@@ -1,6 +1,7 @@
 //! Where log lines go: the journal with their fields, or stderr.
 
 mod journal;
+mod text;
 
 use std::{
     env,
@@ -8,6 +9,7 @@ use std::{
 };
 
 use journal::Journal;
+use text::Text;
 use thiserror::Error;
 use tracing::Level;
 use tracing_subscriber::{
@@ -172,7 +174,10 @@ fn stderr(format: Format) -> Box<dyn Layer<Filtered> + Send + Sync> {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let lines = fmt::layer().with_writer(io::stderr).with_target(false);
     match format {
-        Format::Text => Box::new(lines.with_ansi(!no_color && io::stderr().is_terminal())),
+        Format::Text => {
+            let ansi = !no_color && io::stderr().is_terminal();
+            Box::new(lines.with_ansi(ansi).fmt_fields(Text))
+        }
         Format::Json => Box::new(lines.json().flatten_event(true).with_span_list(false)),
     }
 }

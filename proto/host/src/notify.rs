@@ -72,6 +72,16 @@ pub fn stopping(text: &str) -> io::Result<()> {
     )
 }
 
+/// What we are about takes longer, up to this from now. A limit that is later stays.
+///
+/// # Errors
+///
+/// As [`ready`].
+pub fn extend_timeout(by: Duration) -> io::Result<()> {
+    let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
+    say(&[NotifyState::ExtendTimeoutUsec(micros)], IMPATIENCE)
+}
+
 /// We are alive. Say it from the event loop, every [`watchdog_interval`].
 ///
 /// # Errors

@@ -11,6 +11,7 @@ mod listen;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod tuning;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -18,6 +19,7 @@ pub use connect::{ConnectError, connect};
 pub use identity::Identity;
 pub use listen::{ListenError, Listener, UnixOptions};
 pub use tcp::TcpOptions;
+pub use tuning::TcpTuning;
 
 /// Bytes in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

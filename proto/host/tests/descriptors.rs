@@ -15,7 +15,7 @@ use tokio::time::Instant;
 async fn accepting_survives_want_of_descriptors_without_a_busy_loop() {
     let path = std::env::temp_dir().join(format!("host-descriptors-{}", std::process::id()));
     let address = ListenAddress::unix(&path).expect("valid");
-    let listener = Listener::bind(&address, UnixOptions::default(), TcpOptions::default());
+    let listener = Listener::bind(&address, UnixOptions::default(), 16, TcpOptions::default());
     let listener = listener.expect("listens");
     let wait = Duration::from_secs(20);
     let client = connect(&Address::Unix(path), wait, &TcpOptions::default()).await;

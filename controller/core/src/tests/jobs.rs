@@ -249,3 +249,19 @@ fn numbers_of_jobs_go_round_without_zero_and_without_those_in_use() {
     let jobs: Vec<_> = lines.iter().filter(|line| line.contains("< job")).collect();
     assert_eq!(jobs, ["2 < job 4294967295 start", "2 < job 1 start"]);
 }
+
+#[test]
+fn a_controller_that_stops_takes_no_new_job_and_hears_how_those_of_before_end() {
+    let mut world = World::online("a");
+    world.start(7, "a");
+    world.answered("a", 1, Ok(()));
+    world.take();
+    world.give(Input::Stop);
+    assert_eq!(world.fleet.jobs_open(), 1);
+    world.start(8, "a");
+    let refused = "answer 8: error: the controller is stopping, and takes no new jobs";
+    assert_eq!(world.take(), [refused]);
+    world.say(world.peer("a"), done(1, JobResult::Done));
+    assert_eq!(world.take(), ["job 1 done"]);
+    assert_eq!(world.fleet.jobs_open(), 0);
+}

@@ -5,7 +5,7 @@ use proto::{
 use test_case::test_case;
 
 use super::world::{World, name, unit};
-use crate::limits::ORDERS_PER_NODE_MAX;
+use crate::{Input, limits::ORDERS_PER_NODE_MAX};
 
 const QUEUED: ToController = ToController::JobState {
     job: JobId(1),
@@ -122,4 +122,12 @@ fn a_node_has_a_bound_of_orders() {
     order(&mut world, "a", max + 1, JobKind::Stop, "b");
     let lines = world.take();
     assert!(lines[0].contains(": limit: "), "{lines:?}");
+}
+
+#[test]
+fn an_order_waits_for_the_next_controller_when_this_one_stops() {
+    let mut world = World::online("a b");
+    world.give(Input::Stop);
+    order(&mut world, "a", 7, JobKind::Stop, "b");
+    assert!(world.take().is_empty());
 }

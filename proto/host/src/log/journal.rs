@@ -15,12 +15,11 @@ use tracing::{
 use tracing_subscriber::{
     Layer,
     field::RecordFields,
-    fmt::{
-        FormatFields as _,
-        format::{DefaultFields, Writer},
-    },
+    fmt::{FormatFields as _, format::Writer},
     layer::Context,
 };
+
+use super::text::Text;
 
 /// Where the journal listens, systemd-journald.service(8).
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -78,7 +77,7 @@ impl<S: Subscriber> Layer<S> for Journal {
 fn entry(identifier: &str, level: Level, fields: impl RecordFields) -> Vec<u8> {
     let mut text = String::new();
     // A formatter that fails leaves what it has written until then.
-    let _ = DefaultFields::new().format_fields(Writer::new(&mut text), &fields);
+    let _ = Text.format_fields(Writer::new(&mut text), &fields);
     let mut entry = Entry(Vec::new());
     entry.put("PRIORITY", priority(level));
     entry.put("SYSLOG_IDENTIFIER", identifier);
@@ -199,6 +198,16 @@ mod tests {
         assert_eq!(field(&fields, "UNITLINK_WHY"), Some("gone\nfor good"));
         assert_eq!(field(&fields, "UNITLINK_JOBS"), Some("3"));
         assert_eq!(fields.len(), 6);
+    }
+
+    #[test]
+    fn a_field_to_select_by_is_not_in_the_text() {
+        let fields = fields(|| tracing::warn!(at.line = 3, key = "log", "a.toml:3: wrong"));
+        assert_eq!(
+            field(&fields, "MESSAGE"),
+            Some("a.toml:3: wrong key=\"log\"")
+        );
+        assert_eq!(field(&fields, "UNITLINK_AT_LINE"), Some("3"));
     }
 
     #[test]

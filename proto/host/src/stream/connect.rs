@@ -6,7 +6,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{BoxStream, Identity, TcpOptions, identity::of_unix};
+use super::{BoxStream, Identity, TcpTuning, identity::of_unix, tuning::Tuned};
 use crate::{
     address::{Address, Family},
     limits::RESOLVED_ADDRESSES_MAX,
@@ -54,7 +54,7 @@ pub enum ConnectError {
 pub async fn connect(
     address: &Address,
     wait: Duration,
-    options: &TcpOptions,
+    tuning: impl Into<TcpTuning>,
 ) -> Result<(BoxStream, Identity), ConnectError> {
     let failed = |source| ConnectError::Connect {
         address: address.to_string(),
@@ -89,7 +89,7 @@ pub async fn connect(
                 .filter(|address| is_of(*family, address))
                 .take(RESOLVED_ADDRESSES_MAX)
                 .collect();
-            tcp(host, &addresses, deadline, options).await
+            tcp(host, &addresses, deadline, &tuning.into()).await
         }
     }
 }
@@ -98,7 +98,7 @@ async fn tcp(
     host: &str,
     addresses: &[SocketAddr],
     deadline: Instant,
-    options: &TcpOptions,
+    tuning: &TcpTuning,
 ) -> Result<(BoxStream, Identity), ConnectError> {
     let mut error = ConnectError::NoAddress(host.to_owned());
     for (tried, address) in addresses.iter().enumerate() {
@@ -109,8 +109,8 @@ async fn tcp(
             source,
         };
         error = match timeout(wait, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => match options.apply(&stream) {
-                Ok(()) => return Ok((Box::new(stream), Identity::Tcp { address: *address })),
+            Ok(Ok(stream)) => match Tuned::new(stream, tuning) {
+                Ok(stream) => return Ok((Box::new(stream), Identity::Tcp { address: *address })),
                 Err(error) => failed(error),
             },
             Ok(Err(error)) => failed(error),

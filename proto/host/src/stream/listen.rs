@@ -8,21 +8,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{BoxStream, Identity, TcpOptions, identity::of_unix};
-use crate::{
-    address::ListenAddress,
-    limits::{ACCEPT_PAUSE, LISTEN_BACKLOG},
-};
+use super::{BoxStream, Identity, TcpTuning, identity::of_unix, tuning::Tuned};
+use crate::{address::ListenAddress, limits::ACCEPT_PAUSE};
 
 /// Accepts connections.
 #[derive(Debug)]
 pub struct Listener {
     socket: Kind,
-    options: TcpOptions,
+    tuning: TcpTuning,
     /// What is to be removed at the end.
     _bound: Option<BoundPath>,
 }
@@ -86,8 +83,8 @@ struct BoundPath {
 }
 
 impl Listener {
-    /// Listens. A socket file that is left over and on which nobody listens is replaced. Must be
-    /// called within a runtime.
+    /// Listens; `backlog` connections may wait to be accepted. A socket file that is left over and on
+    /// which nobody listens is replaced. Must be called within a runtime.
     ///
     /// # Errors
     ///
@@ -95,7 +92,8 @@ impl Listener {
     pub fn bind(
         address: &ListenAddress,
         unix: UnixOptions,
-        tcp: TcpOptions,
+        backlog: i32,
+        tcp: impl Into<TcpTuning>,
     ) -> Result<Self, ListenError> {
         let failed = |source| ListenError::Listen {
             address: address.to_string(),
@@ -104,18 +102,18 @@ impl Listener {
         match address {
             ListenAddress::Unix(path) => {
                 remove_stale(path)?;
-                let (socket, bound) = bind_unix(path, unix).map_err(failed)?;
+                let (socket, bound) = bind_unix(path, unix, backlog).map_err(failed)?;
                 Ok(Self {
                     socket,
-                    options: tcp,
+                    tuning: tcp.into(),
                     _bound: Some(bound),
                 })
             }
             ListenAddress::Tcp(address) => {
-                let socket = bind_tcp(*address).map_err(failed)?;
+                let socket = bind_tcp(*address, backlog).map_err(failed)?;
                 Ok(Self {
                     socket,
-                    options: tcp,
+                    tuning: tcp.into(),
                     _bound: None,
                 })
             }
@@ -128,7 +126,7 @@ impl Listener {
     /// # Errors
     ///
     /// Fails when it is not a stream socket, of Unix or TCP, that listens.
-    pub fn passed(fd: OwnedFd, tcp: TcpOptions) -> Result<Self, ListenError> {
+    pub fn passed(fd: OwnedFd, tcp: impl Into<TcpTuning>) -> Result<Self, ListenError> {
         let socket = Socket::from(fd);
         let listens = socket.is_listener().is_ok_and(|it| it)
             && socket.r#type().is_ok_and(|it| it == Type::STREAM);
@@ -153,9 +151,21 @@ impl Listener {
         let socket = socket.ok_or(ListenError::NotListening)?;
         Ok(Self {
             socket,
-            options: tcp,
+            tuning: tcp.into(),
             _bound: None,
         })
+    }
+
+    /// From now on so many connections may wait to be accepted: listen(2) can be called again.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the system refuses, which it has no reason for.
+    pub fn set_backlog(&self, backlog: i32) -> io::Result<()> {
+        match &self.socket {
+            Kind::Unix(listener) => SockRef::from(listener).listen(backlog),
+            Kind::Tcp(listener) => SockRef::from(listener).listen(backlog),
+        }
     }
 
     /// The port it listens on, if it is of TCP.
@@ -208,8 +218,8 @@ impl Listener {
             }
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                let set = self.options.apply(&stream).ok();
-                Ok(set.map(|()| (Box::new(stream) as BoxStream, Identity::Tcp { address })))
+                let tuned = Tuned::new(stream, &self.tuning).ok();
+                Ok(tuned.map(|stream| (Box::new(stream) as BoxStream, Identity::Tcp { address })))
             }
         }
     }
@@ -268,7 +278,7 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-fn bind_unix(path: &Path, options: UnixOptions) -> io::Result<(Kind, BoundPath)> {
+fn bind_unix(path: &Path, options: UnixOptions, backlog: i32) -> io::Result<(Kind, BoundPath)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let metadata = fs::symlink_metadata(path)?;
@@ -283,11 +293,11 @@ fn bind_unix(path: &Path, options: UnixOptions) -> io::Result<(Kind, BoundPath)>
     if options.uid.is_some() || options.gid.is_some() {
         chown(path, options.uid, options.gid)?;
     }
-    socket.listen(LISTEN_BACKLOG)?;
+    socket.listen(backlog)?;
     Ok((Kind::Unix(UnixListener::from_std(socket.into())?), bound))
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<Kind> {
+fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<Kind> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
@@ -312,6 +322,6 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Kind> {
         }
         bound => bound?,
     }
-    socket.listen(LISTEN_BACKLOG)?;
+    socket.listen(backlog)?;
     Ok(Kind::Tcp(TcpListener::from_std(socket.into())?))
 }

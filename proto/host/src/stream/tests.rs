@@ -33,7 +33,7 @@ impl Folder {
 
     fn listen(&self) -> Result<Listener, ListenError> {
         let address = ListenAddress::unix(self.socket()).expect("valid");
-        Listener::bind(&address, UnixOptions::default(), TcpOptions::default())
+        Listener::bind(&address, UnixOptions::default(), 16, TcpOptions::default())
     }
 }
 
@@ -45,7 +45,7 @@ impl Drop for Folder {
 
 fn listen_tcp(address: &str) -> Listener {
     let address = ListenAddress::Tcp(address.parse().expect("valid"));
-    Listener::bind(&address, UnixOptions::default(), TcpOptions::default()).expect("listens")
+    Listener::bind(&address, UnixOptions::default(), 16, TcpOptions::default()).expect("listens")
 }
 
 async fn connect_to(address: &str) -> Result<(BoxStream, Identity), ConnectError> {
