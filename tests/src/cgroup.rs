@@ -99,6 +99,27 @@ impl Cgroup {
             .collect()
     }
 
+    /// Stops everything in it from running, or lets it go on (`cgroup.freeze`), and waits until it is so.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not do it within `timeout`.
+    pub(crate) fn freeze(&self, on: bool, timeout: Duration) -> Result<()> {
+        let file = self.v2.join("cgroup.freeze");
+        fs::write(&file, if on { "1" } else { "0" })
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        let line = if on { "frozen 1" } else { "frozen 0" };
+        let end = Instant::now() + timeout;
+        let events = self.v2.join("cgroup.events");
+        while !fs::read_to_string(&events)?.lines().any(|it| it == line) {
+            if Instant::now() >= end {
+                bail!("{} is not '{line}'", self.v2.display());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
     /// Kills everything in it with SIGKILL, waits until nothing is left, and removes it.
     ///
     /// A cgroup that does not exist is a success.

@@ -162,6 +162,25 @@ impl Node {
         self.kill()
     }
 
+    /// Stops all of its processes at one moment, as a suspend does, and its packets wait in the sockets.
+    /// Unlike in a suspend, the monotonic clock goes on.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not do it.
+    pub fn suspend(&self) -> Result<()> {
+        self.cgroup.freeze(true, PATIENCE)
+    }
+
+    /// Lets it go on after [`Node::suspend`].
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not do it.
+    pub fn resume(&self) -> Result<()> {
+        self.cgroup.freeze(false, PATIENCE)
+    }
+
     /// Loses every packet from and to this node from now on, silently.
     ///
     /// # Errors

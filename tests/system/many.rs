@@ -8,10 +8,10 @@ use tests::node::Node;
 
 use crate::world::{await_no_holds, await_no_needs, ctl_ok, scene, three};
 
-const COUNT: usize = 120;
+const COUNT: usize = 200;
 
 /// They share two cores with three systemds, and each is two units and a process.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(90);
 
 /// `worker1` needs all of them from its boot on.
 fn layout() -> FleetBuilder {

@@ -9,6 +9,7 @@ mod link;
 mod manager;
 mod node;
 mod plain;
+mod suspend;
 
 use anyhow::Result;
 use tests::fleet::{Fleet, FleetBuilder};
