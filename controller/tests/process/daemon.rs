@@ -49,6 +49,12 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts a controller with this configuration; what it says goes into a file.
     pub(crate) fn start(folder: &Folder, config: &str) -> Self {
+        // Nobody's bus: agents are served without one.
+        Self::on_bus(folder, config, "unix:path=/nonexistent/bus")
+    }
+
+    /// The same, on the session bus at this address.
+    pub(crate) fn on_bus(folder: &Folder, config: &str, address: &str) -> Self {
         let file = folder.path("controller.toml");
         fs::write(&file, config).expect("configuration");
         let log = folder.path("log");
@@ -57,8 +63,7 @@ impl Daemon {
             .arg("--user")
             .arg("--config")
             .arg(&file)
-            // Nobody's bus: agents are served without one.
-            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
+            .env("DBUS_SESSION_BUS_ADDRESS", address)
             .env_remove("NOTIFY_SOCKET")
             .env_remove("JOURNAL_STREAM")
             .stdin(Stdio::null())

@@ -7,4 +7,5 @@
 )]
 
 mod daemon;
+mod session;
 mod signals;
