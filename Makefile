@@ -97,9 +97,9 @@ stage: all
 SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 DEMO        = $(SUDO) env UNITLINK_STAGE=$(abspath $(STAGE)) $(TARGET)/debug/demo
 .PHONY: demo demo-shell demo-build
-demo: deps demo-build
+demo: packages demo-build
 	$(DEMO)
-demo-shell: deps demo-build
+demo-shell: packages demo-build
 	$(DEMO) --shell $(NODE)
 demo-build: stage
 	$(CARGO) build --locked -p tests --bin demo
@@ -208,16 +208,25 @@ simulate: toolchain
 
 # What a start and a dependency cost, each beside systemd doing the same on one node in the same run.
 .PHONY: bench
-bench: deps stage
+bench: packages stage
 	UNITLINK_STAGE=$(abspath $(STAGE)) $(CARGO) test --locked -p tests --test system -- \
 	    --ignored --nocapture --test-threads 1 time_
 
 # ---- what has to be there: installed where it is missing, by whoever may ----
 
-DEBIAN      = build-essential dbus groff-base iproute2 iputils-ping procps systemd systemd-container \
-              util-linux
-.PHONY: deps
-deps: toolchain
+DEBIAN      = build-essential dbus groff-base iproute2 iputils-ping procps python3-dasbus python3-pip systemd \
+              systemd-container util-linux
+# BlueChi's own bindings for Python, which a case of the D-Bus API runs; they are no part of what is
+# installed. Where they cannot be had, the case says so.
+BINDINGS    = $(TARGET)/python/bluechi/api.py
+$(BINDINGS): tests/system/bindings/requirements.txt | packages
+	@python3 -m pip install --quiet --root-user-action=ignore --no-deps --require-hashes --upgrade --target $(TARGET)/python \
+	    -r tests/system/bindings/requirements.txt && touch $@ || \
+	    echo "BlueChi's bindings cannot be had; the case that needs them is skipped" >&2
+
+.PHONY: deps packages
+deps: packages $(BINDINGS)
+packages: toolchain
 	@command -v apt-get >/dev/null || { echo "no apt-get: what $(DEBIAN) are on Debian has to be there"; exit 0; }; \
 	missing=; for package in $(DEBIAN); do \
 	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || \

@@ -41,11 +41,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 pub fn case(builder: FleetBuilder, body: impl FnOnce(&Fleet) -> Result<()>) {
     let name = builder.case().to_owned();
     if let Err(reason) = prerequisites(builder.needs_stage()) {
-        if env::var_os("UNITLINK_REQUIRE_SYSTEM").is_some_and(|value| value == "1") {
-            panic!("case {name} cannot run: {reason:#}");
-        }
-        tell(&format!("case {name} skipped: {reason:#}\n"));
-        return;
+        return skip(&name, &reason);
     }
     let _permit = Permit::take();
     let fleet = match builder.boot() {
@@ -65,6 +61,20 @@ pub fn case(builder: FleetBuilder, body: impl FnOnce(&Fleet) -> Result<()>) {
             panic::resume_unwind(payload);
         }
     }
+}
+
+/// Skips a case that cannot run here, and says why.
+///
+/// # Panics
+///
+/// With `UNITLINK_REQUIRE_SYSTEM=1` in the environment, as a test that fails.
+#[track_caller]
+#[expect(clippy::panic, reason = "this is how a test fails")]
+pub fn skip(name: &str, reason: &anyhow::Error) {
+    if env::var_os("UNITLINK_REQUIRE_SYSTEM").is_some_and(|value| value == "1") {
+        panic!("case {name} cannot run: {reason:#}");
+    }
+    tell(&format!("case {name} skipped: {reason:#}\n"));
 }
 
 /// The folder `tests/system/CASE` of the case with this name, for [`FleetBuilder::folder`].

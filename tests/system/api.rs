@@ -21,14 +21,14 @@ const CONTROLLER: &str = "/org/eclipse/bluechi";
 const METRICS: &str = "/org/eclipse/bluechi/metrics";
 
 /// A client on the bus of a node, with all that it is sent.
-struct Client {
+pub(crate) struct Client {
     runtime: Runtime,
     connection: Connection,
     messages: MessageStream,
 }
 
 impl Client {
-    fn on(node: &Node) -> Result<Self> {
+    pub(crate) fn on(node: &Node) -> Result<Self> {
         let socket = format!(
             "/proc/{}/root/run/dbus/system_bus_socket",
             node.host_pid("dbus.service")?
@@ -52,7 +52,13 @@ impl Client {
         })
     }
 
-    fn call<B>(&self, path: &str, interface: &str, method: &str, body: &B) -> Result<Message>
+    pub(crate) fn call<B>(
+        &self,
+        path: &str,
+        interface: &str,
+        method: &str,
+        body: &B,
+    ) -> Result<Message>
     where
         B: Serialize + DynamicType,
     {
@@ -68,7 +74,13 @@ impl Client {
         answer?.with_context(|| format!("{interface}.{method}"))
     }
 
-    fn path<B>(&self, path: &str, interface: &str, method: &str, body: &B) -> Result<String>
+    pub(crate) fn path<B>(
+        &self,
+        path: &str,
+        interface: &str,
+        method: &str,
+        body: &B,
+    ) -> Result<String>
     where
         B: Serialize + DynamicType,
     {

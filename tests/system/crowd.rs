@@ -16,7 +16,7 @@ const COUNT: usize = 300;
 const SILENT: usize = 2;
 
 /// How long a call may wait for a node.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a list of the fleet may take besides: well under a second, on a machine that is busy.
 const QUICK: Duration = Duration::from_secs(1);
@@ -28,14 +28,14 @@ fn plan(silent: usize) -> Result<Plan> {
     Ok(plan)
 }
 
-fn layout() -> FleetBuilder {
+pub(crate) fn layout() -> FleetBuilder {
     let plan = plan(0).expect("an address");
     let builder = configure(three("crowd"), "crowd", &plan.configuration());
     configure(builder, "limits", "[limits]\ncall_timeout = \"2s\"\n")
 }
 
 /// Has all of them connected while `body` runs.
-fn crowd(fleet: &Fleet, silent: usize, body: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn crowd(fleet: &Fleet, silent: usize, body: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut agents = fleet
         .command(env!("CARGO_BIN_EXE_fake-agents"))
         .args(["tcp:host=10.77.0.1,port=842", &COUNT.to_string()])

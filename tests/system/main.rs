@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod bindings;
 mod binds_to;
 mod bluechi;
 mod bluechi_names;
@@ -19,7 +20,9 @@ mod crowd;
 mod ctl;
 mod cycle;
 mod deps;
+mod flood;
 mod harness;
+mod introspection;
 mod kinds;
 mod leftover;
 mod many;
