@@ -2,6 +2,9 @@
 //! the next deadline; wait again.
 
 mod bus;
+mod dump;
+mod reload;
+mod stop;
 
 use std::collections::BTreeMap;
 
@@ -11,28 +14,32 @@ use host::{
     clock::Clock,
     notify,
     rate::Repeats,
+    reload::{Read, Reload},
     signal::{Signal, Signals},
-    stream::TcpOptions,
+    stream::{TcpOptions, TcpTuning},
 };
 use node::{
-    Event, FromHelper, FromLink, FromManager, HelperAnswer, Input, LinkStatus, Live, Node, Output,
+    Event, FromHelper, FromLink, FromManager, HelperAnswer, Input, LinkStatus, Node, Output,
     Request, Verb, Waiter,
 };
 use tokio::{
-    sync::mpsc,
-    time::{Interval, sleep_until, timeout},
+    sync::{mpsc, watch},
+    time::{Interval, sleep_until},
 };
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::{
-    limits::{GOODBYE, HEAR_OUT, QUIET},
-    link::{Connection, Ending, LinkEvent, LinkNews, Surroundings},
+    link::{Connection, Ending, ForUs, LinkEvent, LinkNews, Surroundings},
     local::HelperEvent,
     public::Public,
     records::RecordFile,
     report,
+    settings::Settings,
     systemd::{ManagerEvent, Said, Watching},
 };
+
+pub(crate) use reload::Caller;
+use stop::Stopping;
 
 /// What the loop listens to.
 pub(crate) struct Sources {
@@ -47,7 +54,7 @@ pub(crate) struct Sources {
 #[derive(Clone, Debug)]
 pub(crate) struct Dial {
     pub(crate) addresses: Vec<Address>,
-    pub(crate) tcp: TcpOptions,
+    pub(crate) tcp: TcpTuning,
     pub(crate) events: mpsc::Sender<LinkEvent>,
 }
 
@@ -70,8 +77,12 @@ pub(crate) struct Agent {
     pub(crate) records: RecordFile,
     pub(crate) around: Surroundings,
     pub(crate) dial: Dial,
-    pub(crate) live: Live,
+    pub(crate) settings: Settings,
+    pub(crate) reload: Reload<Settings, Caller>,
+    /// The options of the connection.
+    pub(crate) tcp: watch::Sender<TcpOptions>,
     pub(crate) public: Public,
+    stopping: Option<Stopping>,
     /// The controller that a client wants, until the agent is started again.
     switched: Option<Address>,
     bus_lost: Repeats,
@@ -81,6 +92,20 @@ pub(crate) struct Agent {
     /// The session with systemd that the core knows.
     session: u64,
     status: Status,
+}
+
+/// What an agent begins with.
+pub(crate) struct Parts {
+    pub(crate) node: Node,
+    pub(crate) clock: Clock,
+    pub(crate) name: String,
+    pub(crate) records: RecordFile,
+    pub(crate) around: Surroundings,
+    pub(crate) dial: Dial,
+    pub(crate) tcp: watch::Sender<TcpOptions>,
+    pub(crate) settings: Settings,
+    pub(crate) reload: Reload<Settings, Caller>,
+    pub(crate) public: Public,
 }
 
 /// What the service manager was told about us.
@@ -97,6 +122,7 @@ enum Came {
     Link(LinkEvent),
     Helper(HelperEvent),
     Bus(BusEvent),
+    Read(Read<Settings>),
     Signal(Signal),
     Deadline,
     Watchdog,
@@ -104,24 +130,31 @@ enum Came {
 }
 
 impl Agent {
-    pub(crate) fn new(
-        node: Node,
-        clock: Clock,
-        name: String,
-        records: RecordFile,
-        around: Surroundings,
-        (live, dial): (Live, Dial),
-        public: Public,
-    ) -> Self {
-        Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
             node,
             clock,
             name,
             records,
             around,
             dial,
-            live,
+            tcp,
+            settings,
+            reload,
             public,
+        } = parts;
+        let mut agent = Self {
+            node,
+            clock,
+            name,
+            records,
+            around,
+            dial,
+            settings,
+            reload,
+            tcp,
+            public,
+            stopping: None,
             switched: None,
             bus_lost: Repeats::default(),
             connection: None,
@@ -129,15 +162,13 @@ impl Agent {
             helpers: BTreeMap::new(),
             session: 0,
             status: Status::default(),
-        }
+        };
+        agent.public.set_configuration(agent.configuration());
+        agent
     }
 
-    /// Runs until a signal ends it. `reload` reads the configuration again.
-    pub(crate) async fn run(
-        &mut self,
-        mut sources: Sources,
-        mut reload: impl FnMut() -> Option<(Live, Dial)>,
-    ) -> End {
+    /// Runs until a signal ends it.
+    pub(crate) async fn run(&mut self, mut sources: Sources) -> End {
         let mut watchdog = notify::watchdog_interval().map(tokio::time::interval);
         self.carry_out();
         loop {
@@ -146,33 +177,30 @@ impl Agent {
                 Came::Link(event) => self.link(event),
                 Came::Helper(event) => self.helper(event),
                 Came::Bus(event) => self.bus(event),
+                Came::Read(read) => self.on_read(read),
                 Came::Deadline => self.node.handle_timeout(self.clock.now()),
                 Came::Watchdog => tell(notify::watchdog()),
                 Came::Signal(Signal::Quit) => return End::Quit,
-                Came::Signal(Signal::Stop) => {
-                    self.hear_out(&mut sources).await;
-                    self.stop().await;
-                    return End::Stopped;
-                }
-                Came::Signal(Signal::Reload) => {
-                    tell(notify::reloading());
-                    if let Some((live, dial)) = reload() {
-                        (self.live, self.dial) = (live, dial);
-                        self.configure();
-                    }
-                    tell(notify::ready(&self.status.text));
-                }
+                Came::Signal(Signal::Stop) => self.begin_stop().await,
+                Came::Signal(Signal::Reload) => self.ask_reload(None),
                 Came::Signal(Signal::Dump) => self.dump(),
                 Came::Nothing => return End::Broken,
             }
             self.carry_out();
+            if self.may_leave() {
+                self.hear_out(&mut sources).await;
+                self.leave().await;
+                return End::Stopped;
+            }
             self.say_status();
             self.say_link();
         }
     }
 
-    async fn wait(&self, sources: &mut Sources, watchdog: Option<&mut Interval>) -> Came {
-        let deadline = self.node.deadline().map(|(at, _)| self.clock.instant(at));
+    async fn wait(&mut self, sources: &mut Sources, watchdog: Option<&mut Interval>) -> Came {
+        let deadline = self.node.deadline().map(|(at, _)| at);
+        let deadline = deadline.into_iter().chain(self.stop_wake()).min();
+        let deadline = deadline.map(|at| self.clock.instant(at));
         let watchdog = async {
             match watchdog {
                 Some(interval) => interval.tick().await,
@@ -186,6 +214,7 @@ impl Agent {
             event = sources.helpers.recv() => event.map_or(Came::Nothing, Came::Helper),
             // Its task may end; nothing here needs it.
             Some(event) = sources.bus.recv() => Came::Bus(event),
+            read = self.reload.read() => Came::Read(read),
             () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)),
                 if deadline.is_some() => Came::Deadline,
             _ = watchdog => Came::Watchdog,
@@ -230,7 +259,8 @@ impl Agent {
             LinkNews::Message(message) => {
                 self.public.heard(self.clock.now());
                 match connection.heard(message, &self.around) {
-                    Ok(Some(message)) => FromLink::Said(message),
+                    Ok(Some(ForUs::Core(message))) => FromLink::Said(message),
+                    Ok(Some(ForUs::Asked(asked, caller))) => return self.asked(asked, caller),
                     Ok(None) => return,
                     Err(why) => {
                         self.end_connection();
@@ -286,7 +316,7 @@ impl Agent {
                 Output::Connect { link, address } => {
                     if let Some(address) = self.dial.addresses.get(address).cloned() {
                         let events = self.dial.events.clone();
-                        let tcp = self.dial.tcp;
+                        let tcp = self.dial.tcp.clone();
                         self.connection = Some(Connection::connect(link, address, tcp, events));
                     }
                 }
@@ -385,8 +415,8 @@ impl Agent {
 
     fn say_status(&mut self) {
         let text = self.status_text();
-        if self.status.ready && text != self.status.text {
-            tell(notify::status(&text));
+        if self.status.ready && self.stopping.is_none() && text != self.status.text {
+            tell(notify::status(&self.reload.status(&text)));
             self.status.text = text;
         }
     }
@@ -400,51 +430,6 @@ impl Agent {
                 "connecting to the controller".to_owned()
             }
             LinkStatus::Unreachable => self.status.trouble.clone(),
-        }
-    }
-
-    /// Takes in what is on its way: at a shutdown, systemd has stopped hold units and proxies just
-    /// before it stops this agent, and other nodes are to hear of it.
-    async fn hear_out(&mut self, sources: &mut Sources) {
-        let until = tokio::time::Instant::now() + HEAR_OUT;
-        loop {
-            let quiet = (tokio::time::Instant::now() + QUIET).min(until);
-            tokio::select! {
-                biased;
-                () = sleep_until(until) => return,
-                Some(event) = sources.manager.recv() => self.manager(event),
-                Some(event) = sources.link.recv() => self.link(event),
-                () = sleep_until(quiet) => return,
-            }
-            self.carry_out();
-        }
-    }
-
-    /// Says goodbye, and waits until it is written. No unit is touched.
-    async fn stop(&mut self) {
-        tell(notify::stopping("saying goodbye to the controller"));
-        self.take(Input::Stop);
-        self.carry_out();
-        if let Some(ending) = self.ending.take()
-            && timeout(GOODBYE, ending.written()).await.is_err()
-        {
-            warn!("the controller did not read the goodbye in time");
-        }
-    }
-
-    fn dump(&self) {
-        info!(
-            claims = self.node.claims().len(),
-            status = self.status_text(),
-            "state"
-        );
-        for (key, claim) in self.node.claims() {
-            info!(node = %key.node, unit = %key.unit, token = %claim.token, up = claim.up, "claim");
-        }
-        for (key, record) in self.node.records() {
-            let state = record.state.claim_state();
-            let state = state.as_str();
-            info!(unit = %key.unit, source = %key.source, token = %record.token, state, "hold");
         }
     }
 }

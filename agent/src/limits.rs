@@ -150,3 +150,17 @@ pub(crate) const FILE_BYTES_MAX: u64 = 128 * 1024;
 
 /// Bytes of all files of one answer; what is beyond is left out and said to be.
 pub(crate) const FILES_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How long systemd may take to say whether the machine shuts down. If it does not, it is taken for a
+/// shutdown, in which nothing is waited for.
+pub(crate) const SHUTDOWN_ANSWER: Duration = Duration::from_millis(500);
+
+/// How often a stop that waits for jobs tells the service manager that it takes its time.
+pub(crate) const EXTEND_EVERY: Duration = Duration::from_secs(10);
+
+/// How much time it asks for: three times as much, so that one message that is late does no harm.
+pub(crate) const EXTEND_BY: Duration = Duration::from_secs(30);
+
+/// Lines of a dump of the state: little enough for the journal, which begins to drop at 10 000 lines
+/// in 30 seconds, journald.conf(5).
+pub(crate) const DUMP_LINES_MAX: usize = 4096;

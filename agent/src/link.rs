@@ -18,7 +18,7 @@ use host::{
     address::Address,
     link::{self, Limits, Link, LinkReceiver, LinkSender},
     log::{LEVELS, LogControl},
-    stream::{TcpOptions, connect},
+    stream::{TcpTuning, connect},
 };
 use node::{LinkId, ManagerError, limits::CONNECT};
 use proto::{
@@ -35,13 +35,15 @@ use tracing::{debug, info};
 use zbus::Message;
 
 use crate::{
+    drive::Caller,
     journal,
     limits::{JOURNAL_READS_MAX, PASSING_MAX, WATCHED_MAX},
+    public::Asked,
     systemd::{Manager, UnitSignal, Watching, Which, chain},
 };
 use codec::{Calls, Heard};
 use measure::Measures;
-pub(crate) use pass::unit_property;
+pub(crate) use pass::{is_shutting_down, unit_property};
 
 /// What comes from the link.
 #[derive(Debug)]
@@ -58,6 +60,15 @@ pub(crate) enum LinkNews {
     Failed(String),
     Message(Message),
     Closed(String),
+}
+
+/// What a message of the controller's is about.
+#[derive(Debug)]
+pub(crate) enum ForUs {
+    /// Something for the core.
+    Core(ToAgent),
+    /// Something about the agent itself.
+    Asked(Asked, Caller),
 }
 
 /// What every connection uses.
@@ -105,7 +116,7 @@ impl Connection {
     pub(crate) fn connect(
         link: LinkId,
         address: Address,
-        tcp: TcpOptions,
+        tcp: TcpTuning,
         events: mpsc::Sender<LinkEvent>,
     ) -> Self {
         let task = tokio::spawn(async move {
@@ -178,7 +189,7 @@ impl Connection {
         self.calls.refused(job, error);
     }
 
-    /// Takes in a message of the controller's. Returns what is for the core.
+    /// Takes in a message of the controller's. Returns what is not for the connection alone.
     ///
     /// # Errors
     ///
@@ -187,7 +198,7 @@ impl Connection {
         &mut self,
         message: Message,
         around: &Surroundings,
-    ) -> Result<Option<ToAgent>, String> {
+    ) -> Result<Option<ForUs>, String> {
         let Some(sender) = self.sender.clone() else {
             return Ok(None);
         };
@@ -202,12 +213,16 @@ impl Connection {
         match heard {
             Heard::Say(message) => {
                 self.measures.heard(&message);
-                return Ok(Some(message));
+                return Ok(Some(ForUs::Core(message)));
             }
             Heard::Watch(watching) => self.watch(watching, &sender, &message, around),
             Heard::Measure(on) => {
                 self.measures.enable(on);
                 push_reply(&sender, &message, &());
+            }
+            Heard::Asked(asked) => {
+                let call = message;
+                return Ok(Some(ForUs::Asked(asked, Caller { sender, call })));
             }
             Heard::Nothing => {}
             Heard::Pass => pass_on(message, sender, around.clone()),
@@ -341,7 +356,7 @@ impl Ending {
     }
 }
 
-async fn open(address: &Address, tcp: &TcpOptions) -> Result<Link, String> {
+async fn open(address: &Address, tcp: &TcpTuning) -> Result<Link, String> {
     let (stream, identity) = connect(address, CONNECT, tcp)
         .await
         .map_err(|error| chain(&error))?;

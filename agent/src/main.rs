@@ -26,16 +26,17 @@ use host::{
     limits::LISTEN_BACKLOG,
     log::LogControl,
     passed::{self, Passed},
+    reload::{Reload, Rules},
     signal::{self, Blocked},
-    stream::{Listener, TcpOptions, UnixOptions},
+    stream::{Listener, TcpOptions, TcpTuning, UnixOptions},
 };
-use node::{Live, Node};
+use node::Node;
 use proto::{dbus::agent, name::NodeName};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use cli::Cli;
-use drive::{Agent, Dial, End, Sources};
+use drive::{Agent, Dial, End, Parts, Sources};
 use limits::{
     BUS_BYTES_MAX, BUS_CALLS_MAX, BUS_MESSAGES_MAX, HELPER_EVENTS_MAX, LINK_EVENTS_MAX,
     MANAGER_EVENTS_MAX,
@@ -105,24 +106,19 @@ fn main() -> ExitCode {
         Some(file) => config::Sources::file(file),
         None => config::Sources::standard("agent"),
     };
-    let (settings, files, entries) = match settings::read(&sources) {
-        Ok(Loaded {
-            settings,
-            files,
-            entries,
-            ..
-        }) => (settings, files, entries),
+    let loaded = match settings::read(&sources) {
+        Ok(loaded) => loaded,
         Err(errors) => {
             complain(&errors.to_string());
             return ExitCode::from(CONFIG);
         }
     };
-    let Some(name) = settings.node.clone() else {
+    let Some(name) = loaded.settings.node.clone() else {
         complain("the host name is no node name, write node_name = \"NAME\" into agent.toml");
         return ExitCode::from(CONFIG);
     };
     if cli.show_config {
-        return print(&OPTIONS.listing(&entries));
+        return print(&OPTIONS.listing(&loaded.entries));
     }
     if cli.check {
         return ExitCode::SUCCESS;
@@ -131,7 +127,7 @@ fn main() -> ExitCode {
         level,
         target,
         format,
-    } = settings.log;
+    } = loaded.settings.log;
     let log = match host::log::init("unitlink-agent", level, target, format) {
         Ok(log) => log,
         Err(error) => {
@@ -139,7 +135,7 @@ fn main() -> ExitCode {
             return ExitCode::from(UNAVAILABLE);
         }
     };
-    for file in files {
+    for file in &loaded.files {
         debug!(file = %file.display(), "configuration is read");
     }
     let passed = match passed {
@@ -162,7 +158,10 @@ fn main() -> ExitCode {
             return ExitCode::from(SOFTWARE);
         }
     };
-    match runtime.block_on(run(settings, name, passed, log, &sources, &blocked)) {
+    let end = runtime.block_on(run(loaded, name, passed, log, sources, &blocked));
+    // A thread that still reads files is not waited for.
+    runtime.shutdown_background();
+    match end {
         Ok(End::Stopped) => ExitCode::SUCCESS,
         Ok(End::Quit) => ExitCode::from(INTERRUPTED),
         Ok(End::Broken) => {
@@ -177,13 +176,16 @@ fn main() -> ExitCode {
 }
 
 async fn run(
-    settings: Settings,
+    loaded: Loaded<Settings>,
     name: NodeName,
     passed: Vec<Passed>,
     log: LogControl,
-    sources: &config::Sources,
+    sources: config::Sources,
     blocked: &Blocked,
 ) -> anyhow::Result<End> {
+    let Loaded {
+        settings, entries, ..
+    } = loaded;
     let signals = blocked.listen().context("failed to set up signals")?;
     let clock = Clock::start();
     let uid = rustix::process::geteuid();
@@ -208,7 +210,7 @@ async fn run(
     let (link_events, link) = mpsc::channel(LINK_EVENTS_MAX);
     let (helper_events, helpers) = mpsc::channel(HELPER_EVENTS_MAX);
     let (bus_events, bus) = mpsc::channel(BUS_CALLS_MAX);
-    let public = Public::new(clock.now(), settings.log.target, helper_events.clone());
+    let public = Public::new(clock.now(), helper_events.clone());
     let edge = Manager::start(uid.is_root(), manager_events);
     tokio::spawn(local::accept(listener, uid.as_raw(), helper_events));
     match host::bus::address(false) {
@@ -217,15 +219,29 @@ async fn run(
     }
     info!(node = %name, version = env!("CARGO_PKG_VERSION"), "starting");
 
+    let (tcp, tuning) = TcpTuning::live(settings.tcp);
     let dial = Dial {
         addresses: settings.controllers.clone(),
-        tcp: settings.tcp,
+        tcp: tuning,
         events: link_events,
     };
-    let around = Surroundings::new(edge, Some(log.clone()));
-    let settings = (settings.live(), dial.clone());
-    let name_text = name.to_string();
-    let mut agent = Agent::new(node, clock, name_text, records, around, settings, public);
+    let rules = Rules {
+        sources,
+        options: &OPTIONS,
+        prove: settings::prove_here,
+    };
+    let mut agent = Agent::new(Parts {
+        node,
+        clock,
+        name: name.to_string(),
+        records,
+        around: Surroundings::new(edge, Some(log)),
+        dial,
+        tcp,
+        settings,
+        reload: Reload::new(rules, entries),
+        public,
+    });
     let sources_of_events = Sources {
         manager,
         link,
@@ -233,39 +249,7 @@ async fn run(
         bus,
         signals,
     };
-    let reload = || reload(sources, &name, &log, &dial);
-    Ok(agent.run(sources_of_events, reload).await)
-}
-
-/// Reads the configuration again. What is wrong changes nothing; what can only change at a start is
-/// said.
-fn reload(
-    sources: &config::Sources,
-    name: &NodeName,
-    log: &LogControl,
-    dial: &Dial,
-) -> Option<(Live, Dial)> {
-    let settings = match settings::read(sources) {
-        Ok(loaded) => loaded.settings,
-        Err(errors) => {
-            warn!(%errors, "configuration is not valid, going on with the old one");
-            return None;
-        }
-    };
-    if settings.node.as_ref() != Some(name) {
-        warn!(node = %name, "a new name of the node counts from the next start");
-    }
-    log.set_level(settings.log.level);
-    info!("configuration is read again");
-    let (addresses, tcp) = (settings.controllers.clone(), settings.tcp);
-    Some((
-        settings.live(),
-        Dial {
-            addresses,
-            tcp,
-            events: dial.events.clone(),
-        },
-    ))
+    Ok(agent.run(sources_of_events).await)
 }
 
 /// The socket for helpers: systemd's, or our own where there is none.

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use host::{
     bus::object::{self, Facts, Failure, facts, no_method, variant},
+    config::Digest,
     link::{self, LinkSender},
     log::{self, Target},
+    reload::Report,
 };
 use node::Waiter;
 use proto::{
@@ -22,7 +24,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 use zbus::Message;
 
-use crate::{limits::CREATE_PROXY_MAX, local::HelperEvent, systemd::Manager};
+use crate::{drive::Caller, limits::CREATE_PROXY_MAX, local::HelperEvent, systemd::Manager};
 
 /// How the link to the controller is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,11 +35,33 @@ pub(crate) struct LinkState {
 }
 
 /// What a call asks of the loop.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Todo {
     Done,
     /// Connect to the controller at this address, and to no other.
     Switch(host::address::Address),
+    /// Something about the agent itself.
+    Asked(Asked, Caller),
+}
+
+/// What is asked of the agent itself, on the bus or by the controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Read the configuration again, and say what became of it.
+    Reload,
+    /// What is in force.
+    Configuration,
+    /// The state, as text.
+    Dump,
+}
+
+/// What clients may read of the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Configuration {
+    pub(crate) target: Target,
+    pub(crate) digest: Digest,
+    /// What became of the last reload.
+    pub(crate) last: Report,
 }
 
 /// The interface.
@@ -48,7 +72,7 @@ pub(crate) struct Public {
     /// When the link was lost, or the agent started; nothing while it is up.
     lost: Option<Moment>,
     heard: Option<Moment>,
-    target: Target,
+    configuration: Option<Configuration>,
     helpers: mpsc::Sender<HelperEvent>,
     /// Calls of `CreateProxy` that wait, and who made them.
     waiting: BTreeMap<Waiter, String>,
@@ -68,13 +92,13 @@ pub(crate) struct Present<'a> {
 }
 
 impl Public {
-    pub(crate) fn new(now: Moment, target: Target, helpers: mpsc::Sender<HelperEvent>) -> Self {
+    pub(crate) fn new(now: Moment, helpers: mpsc::Sender<HelperEvent>) -> Self {
         Self {
             bus: None,
             state: LinkState::default(),
             lost: Some(now),
             heard: None,
-            target,
+            configuration: None,
             helpers,
             waiting: BTreeMap::new(),
             next: FIRST_WAITER,
@@ -110,6 +134,25 @@ impl Public {
     /// The controller was heard.
     pub(crate) fn heard(&mut self, now: Moment) {
         self.heard = Some(now);
+    }
+
+    /// The configuration is this now; what became of a reload is said.
+    pub(crate) fn set_configuration(&mut self, configuration: Configuration) {
+        self.configuration = Some(configuration);
+        if self.bus.is_some() {
+            self.push(object::changed(agent::PATH, agent::AGENT_OWN, self.own()));
+        }
+    }
+
+    /// The properties of our own interface.
+    fn own(&self) -> Facts {
+        let Some(Configuration { digest, last, .. }) = &self.configuration else {
+            return Facts::new();
+        };
+        facts([
+            ("LastReload", variant(last.facts())),
+            ("ConfigDigest", variant(digest.to_string())),
+        ])
     }
 
     /// The link is like this now; what has changed is said.
@@ -164,10 +207,18 @@ impl Public {
             }
         };
         if let Some(what) = object::standard(call)? {
-            let own = |name: &str| matches!(name, "" | agent::AGENT) && below.is_none();
-            let properties = |name: &str| own(name).then(|| self.properties(present));
+            let properties = |name: &str| match (below, name) {
+                (None, agent::AGENT) => Some(self.properties(present)),
+                (None, agent::AGENT_OWN) => Some(self.own()),
+                (None, "") => {
+                    let mut all = self.properties(present);
+                    all.extend(self.own());
+                    Some(all)
+                }
+                (None | Some(_), _) => None,
+            };
             let xml = || match below {
-                None => introspection(&[interface::AGENT], []),
+                None => introspection(&[interface::AGENT, interface::AGENT_OWN], []),
                 Some(child) => introspection(&[], [child.to_owned()]),
             };
             let answer = object::answer(call, &what, properties, xml);
@@ -193,6 +244,19 @@ impl Public {
                 // What a proxy needs follows from its unit, so there is nothing to do.
                 proxy_of(object::take(member, &body)?)?;
                 Ok((Some(link::reply(call, &())), Todo::Done))
+            }
+            (None, agent::AGENT_OWN, "Reload" | "Configuration" | "Dump") => {
+                object::expect(member, &body, "")?;
+                let asked = match member {
+                    "Reload" => Asked::Reload,
+                    "Configuration" => Asked::Configuration,
+                    _ => Asked::Dump,
+                };
+                let Some(sender) = self.bus.clone() else {
+                    return Ok((None, Todo::Done));
+                };
+                let call = call.clone();
+                Ok((None, Todo::Asked(asked, Caller { sender, call })))
             }
             _ => Err(no_method(call)),
         }
@@ -264,7 +328,8 @@ impl Public {
 
     fn target_word(&self) -> &'static str {
         let mut targets = log::TARGETS.iter();
-        let word = targets.find(|(_, target)| *target == self.target);
+        let target = self.configuration.as_ref().map(|it| it.target);
+        let word = targets.find(|(_, word)| Some(*word) == target);
         word.map_or("", |(word, _)| word)
     }
 

@@ -56,19 +56,29 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Times that something is waited for. Nothing sensible is shorter, or longer than a day.
 const WAITS: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
 
-/// Reads the files and proves what is in them. `host_name` is the name where no other is given.
+/// Reads the files and proves what is in them.
 ///
 /// # Errors
 ///
 /// Fails with everything that is wrong.
 pub(crate) fn read(sources: &Sources) -> Result<Loaded<Settings>, ConfigErrors> {
-    load(sources, |root| prove(root, &clock::host_name()))
+    load(sources, prove_here)
+}
+
+/// What makes settings of the files on this machine.
+pub(crate) fn prove_here(root: &Section<'_>) -> Settings {
+    prove(root, &clock::host_name())
 }
 
 fn prove(root: &Section<'_>, host_name: &str) -> Settings {
     let node = root
         .text("node_name", str::parse::<NodeName>)
         .map(|it| it.value);
+    if node.is_none() && host_name.parse::<NodeName>().is_err() {
+        let expected =
+            format!("expected \"NAME\": the host name {host_name:?} is no name of a node");
+        root.missing("node_name", expected);
+    }
     let controllers = root.list("controller", str::parse::<Address>);
     if let Some(list) = &controllers
         && list.value.is_empty()

@@ -36,6 +36,8 @@ interfaces! {
     METRICS = "org.eclipse.bluechi.Metrics";
     /// An agent, on the bus of its node, likewise.
     AGENT = "org.eclipse.bluechi.Agent";
+    /// What goes beyond, on the same object.
+    AGENT_OWN = "org.unitlink.Agent1";
     /// What goes beyond, on the controller's object.
     FLEET = "org.unitlink.Fleet1";
     /// What goes beyond, on a node's object.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::{
     message::ToAgent,
     model::{JobKind, JobResult},
-    name::UnitName,
+    name::{NodeName, UnitName},
 };
 
 use crate::unit::{ManagerJob, UnitState};
@@ -34,6 +34,11 @@ pub enum Input {
     Helper(Waiter, FromHelper),
     /// Settings have changed.
     Configure(Live),
+    /// The node has another name from now on; the controller knows it as another node.
+    Rename(NodeName),
+    /// The agent is about to stop: no job of the controller's is begun any more, and those under way may
+    /// end. There is no way back.
+    Drain,
     /// The agent is to stop: the controller is told, and nothing else is done any more.
     Stop,
 }

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    dbus::systemd::NO_SUCH_UNIT,
+    dbus::{error, systemd::NO_SUCH_UNIT},
     message::ToController,
     model::{Cause, JobId, JobKind, JobMode, JobResult, JobState, Reason},
     name::UnitName,
@@ -39,6 +39,8 @@ const NOT_THERE: [&str; 4] = [
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Jobs {
     entries: BTreeMap<JobId, Job>,
+    /// Whether the agent is about to stop.
+    draining: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +59,16 @@ enum Stage {
 }
 
 impl Jobs {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (JobId, JobKind, &UnitName)> {
+        let jobs = self.entries.iter();
+        jobs.map(|(id, job)| (*id, job.kind, &job.unit))
+    }
+
+    /// From now on no job is begun.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+    }
+
     pub(crate) fn begin(
         &mut self,
         id: JobId,
@@ -70,6 +82,18 @@ impl Jobs {
             result: JobResult::Failed,
             reason: Some(Reason::new(cause, text)),
         };
+        if self.draining {
+            let node = &cx.settings.node;
+            let text = format!("the agent of node {node} is stopping, and takes no new jobs");
+            let name = error::STOPPING.to_owned();
+            let error = ManagerError {
+                name,
+                text: text.clone(),
+            };
+            cx.event(Event::JobRefused { job: id, error });
+            cx.say(refuse(Cause::Canceled, text));
+            return;
+        }
         if self.entries.contains_key(&id) {
             cx.say(refuse(
                 Cause::Limit,

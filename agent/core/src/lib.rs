@@ -55,7 +55,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proto::{
     message::{Claim, ClaimKey, HoldKey, Stream, ToAgent, ToController},
-    name::{NodeName, ProxyName},
+    model::{JobId, JobKind},
+    name::{NodeName, ProxyName, UnitName},
     sync::SyncError,
     time::Moment,
 };
@@ -79,7 +80,7 @@ use order::Orders;
 use unit::Units;
 use wait::Waits;
 
-/// What a node is told once.
+/// What a node is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Its name.
@@ -185,6 +186,14 @@ impl Node {
                     self.disconnected();
                 }
             }
+            Input::Rename(name) => {
+                if name != self.settings.node {
+                    self.settings.node = name;
+                    self.link.restart(cx!(self, now));
+                    self.disconnected();
+                }
+            }
+            Input::Drain => self.jobs.drain(),
             Input::Stop => {
                 // What is known is said before the goodbye: at a shutdown, units that others need
                 // have just been stopped, and those others are to hear of a stop, not of a loss.
@@ -226,6 +235,11 @@ impl Node {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// The jobs of the controller that are under way, by number, with their units.
+    pub fn jobs(&self) -> impl Iterator<Item = (JobId, JobKind, &UnitName)> {
+        self.jobs.iter()
     }
 
     /// Whether the node is registered, and where.

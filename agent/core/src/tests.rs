@@ -265,6 +265,8 @@ impl Stage {
                 vec![Input::Helper(Waiter(number(waiter)), FromHelper::Gone)]
             }
             ["configure", addresses @ ..] => vec![Input::Configure(live(addresses))],
+            ["rename", name] => vec![Input::Rename(name.parse().expect("name"))],
+            ["drain"] => vec![Input::Drain],
             ["stop"] => vec![Input::Stop],
             ["at", _] => vec![],
             other => panic!("'{}' is no input", other.join(" ")),

@@ -13,7 +13,7 @@ use crate::{
 impl Agent {
     /// Puts the settings into force, and the controller that a client wants.
     pub(super) fn configure(&mut self) {
-        let mut live = self.live.clone();
+        let mut live = self.settings.live();
         if let Some(address) = &self.switched {
             live.controllers = vec![address.to_string()];
             self.dial.addresses = vec![address.clone()];
@@ -49,6 +49,7 @@ impl Agent {
                         self.switched = Some(address);
                         self.configure();
                     }
+                    Todo::Asked(asked, caller) => self.asked(asked, caller),
                 }
                 Vec::new()
             }

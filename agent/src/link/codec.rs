@@ -22,7 +22,10 @@ use zbus::{
 };
 
 use super::{Stream, ToAgent};
-use crate::systemd::{Watching, Which};
+use crate::{
+    public::Asked,
+    systemd::{Watching, Which},
+};
 
 /// What the controller has said.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(super) enum Heard {
     Pass,
     /// A call for lines of the journal.
     ReadJournal,
+    /// Something about the agent itself.
+    Asked(Asked),
     /// It asks whether somebody is there.
     Ping,
     /// The level of the log is to be another one.
@@ -220,6 +225,12 @@ impl Calls {
                 internal::AGENT_OWN,
                 "UnitStatus" | "ReadProperties" | "ListReferences" | "UnitFiles",
             ) => Ok(Heard::Pass),
+            (Type::MethodCall, internal::AGENT_OWN, "ReloadAgent") => {
+                Ok(Heard::Asked(Asked::Reload))
+            }
+            (Type::MethodCall, internal::AGENT_OWN, "AgentConfiguration") => {
+                Ok(Heard::Asked(Asked::Configuration))
+            }
             (Type::MethodCall, internal::AGENT_OWN, "ReadJournal") => Ok(Heard::ReadJournal),
             (Type::MethodCall, internal::AGENT_OWN, "StartTransientUnit") => {
                 let made: Structure<'_> = take(member, &body)?;

@@ -137,6 +137,19 @@ pub(crate) async fn unit_property(
     from_systemd(&answer.body())
 }
 
+/// Whether the machine shuts down, by `SystemState` of org.freedesktop.systemd1(5). A systemd that
+/// does not say so is on its way out as well.
+pub(crate) async fn is_shutting_down(manager: &Manager) -> bool {
+    let path = systemd::MANAGER_PATH.to_owned();
+    let property = "SystemState".to_owned();
+    let answer = get(manager, path, systemd::MANAGER.to_owned(), property).await;
+    let state = answer.ok().and_then(|answer| {
+        let value: OwnedVariant = answer.body().deserialize().ok()?;
+        String::try_from(value).ok()
+    });
+    state.is_none_or(|state| state == "stopping")
+}
+
 /// A property of an object.
 pub(super) async fn get(
     manager: &Manager,

@@ -85,7 +85,11 @@ impl Stage {
     async fn sends(&mut self, message: Message) -> Result<Option<ToAgent>, String> {
         self.controller.sender.try_send(message).expect("open");
         let message = self.ours.recv().await.expect("open").expect("valid");
-        self.connection.heard(message, &self.around)
+        let heard = self.connection.heard(message, &self.around)?;
+        Ok(heard.map(|heard| match heard {
+            ForUs::Core(message) => message,
+            ForUs::Asked(asked, _) => panic!("{asked:?} is not for the core"),
+        }))
     }
 
     /// What the controller hears.

@@ -122,7 +122,9 @@ const PASSED: [(&str, &str); 17] = [
 ];
 
 /// Methods of ours that go to its agent likewise, with the version of the protocol that brought them.
-const PASSED_OWN: [(&str, &str, u32); 5] = [
+const PASSED_OWN: [(&str, &str, u32); 7] = [
+    ("ReloadAgent", "", PROTOCOL_READS),
+    ("AgentConfiguration", "", PROTOCOL_READS),
     ("UnitStatus", "as", 1),
     ("ReadProperties", "asas", PROTOCOL_READS),
     ("ListReferences", "", PROTOCOL_READS),

@@ -148,3 +148,20 @@ fn a_job_without_a_manager_fails_at_once() {
          > job 5 failed: manager systemd of node b is not reachable",
     );
 }
+
+#[test]
+fn an_agent_that_drains_refuses_new_jobs_and_tells_the_end_of_old_ones() {
+    let mut stage = Stage::registered("");
+    stage.plays(
+        "job 5 start t.service
+         > 1: StartUnit t.service replace
+         answer 1 job 30
+         > job 5 waiting
+         drain
+         job 6 start u.service
+         > job 6 failed: canceled the agent of node b is stopping, and takes no new jobs",
+    );
+    assert_eq!(stage.node.jobs().count(), 1);
+    stage.plays("removed 30 t.service done\n> job 5 done");
+    assert_eq!(stage.node.jobs().count(), 0);
+}

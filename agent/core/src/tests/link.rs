@@ -188,3 +188,10 @@ fn the_address_is_in_the_status() {
     stage.node.handle(stage.now, Input::Configure(live(&["x"])));
     assert_eq!(stage.node.link_status(), LinkStatus::Unreachable);
 }
+
+#[test]
+fn a_node_with_another_name_registers_anew_and_touches_no_unit() {
+    let mut stage = Stage::registered("proxy@c_t.service active 1,dep@u.service active 2");
+    stage.plays("rename b");
+    stage.plays("rename z\n> disconnect 1\n> connect 2 to 0");
+}
