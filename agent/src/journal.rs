@@ -59,12 +59,21 @@ pub(crate) async fn answer(call: &Message) -> Result<Message, ManagerError> {
 
 async fn read(query: &Query) -> Result<Answer, ManagerError> {
     let mut cursor = query.cursor.clone().unwrap_or_default();
-    if cursor.is_empty() && query.wait.is_some() {
-        // Where there is no line yet, what follows is behind this one. It is asked for first, so that
-        // nothing is lost in between.
-        cursor = end_of_journal().await?;
+    let mut newest = Line::default();
+    if query.this_boot || cursor.is_empty() && query.wait.is_some() {
+        newest = newest_line().await?;
     }
-    let page = lines(query).await?;
+    if cursor.is_empty() && query.wait.is_some() {
+        // Where there is no line yet, what follows is behind this one. It was asked for first, so that
+        // nothing is lost in between.
+        cursor = newest.cursor;
+    }
+    let boot = Some(newest.boot.as_str()).filter(|_| query.this_boot);
+    if boot.is_some_and(str::is_empty) {
+        // There is nothing at all.
+        return Ok((Vec::new(), cursor, false));
+    }
+    let page = lines(query, boot).await?;
     if let Some(last) = page.lines.last() {
         cursor.clone_from(&last.cursor);
     }
@@ -72,19 +81,27 @@ async fn read(query: &Query) -> Result<Answer, ManagerError> {
     Ok((lines, cursor, page.is_full))
 }
 
-/// The cursor of the newest line of the journal; empty where there is none.
-async fn end_of_journal() -> Result<String, ManagerError> {
+/// The newest line of the whole journal, as far as where it is and of which boot; empty where there is
+/// none.
+async fn newest_line() -> Result<Line, ManagerError> {
     let arguments = ["--lines=1", "--output-fields=_BOOT_ID"].map(str::to_owned);
     let mut child = start(&arguments)?;
     let mut page = Page::default();
     let until = Instant::now() + JOURNAL_PATIENCE;
     collect(&mut child, &mut page, until, &Query::default()).await?;
-    let last = page.lines.pop();
-    Ok(last.map(|line| line.cursor).unwrap_or_default())
+    Ok(page.lines.pop().unwrap_or_default())
 }
 
-async fn lines(query: &Query) -> Result<Page, ManagerError> {
-    let mut child = start(&query.arguments())?;
+async fn lines(query: &Query, boot: Option<&str>) -> Result<Page, ManagerError> {
+    if query.lines_max() == 0 {
+        return Ok(Page::default());
+    }
+    let machine = if query.follows() {
+        machine_id()?
+    } else {
+        String::new()
+    };
+    let mut child = start(&query.arguments(&machine, boot))?;
     let wait = query.wait.filter(|_| query.follows());
     let until = Instant::now() + wait.unwrap_or(JOURNAL_PATIENCE);
     let mut page = Page::default();
@@ -97,6 +114,16 @@ async fn lines(query: &Query) -> Result<Page, ManagerError> {
         page.is_full = true;
     }
     Ok(page)
+}
+
+/// What this machine is called in the journal, machine-id(5).
+fn machine_id() -> Result<String, ManagerError> {
+    let read = std::fs::read_to_string("/etc/machine-id");
+    let read = read.map(|id| id.trim_ascii().to_owned());
+    read.map_err(|why| {
+        let text = format!("/etc/machine-id cannot be read: {why}");
+        failed(error::FAILED, text)
+    })
 }
 
 /// Takes in what journalctl prints until it ends, the page is full, or it is time. Returns whether
@@ -245,5 +272,45 @@ fn failed(name: &str, text: impl Into<String>) -> ManagerError {
     ManagerError {
         name: name.to_owned(),
         text: text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTRY: &str = r"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1\nMESSAGE=x\n\n";
+
+    /// A journalctl that does this.
+    fn played(script: &str) -> Child {
+        Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a shell")
+    }
+
+    fn query(wait_us: u64) -> Query {
+        let wait = OwnedVariant::from(wait_us);
+        let options = HashMap::from([("WaitUSec".to_owned(), wait)]);
+        Query::read(&["a.service".into()], options).expect("valid")
+    }
+
+    async fn collected(script: &str, wait_us: u64) -> (Result<bool, String>, usize) {
+        let mut page = Page::default();
+        let until = Instant::now() + std::time::Duration::from_secs(20);
+        let read = collect(&mut played(script), &mut page, until, &query(wait_us)).await;
+        (read.map_err(|error| error.text), page.lines.len())
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_line_is_answered_soon_after_the_first() {
+        let begun = Instant::now();
+        let script = format!("printf '{ENTRY}{ENTRY}'; sleep 60");
+        assert_eq!(collected(&script, 1).await, (Ok(false), 2));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10));
     }
 }

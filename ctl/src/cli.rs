@@ -2,6 +2,7 @@
 
 mod explain;
 mod lazy;
+mod logs;
 mod nodes;
 mod units;
 mod verbs;
@@ -22,6 +23,7 @@ use proto::{
 use crate::{limits, span};
 pub(crate) use explain::{Deps, ListDependencies};
 use lazy::Lazy;
+pub(crate) use logs::{Count, Format, LogStyle, Logs};
 pub(crate) use nodes::Nodes;
 pub(crate) use units::{AnyUnits, JustNodes, SomeUnits, UnitArg, UnitFiles, Units};
 pub(crate) use verbs::{
@@ -63,8 +65,8 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Options of all verbs")]
 pub(crate) struct Options {
     /// How to print
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
-    output: Format,
+    #[arg(id = "output", short, long, global = true, value_parser = Format::parser(), default_value = "table")]
+    format: Format,
     /// Do not wait until a job has ended
     #[arg(long, global = true)]
     pub(crate) no_block: bool,
@@ -140,6 +142,10 @@ pub(crate) enum Verb {
     Deps(Lazy<Deps>),
     /// List what a unit needs, or who needs it, as a tree over all nodes
     ListDependencies(Lazy<ListDependencies>),
+    /// Print lines of the journals of nodes about units
+    Logs(Box<Logs>),
+    /// Print the files of units
+    Cat(Lazy<Units>),
     /// Print the properties of units
     Show(Lazy<Show>),
     /// Print whether units are active; ends with 0 if one is
@@ -223,19 +229,6 @@ pub(crate) enum Output {
     Plain,
 }
 
-/// How to print, as it is typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// For programs: one object, see docs/reference/json.md
-    Json,
-    /// For awk(1): one line each, columns separated by a space, no header
-    Plain,
-    /// For dot(1) of Graphviz: deps and list-dependencies
-    Dot,
-}
-
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -250,16 +243,12 @@ pub(crate) enum Color {
 impl Options {
     /// How to print; a graph is a table to those who have no other word for it.
     pub(crate) fn output(&self) -> Output {
-        match self.output {
-            Format::Table | Format::Dot => Output::Table,
-            Format::Json => Output::Json,
-            Format::Plain => Output::Plain,
-        }
+        self.format.output()
     }
 
     /// Whether a graph is to be drawn by Graphviz.
     pub(crate) fn is_dot(&self) -> bool {
-        self.output == Format::Dot
+        self.format == Format::Dot
     }
 
     /// How long to wait for jobs.
@@ -277,7 +266,21 @@ impl Cli {
     /// Reads the command line of this process; ends it with a message if that is not valid.
     pub(crate) fn read() -> Self {
         let words: Vec<OsString> = std::env::args_os().collect();
-        Self::quick(&words).unwrap_or_else(|| Self::parse_from(words))
+        Self::quick(&words).unwrap_or_else(|| {
+            let cli = Self::parse_from(words);
+            cli.proved().unwrap_or_else(|error| error.exit())
+        })
+    }
+
+    /// What may come before the verb has to fit it.
+    fn proved(self) -> Result<Self, clap::Error> {
+        match (&self.verb, self.options.format) {
+            (Verb::Logs(_), _) | (_, Format::Of(_) | Format::Dot) => Ok(self),
+            (_, Format::Log(_)) => Err(clap::Error::raw(
+                clap::error::ErrorKind::InvalidValue,
+                "this '--output' is one of 'logs'; expected table, json or plain\n",
+            )),
+        }
     }
 
     /// Reads it if a verb that is used much comes first and all is valid; what is wrong, or a wish
@@ -288,6 +291,9 @@ impl Cli {
             return None;
         }
         let Quick { options, verb } = Quick::try_parse_from(words).ok()?;
+        if matches!(options.format, Format::Log(_)) {
+            return None;
+        }
         let verb = match verb {
             QuickVerb::Job(job) => Verb::Job(job),
             QuickVerb::Version => Verb::Version,

@@ -1,6 +1,7 @@
 //! The verbs: each asks the controller and gives what it heard to a view.
 
 mod act;
+mod cat;
 mod choose;
 mod complete;
 mod deps;
@@ -11,6 +12,7 @@ mod job;
 mod list_files;
 mod list_jobs;
 mod list_units;
+mod logs;
 mod metrics;
 mod monitor;
 mod online;
@@ -80,7 +82,10 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
             match &of.nodes {
                 None => status::fleet(&mut bus, look).await,
                 Some(nodes) if of.units.is_empty() => status::nodes(&mut bus, nodes, look).await,
-                Some(nodes) => status::units(&mut bus, nodes, &of.units, look).await,
+                Some(nodes) => {
+                    let log = status::log::of(options, with, look);
+                    status::units(&mut bus, nodes, &of.units, log, look).await
+                }
             }
         }
         Verb::ListUnits(which) => list_units::run(&mut connect(options).await?, which, look).await,
@@ -88,6 +93,8 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
             list_files::run(&mut connect(options).await?, which, look).await
         }
         Verb::ListJobs(which) => list_jobs::run(&mut connect(options).await?, which, look).await,
+        Verb::Logs(with) => logs::run(options, with, look).await,
+        Verb::Cat(of) => cat::run(options, of, look).await,
         Verb::Show(with) => show::run(options, with, look).await,
         Verb::IsActive(of) => tell::state(options, Question::IsActive, of, look).await,
         Verb::IsFailed(of) => tell::state(options, Question::IsFailed, of, look).await,

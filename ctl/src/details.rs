@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zbus::wire::Variant;
 
-use crate::{facts::Facts, fleet::Claim};
+use crate::{facts::Facts, fleet::Claim, journal::Log};
 
 /// What a unit is besides its state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub(crate) struct Details {
     pub(crate) needed_by: Vec<String>,
     /// What nodes need of it, or what it needs of a node as a proxy.
     pub(crate) claims: Vec<Claim>,
+    /// When it began to be started last, in microseconds on the monotonic clock of the node; 0 if
+    /// never.
+    pub(crate) begun: u64,
+    pub(crate) log: Log,
 }
 
 /// A command that has ended.
@@ -108,6 +112,8 @@ impl Details {
             mounted: facts.text("What"),
             needed_by,
             claims: Vec::new(),
+            begun: facts.u64("InactiveExitTimestampMonotonic").unwrap_or(0),
+            log: Log::NotAsked,
         }
     }
 }

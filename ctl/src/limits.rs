@@ -69,3 +69,30 @@ pub(crate) const PROBE: Duration = Duration::from_secs(2);
 /// Units whose properties are remembered so that only what differs is told: all of a large fleet.
 /// Beyond, everything is told once more.
 pub(crate) const UNITS_SHOWN_MAX: usize = 20_000;
+
+/// Units whose journal is read in one call: an agent answers for 256 at most.
+pub(crate) const UNITS_OF_JOURNAL: usize = 256;
+
+/// Units whose files are asked for in one call: an agent answers for 64 at most, and together with not
+/// more than a MiB, which these do not have.
+pub(crate) const UNITS_OF_CAT: usize = 16;
+
+/// Nodes whose journals are followed at once: each is a call that waits, of which a bus allows 128.
+pub(crate) const FOLLOWED_NODES: usize = 100;
+
+/// How long a node may wait for a line before it says that there is none. A node that is lost without a
+/// word is noticed by the controller in less time than this.
+pub(crate) const LOG_WAIT: Duration = Duration::from_secs(8);
+
+/// How long to wait before a node is asked again that could not answer, or had nothing to wait for.
+pub(crate) const LOG_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long lines that are there wait for those of nodes that have not answered yet, when what follows
+/// is wanted too: their order is worth a moment, and no more.
+pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Lines of a journal that the status of a unit has, as systemctl(1) shows.
+pub(crate) const LOG_OF_STATUS: u32 = 10;
+
+/// How long the status of a unit waits for its journal: it is worth a moment, and no more.
+pub(crate) const LOG_OF_STATUS_PATIENCE: Duration = Duration::from_secs(2);

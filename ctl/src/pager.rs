@@ -3,8 +3,10 @@
 use std::{
     env,
     io::Write as _,
-    process::{Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
 };
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What less(1) is told: as systemctl(1) tells it, end if it fits, keep colours, leave the screen.
 const LESS: &str = "FRSXMK";
@@ -35,22 +37,44 @@ fn candidates(own: Option<String>, general: Option<String>) -> Vec<String> {
     }
 }
 
+/// A pager that is written to as lines come. Ctrl-C is its affair: it must not be left behind on the
+/// terminal without us.
+pub(crate) struct Pager {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    _interrupt: std::io::Result<Signal>,
+}
+
+impl Pager {
+    /// The first that is there, if one is wanted. It must be called within a runtime.
+    pub(crate) fn open() -> Option<Self> {
+        let read = |name| env::var(name).ok();
+        let pagers = candidates(read("SYSTEMD_PAGER"), read("PAGER"));
+        let interrupt = signal(SignalKind::interrupt());
+        let mut child = pagers.iter().find_map(|pager| start(pager))?;
+        Some(Self {
+            stdin: child.stdin.take(),
+            child,
+            _interrupt: interrupt,
+        })
+    }
+
+    /// Writes to it; `false` if nobody reads any more.
+    pub(crate) fn write(&mut self, data: &str) -> bool {
+        let written = self.stdin.as_mut().map(|it| it.write_all(data.as_bytes()));
+        written.is_some_and(|written| written.is_ok())
+    }
+
+    /// Waits until it is closed.
+    pub(crate) fn close(mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
 /// Whether the pager was there.
 fn run(pager: &str, data: &str) -> bool {
-    let mut words = pager.split_whitespace();
-    let Some(program) = words.next() else {
-        return false;
-    };
-    let mut command = Command::new(program);
-    command.args(words).stdin(Stdio::piped()).env(
-        "LESS",
-        env::var("SYSTEMD_LESS").unwrap_or_else(|_| LESS.into()),
-    );
-    if env::var_os("SYSTEMD_PAGERSECURE").is_none_or(|secure| secure != "0") {
-        // Whoever may run this with sudo may not therefore run a shell.
-        command.env("LESSSECURE", "1");
-    }
-    // Ctrl-C is the pager's: it must not be left behind on the terminal without us.
+    // Ctrl-C is the pager's, as above.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -58,8 +82,8 @@ fn run(pager: &str, data: &str) -> bool {
         return false;
     };
     let _guard = runtime.enter();
-    let interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
-    let Ok(mut child) = command.spawn() else {
+    let interrupt = signal(SignalKind::interrupt());
+    let Some(mut child) = start(pager) else {
         return false;
     };
     if let Some(mut stdin) = child.stdin.take() {
@@ -69,6 +93,22 @@ fn run(pager: &str, data: &str) -> bool {
     let _ = child.wait();
     drop(interrupt);
     true
+}
+
+/// Starts a pager, if it is there.
+fn start(pager: &str) -> Option<Child> {
+    let mut words = pager.split_whitespace();
+    let program = words.next()?;
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::piped()).env(
+        "LESS",
+        env::var("SYSTEMD_LESS").unwrap_or_else(|_| LESS.into()),
+    );
+    if env::var_os("SYSTEMD_PAGERSECURE").is_none_or(|secure| secure != "0") {
+        // Whoever may run this with sudo may not therefore run a shell.
+        command.env("LESSSECURE", "1");
+    }
+    command.spawn().ok()
 }
 
 #[cfg(test)]

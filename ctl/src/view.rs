@@ -2,6 +2,7 @@
 //! values in, text out.
 
 pub(crate) mod act;
+pub(crate) mod cat;
 pub(crate) mod completion;
 pub(crate) mod deps;
 pub(crate) mod detail;
@@ -10,6 +11,7 @@ mod fit;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod list;
+pub(crate) mod logs;
 pub(crate) mod look;
 pub(crate) mod message;
 pub(crate) mod metrics;

@@ -25,6 +25,7 @@ mod harness;
 mod introspection;
 mod kinds;
 mod leftover;
+mod logs;
 mod many;
 mod measure;
 mod missing_unit;

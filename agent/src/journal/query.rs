@@ -32,7 +32,7 @@ pub(crate) struct Query {
     /// The newest first.
     pub(super) reverse: bool,
     /// Only of this boot.
-    this_boot: bool,
+    pub(super) this_boot: bool,
     /// How long to wait for a line where there is none.
     pub(super) wait: Option<Duration>,
 }
@@ -137,8 +137,10 @@ impl Query {
         self.wait.is_some_and(|wait| !wait.is_zero())
     }
 
-    /// What journalctl(1) is told.
-    pub(super) fn arguments(&self) -> Vec<String> {
+    /// What journalctl(1) is told. `boot` is which one to keep to, if it is to be this one: what
+    /// `--boot` takes for this one is that of the machine where the agent runs in a container, because
+    /// `ProtectProc=` hides the file that the container has in the place of the kernel's.
+    pub(super) fn arguments(&self, machine: &str, boot: Option<&str>) -> Vec<String> {
         let mut arguments = vec![format!("--output-fields={FIELDS}")];
         let mut add = |argument: String| arguments.push(argument);
         for unit in &self.units {
@@ -148,14 +150,19 @@ impl Query {
             // The line of the cursor itself comes too, and is dropped by `Page`: `--after-cursor=` drops
             // the first line whichever it is, also where that of the cursor is not there any more.
             (Some(cursor), _) => add(format!("--cursor={cursor}")),
+            // The newest come first, and the answer is over when there are enough.
+            (None, Some(_)) if self.reverse => {}
             (None, Some(lines)) => add(format!("--lines={lines}")),
             (None, None) => {}
         }
-        if let (Some(since), None) = (self.since_us, &self.cursor) {
+        // With both it would begin with the first lines since then, and `wants` drops older ones.
+        let is_tail = self.lines.is_some() && !self.reverse;
+        if let (Some(since), None, false) = (self.since_us, &self.cursor, is_tail) {
             add(format!("--since={}", moment(since)));
         }
         if let Some(until) = self.until_us {
-            add(format!("--until={}", moment(until)));
+            // It seeks the first line from this moment on and goes back from there.
+            add(format!("--until={}", moment(until.saturating_add(1))));
         }
         if let Some(priority) = self.priority {
             add(format!("--priority={priority}"));
@@ -163,15 +170,19 @@ impl Query {
         if self.reverse {
             add("--reverse".into());
         }
-        if self.this_boot {
-            add("--boot".into());
-        }
         if self.follows() {
             add("--follow".into());
+            // It would otherwise keep to this boot, for the same reason to the wrong one. Journals of
+            // other machines, which are then read too, are left out by `machine`.
+            add("--merge".into());
+            add(format!("_MACHINE_ID={machine}"));
             // Otherwise it begins with the last ten.
             if self.cursor.is_some() || self.lines.is_none() {
                 add("--no-tail".into());
             }
+        }
+        if let Some(boot) = boot {
+            add(format!("_BOOT_ID={boot}"));
         }
         arguments
     }
@@ -228,23 +239,27 @@ mod tests {
     }
 
     fn arguments(options: &[(&str, Variant<'static>)]) -> String {
-        let arguments = query(options).expect("valid").arguments();
+        let arguments = query(options).expect("valid").arguments("m00", Some("b00"));
         arguments[1..].join(" ")
     }
 
-    #[test_case(&[], "--unit=a.service"; "all")]
-    #[test_case(&[("Lines", Variant::from(3u32))], "--unit=a.service --lines=3"; "the last")]
+    #[test_case(&[], "--unit=a.service _BOOT_ID=b00"; "all")]
+    #[test_case(&[("Lines", Variant::from(3u32))], "--unit=a.service --lines=3 _BOOT_ID=b00"; "the last")]
     #[test_case(&[("Cursor", Variant::from("s=1;i=2")), ("Lines", Variant::from(3u32)), ("SinceUSec", Variant::from(5u64))],
-        "--unit=a.service --cursor=s=1;i=2"; "from a cursor on")]
+        "--unit=a.service --cursor=s=1;i=2 _BOOT_ID=b00"; "from a cursor on")]
     #[test_case(&[("SinceUSec", Variant::from(1_500_000u64)), ("UntilUSec", Variant::from(2_000_007u64))],
-        "--unit=a.service --since=@1.500000 --until=@2.000007"; "between moments")]
+        "--unit=a.service --since=@1.500000 --until=@2.000008 _BOOT_ID=b00"; "between moments")]
+    #[test_case(&[("Lines", Variant::from(3u32)), ("SinceUSec", Variant::from(5u64))],
+        "--unit=a.service --lines=3 _BOOT_ID=b00"; "the last since a moment")]
+    #[test_case(&[("Lines", Variant::from(3u32)), ("SinceUSec", Variant::from(5u64)), ("Reverse", Variant::from(true))],
+        "--unit=a.service --since=@0.000005 --reverse _BOOT_ID=b00"; "the newest since a moment")]
     #[test_case(&[("Priority", Variant::from(3u8)), ("Reverse", Variant::from(true)), ("ThisBoot", Variant::from(true))],
-        "--unit=a.service --priority=3 --reverse --boot"; "filters")]
+        "--unit=a.service --priority=3 --reverse _BOOT_ID=b00"; "filters")]
     #[test_case(&[("WaitUSec", Variant::from(9u64)), ("Lines", Variant::from(3u32))],
-        "--unit=a.service --lines=3 --follow"; "the last and what follows")]
+        "--unit=a.service --lines=3 --follow --merge _MACHINE_ID=m00 _BOOT_ID=b00"; "the last and what follows")]
     #[test_case(&[("WaitUSec", Variant::from(9u64)), ("Cursor", Variant::from("s=1"))],
-        "--unit=a.service --cursor=s=1 --follow --no-tail"; "what follows a cursor")]
-    #[test_case(&[("WaitUSec", Variant::from(0u64))], "--unit=a.service"; "no waiting")]
+        "--unit=a.service --cursor=s=1 --follow --merge _MACHINE_ID=m00 --no-tail _BOOT_ID=b00"; "what follows a cursor")]
+    #[test_case(&[("WaitUSec", Variant::from(0u64))], "--unit=a.service _BOOT_ID=b00"; "no waiting")]
     fn options_are_those_of_journalctl(options: &[(&str, Variant<'static>)], told: &str) {
         assert_eq!(arguments(options), told);
     }

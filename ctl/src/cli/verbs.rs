@@ -345,6 +345,9 @@ pub(crate) struct Status {
     /// Show it again whenever something changes, until Ctrl-C
     #[arg(short, long)]
     pub(crate) watch: bool,
+    /// Lines of the journal below a single unit, of its last start [default: 10; none in JSON]
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub(crate) lines: Option<u32>,
 }
 
 /// Shells that complete command lines.

@@ -60,6 +60,15 @@ impl<'a> Follow<'a> {
         self.warn(text, Some("what happened meanwhile was not seen".into()));
     }
 
+    /// Says that something did not work, which does not end all of it.
+    pub(crate) fn say(&self, message: Option<Message>) {
+        if let Some(message) = message {
+            let text = message::all(&[message], self.look.paint_messages);
+            // As below.
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        }
+    }
+
     /// Says something that does not end it.
     pub(crate) fn warn(&self, text: String, hint: Option<String>) {
         if !self.is_quiet {

@@ -1,5 +1,7 @@
 //! `status`: all nodes, some of them, or units of nodes.
 
+pub(super) mod log;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime},
@@ -18,6 +20,7 @@ use crate::{
     facts::Facts,
     fault::{self, Fault},
     fleet::{Claim, Missing, Node, Target, Unit},
+    journal::Log,
     limits,
     view::{self, Look, Page},
 };
@@ -71,13 +74,43 @@ pub(crate) async fn nodes(bus: &mut Bus, which: &Nodes, look: &Look) -> Result<P
     Ok(view::status::nodes(&nodes, look))
 }
 
-/// Units of nodes.
+/// Units of nodes; `log` is the journal where it is a single one.
 pub(crate) async fn units(
     bus: &mut Bus,
     nodes: &Nodes,
     units: &[UnitArg],
+    log: impl Future<Output = Log>,
     look: &Look,
 ) -> Result<Page, Fault> {
+    let (all, log) = tokio::join!(all_units(bus, nodes, units), log);
+    let (found, missing) = all?;
+    match nodes {
+        Nodes::One(node) => {
+            let mut units: Vec<Unit> = found.into_iter().map(|(_, unit)| unit).collect();
+            if let [unit] = units.as_mut_slice() {
+                unit.details.log = log.since(unit.details.begun);
+                // Plain lines do not have them.
+                if look.output != Output::Plain {
+                    unit.details.claims = claims_of(bus, node, &unit.name).await?;
+                }
+            }
+            Ok(view::units::of_node(
+                node,
+                &units,
+                &view::detail::zone(),
+                look,
+            ))
+        }
+        Nodes::Several(_) => Ok(view::units::of_nodes(&found, &missing, look)),
+    }
+}
+
+/// Units, and nodes that did not answer, of several.
+async fn all_units(
+    bus: &mut Bus,
+    nodes: &Nodes,
+    units: &[UnitArg],
+) -> Result<(Vec<(NodeName, Unit)>, Vec<Missing>), Fault> {
     let mut chosen = choose::nodes(bus, nodes).await?;
     let expanded = choose::units(bus, &mut chosen, units).await?;
     let mut names: BTreeMap<NodeName, Vec<UnitName>> = BTreeMap::new();
@@ -117,24 +150,7 @@ pub(crate) async fn units(
     }
     missing.sort_by(|a, b| a.node.cmp(&b.node));
     missing.dedup_by(|a, b| a.node == b.node);
-    match nodes {
-        Nodes::One(node) => {
-            let mut units: Vec<Unit> = found.into_iter().map(|(_, unit)| unit).collect();
-            // Plain lines do not have them.
-            if let [unit] = units.as_mut_slice()
-                && look.output != Output::Plain
-            {
-                unit.details.claims = claims_of(bus, node, &unit.name).await?;
-            }
-            Ok(view::units::of_node(
-                node,
-                &units,
-                &view::detail::zone(),
-                look,
-            ))
-        }
-        Nodes::Several(_) => Ok(view::units::of_nodes(&found, &missing, look)),
-    }
+    Ok((found, missing))
 }
 
 /// The claims on a unit, or of it if it is a proxy.

@@ -18,6 +18,7 @@ use crate::{
     cli::{AnyUnits, Options, Output},
     event::Wanted,
     fault::{Daemon, Fault},
+    journal::Log,
     limits,
     live::{Heard, Live},
     span,
@@ -183,7 +184,9 @@ impl<'a> Watch<'a> {
         match &self.of.nodes {
             None => status::fleet(bus, look).await,
             Some(nodes) if self.of.units.is_empty() => status::nodes(bus, nodes, look).await,
-            Some(nodes) => status::units(bus, nodes, &self.of.units, look).await,
+            Some(nodes) => {
+                status::units(bus, nodes, &self.of.units, async { Log::NotAsked }, look).await
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use super::Page;
 use crate::cli::{Cli, Shell};
 
 /// Verbs that take units of nodes, unit files of nodes, and nodes alone.
-const OF_UNITS: [&str; 17] = [
+const OF_UNITS: [&str; 19] = [
     "start",
     "stop",
     "restart",
@@ -18,6 +18,8 @@ const OF_UNITS: [&str; 17] = [
     "kill",
     "reset-failed",
     "status",
+    "logs",
+    "cat",
     "show",
     "deps",
     "list-dependencies",

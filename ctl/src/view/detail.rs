@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::{Timestamp, tz::TimeZone};
 use proto::name::{HoldName, NodeName, ProxyName, UnitName};
 
-use super::{Look, Mood, clean, process};
+use super::{Look, Mood, clean, logs, process};
 use crate::{
     details::{Ended, Process},
     fleet::{Claim, Unit},
+    journal::Log,
     span,
 };
 
@@ -85,6 +86,7 @@ pub(super) fn block(node: &NodeName, unit: &Unit, zone: &TimeZone, look: &Look) 
             text.push_str(&format!("{name:>0$} {value}\n", width + 1));
         }
     }
+    text.push_str(&log(node, &details.log, zone, look));
     text
 }
 
@@ -169,6 +171,16 @@ fn claims(unit: &Unit, is_proxy: bool, look: &Look) -> String {
     };
     let all: Vec<String> = unit.details.claims.iter().map(claim).collect();
     all.join("\n")
+}
+
+/// The last lines of the journal below an empty line, as far as they are known.
+fn log(node: &NodeName, log: &Log, zone: &TimeZone, look: &Look) -> String {
+    match log {
+        Log::Lines(lines) if !lines.is_empty() => {
+            format!("\n{}", logs::block(node, lines, zone, look))
+        }
+        Log::NotAsked | Log::Lines(_) | Log::Unknown(_) => String::new(),
+    }
 }
 
 /// The unit of another node that a proxy stands for.

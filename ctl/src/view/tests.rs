@@ -2,6 +2,7 @@
 
 mod deps;
 mod ends;
+mod logs;
 mod verbs;
 
 use std::{collections::BTreeSet, time::Duration};

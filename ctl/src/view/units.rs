@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{
     Look, Mood, Page, clean, detail, json, known,
+    logs::LineJson,
     message::Message,
     missing::{self, MissingJson},
     plain,
@@ -15,6 +16,7 @@ use crate::{
     cli::Output,
     exit::Exit,
     fleet::{Claim, Missing, Unit},
+    journal::Log,
     span,
 };
 
@@ -45,7 +47,10 @@ pub(crate) fn of_node(
     };
     Page {
         data,
-        messages: units.iter().filter_map(|unit| absent(node, unit)).collect(),
+        messages: units
+            .iter()
+            .flat_map(|unit| absent(node, unit).into_iter().chain(silent(node, unit)))
+            .collect(),
         exit: exit(units),
     }
 }
@@ -107,6 +112,15 @@ fn absent(node: &NodeName, unit: &Unit) -> Option<Message> {
             Some(format!("see 'ctl list-unit-files {node}'")),
         )
     })
+}
+
+/// That the journal is not known, where it was asked for.
+fn silent(node: &NodeName, unit: &Unit) -> Option<Message> {
+    let Log::Unknown(why) = &unit.details.log else {
+        return None;
+    };
+    let text = format!("the journal of {} on {node} is not known: {why}", unit.name);
+    Some(Message::warning(text, None))
 }
 
 fn exit(units: &[Unit]) -> Exit {
@@ -237,6 +251,7 @@ struct UnitJson<'a> {
     cpu_usec: Option<u64>,
     tasks: Option<u64>,
     claims: &'a [Claim],
+    log: Option<Vec<LineJson<'a>>>,
 }
 
 impl<'a> UnitJson<'a> {
@@ -262,6 +277,12 @@ impl<'a> UnitJson<'a> {
             cpu_usec: unit.details.cpu.map(usec),
             tasks: unit.details.tasks,
             claims: &unit.details.claims,
+            log: match &unit.details.log {
+                Log::Lines(lines) => {
+                    Some(lines.iter().map(|line| LineJson::of(node, line)).collect())
+                }
+                Log::NotAsked | Log::Unknown(_) => None,
+            },
         }
     }
 }
