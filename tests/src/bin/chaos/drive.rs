@@ -17,6 +17,9 @@ use crate::plan::{Daemon, Deed, Round};
 /// A manager that executes itself again closes connections; who asks then asks again.
 const ATTEMPTS: usize = 4;
 
+/// A controller that is frozen does not answer, and what comes next must not wait for that.
+const CTL: Duration = Duration::from_secs(2);
+
 /// What was done so far.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
@@ -196,7 +199,7 @@ impl<'a> Driver<'a> {
                     account.by_ctl.insert(unit);
                 }
                 let args = ["ctl", "start", "--no-block", on, self.name(unit)];
-                node.ok(&args).map(drop)
+                node.run_within(&args, CTL).and_then(|it| it.ok()).map(drop)
             }
             Deed::Stop(unit) => {
                 self.order(unit, at);
