@@ -345,7 +345,8 @@ impl Agent {
                         | Request::Cancel(_)
                         | Request::Look(_)
                         | Request::Describe(_)
-                        | Request::WaitsOf(_) => None,
+                        | Request::WaitsOf(_)
+                        | Request::LookAgain(_) => None,
                     };
                     let manager = &self.around.manager;
                     match made {

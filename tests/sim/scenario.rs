@@ -457,3 +457,22 @@ fn a_start_of_a_source_that_is_being_stopped_gets_a_target_of_its_own() {
     stage.both_run();
     stage.is_quiet();
 }
+
+#[test]
+fn a_start_that_is_called_off_while_it_waits_leaves_nothing_running() {
+    let mut stage = Stage::new(&["a", "b", "c"])
+        .target("b", "target.service")
+        .target("c", "slow.service")
+        .start_takes("c", "slow.service", secs(20))
+        .bound("a", "source.service", "b", "target.service")
+        .bound("a", "source.service", "c", "slow.service")
+        .begin();
+    stage.systemctl(Verb::Start, "a", "source.service");
+    stage.run(secs(5));
+    stage.is("b", "target.service", State::Active);
+    stage.systemctl(Verb::Stop, "a", "source.service");
+    stage.run(secs(2));
+    stage.is("b", "target.service", State::Inactive);
+    stage.run(secs(30));
+    stage.is_quiet();
+}

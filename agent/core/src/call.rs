@@ -40,6 +40,8 @@ pub(crate) enum Purpose {
     Again(UnitName),
     /// What starts wait for.
     Waits,
+    /// Proxies that may not be needed.
+    Needless,
 }
 
 /// How far an operation is.

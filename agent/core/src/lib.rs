@@ -28,7 +28,8 @@
 //!
 //! `link` connects and registers, `job` does what the controller orders, `claim` is the
 //! source's side, `order` what it has done once, `hold` the target's side; `call` knows who asked systemd for what, `unit` how the
-//! proxies and hold units are, `wait` what starts wait for, [`record`] what has to survive a restart. Claims and holds collect what
+//! proxies and hold units are, `wait` what starts wait for,
+//! `needless` what systemd leaves running, [`record`] what has to survive a restart. Claims and holds collect what
 //! has changed and are settled once, at the end of each input.
 
 mod call;
@@ -41,6 +42,7 @@ mod job;
 pub mod limits;
 mod link;
 mod manager;
+mod needless;
 mod order;
 mod output;
 mod reason;
@@ -66,7 +68,7 @@ pub use input::{
     ManagerError, Snapshot, Waited, Waiter,
 };
 pub use link::LinkStatus;
-pub use output::{Event, HelperAnswer, Output, Request, Verb};
+pub use output::{Event, HelperAnswer, LOOK_AGAIN, Output, Request, Verb};
 pub use record::{Record, RecordState, Records};
 pub use unit::{ActiveState, ActiveStateError, ManagerJob, UnitState};
 
@@ -76,6 +78,7 @@ use failure::Failures;
 use hold::Holds;
 use job::Jobs;
 use link::Link;
+use needless::Needless;
 use order::Orders;
 use unit::Units;
 use wait::Waits;
@@ -104,6 +107,7 @@ pub struct Node {
     claims: Claims,
     holds: Holds,
     waits: Waits,
+    needless: Needless,
     orders: Orders,
     units: Units,
     calls: Calls,
@@ -139,6 +143,7 @@ impl Node {
             claims: Claims::default(),
             holds: Holds::new(records.entries),
             waits: Waits::default(),
+            needless: Needless::default(),
             orders: Orders::default(),
             units: Units::default(),
             calls: Calls::default(),
@@ -195,6 +200,7 @@ impl Node {
             }
             Input::Drain => self.jobs.drain(),
             Input::Stop => {
+                self.needless.stop();
                 // What is known is said before the goodbye: at a shutdown, units that others need
                 // have just been stopped, and those others are to hear of a stop, not of a loss.
                 self.holds.conclude(cx!(self, now));
@@ -230,8 +236,9 @@ impl Node {
             .holds
             .deadline(&self.units, self.link.registered().is_some());
         let waits = self.waits.deadline(&self.units);
+        let needless = self.needless.deadline(&self.units);
         let orders = self.orders.deadline(self.link.registered().is_some());
-        [link, claims, holds, waits, orders]
+        [link, claims, holds, waits, needless, orders]
             .into_iter()
             .flatten()
             .min()
@@ -356,6 +363,7 @@ impl Node {
         touched |= self.holds.settle(cx!(self, now));
         let (claims, holds) = (&self.claims, &self.holds);
         self.waits.settle(touched, claims, holds, cx!(self, now));
+        self.needless.settle(cx!(self, now));
         self.orders.settle(cx!(self, now));
         let hold_states = self.holds.poll().map(ToController::HoldStates);
         let claims = self.claims.poll().map(ToController::Claims);

@@ -31,6 +31,13 @@ pub const EARLY_MAX: usize = 1_024;
 /// Units of ours (proxies and holds) that are kept in view: every claim and every held unit.
 pub const UNITS_MAX: usize = CLAIMS_MAX + HOLDS_MAX;
 
+/// What is called off together, such as the units of one transaction, is looked at together; and
+/// what is called off is often started again.
+pub const NEEDLESS_SETTLE: Duration = Duration::from_secs(1);
+
+/// From one look for proxies that nobody needs to the next: each is a unit with a process.
+pub const NEEDLESS_GAP: Duration = Duration::from_secs(4);
+
 /// Starts that are told to wait for proxies: one for each record of a hold that is starting.
 pub const WAITS_MAX: usize = HOLDS_MAX;
 

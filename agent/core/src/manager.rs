@@ -57,12 +57,14 @@ impl Node {
                         | Purpose::Hold(_)
                         | Purpose::Proxy(_)
                         | Purpose::Again(_)
-                        | Purpose::Waits => {}
+                        | Purpose::Waits
+                        | Purpose::Needless => {}
                     }
                 }
             }
             FromManager::JobRemoved { job, unit, result } => {
                 self.holds.unit_job_ended(&unit, result, &self.units);
+                self.needless.job_ended(&unit, result, now);
                 if let Some(state) = self.units.job_removed(&unit, job) {
                     self.unit_changed(now, state);
                 }
@@ -75,7 +77,10 @@ impl Node {
                         Purpose::Proxy(unit) => {
                             self.claims.ended(&unit, job, result, cx!(self, now));
                         }
-                        Purpose::Cancel | Purpose::Again(_) | Purpose::Waits => {}
+                        Purpose::Cancel
+                        | Purpose::Again(_)
+                        | Purpose::Waits
+                        | Purpose::Needless => {}
                     }
                 }
             }
@@ -93,6 +98,9 @@ impl Node {
                         let (claims, holds) = (&self.claims, &self.holds);
                         let cx: &mut Cx<'_> = cx!(self, now);
                         self.waits.answered(call, result, claims, holds, cx);
+                    }
+                    Some(Purpose::Needless) => {
+                        self.needless.answered(call, result, cx!(self, now));
                     }
                     Some(Purpose::Cancel) | None => {}
                 }
@@ -129,10 +137,11 @@ impl Node {
                 Purpose::Job(id) => self.jobs.job_lost(id, job, cx!(self, now)),
                 Purpose::Hold(unit) => self.holds.job_lost(&unit, job),
                 Purpose::Proxy(unit) => self.claims.job_lost(&unit, job),
-                Purpose::Cancel | Purpose::Again(_) | Purpose::Waits => {}
+                Purpose::Cancel | Purpose::Again(_) | Purpose::Waits | Purpose::Needless => {}
             }
         }
         self.take_snapshot(now, snapshot.units);
+        self.needless.manager_reached(&self.units, now);
         self.link.start(cx!(self, now));
     }
 
@@ -155,10 +164,12 @@ impl Node {
                 | Purpose::Hold(_)
                 | Purpose::Proxy(_)
                 | Purpose::Again(_)
-                | Purpose::Waits => {}
+                | Purpose::Waits
+                | Purpose::Needless => {}
             }
         }
         self.waits.manager_lost();
+        self.needless.manager_lost();
         self.claims.manager_lost();
         self.holds.manager_lost();
     }

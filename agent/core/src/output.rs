@@ -78,7 +78,15 @@ pub enum Request {
     /// Say for which proxies these jobs wait, directly or over other jobs; answered with
     /// [`Answer::Waits`](crate::Answer::Waits). A job that has ended by then waits for nothing.
     WaitsOf(Vec<ManagerJob>),
+    /// Look again whether these units are still needed (`StopWhenUnneeded=`), which is the manager's to
+    /// decide; answered with [`Answer::Job`](crate::Answer::Job). The unit [`LOOK_AGAIN`] is made that wants
+    /// them, is started without what it wants, and ends at once: at the end of a unit systemd looks at
+    /// all that it wanted.
+    LookAgain(Vec<UnitName>),
 }
+
+/// The unit of [`Request::LookAgain`].
+pub const LOOK_AGAIN: &str = "unitlink-look-again.service";
 
 /// A method of the service manager that queues a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 mod job;
 mod link;
+mod needless;
 mod order;
 mod show;
 mod source;

@@ -210,6 +210,7 @@ impl Session {
                 Purpose::Find(call),
             ),
             Request::WaitsOf(jobs) => self.walk(call, jobs),
+            Request::LookAgain(units) => self.look_again(call, &units),
         }
     }
 

@@ -489,3 +489,46 @@ async fn a_job_that_has_ended_waits_for_nothing() {
     scene.systemd.error(&call, name, "no such job");
     assert_eq!(scene.answered().await, Ok(CoreAnswer::Waits(Vec::new())));
 }
+
+#[tokio::test(start_paused = true)]
+async fn systemd_is_made_to_look_again_by_a_unit_that_wants_what_is_looked_at() {
+    let mut scene = Scene::reached(Way::Private).await;
+    let units = ["proxy@b_t.service", "proxy@c_u.service"];
+    scene.ask(Request::LookAgain(
+        units.map(|unit| unit.parse().expect("name")).to_vec(),
+    ));
+    let call = scene.systemd.call("StartTransientUnit").await;
+    assert_eq!(call.body().signature().to_string(), "(ssa(sv)a(sa(sv)))");
+    let body = call.body();
+    let (name, mode, properties, _): Made<'_> = body.deserialize().expect("body");
+    assert_eq!(
+        (name, mode),
+        ("unitlink-look-again.service", "ignore-dependencies")
+    );
+    let of = |name: &str| {
+        let mut properties = properties.iter();
+        properties
+            .find(|it| it.0 == name)
+            .map(|it| it.1.to_string())
+    };
+    assert_eq!(
+        of("Wants").as_deref(),
+        Some("[\"proxy@b_t.service\", \"proxy@c_u.service\"]")
+    );
+    assert_eq!(
+        of("ExecStart").as_deref(),
+        Some("[(\"/bin/true\", [\"/bin/true\"], true)]")
+    );
+    scene
+        .systemd
+        .reply(&call, &path("/org/freedesktop/systemd1/job/7"));
+    assert_eq!(scene.answered().await, Ok(CoreAnswer::Job(ManagerJob(7))));
+}
+
+/// Arguments of `StartTransientUnit`.
+type Made<'a> = (
+    &'a str,
+    &'a str,
+    Vec<(&'a str, Variant<'a>)>,
+    Vec<(&'a str, Vec<(&'a str, Variant<'a>)>)>,
+);

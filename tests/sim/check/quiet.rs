@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use node::RecordState;
 use proto::{
     model::{ClaimState, NodeStatus, Token},
-    name::{HoldName, NodeName, UnitName},
+    name::{HoldName, NodeName, ProxyName, UnitName},
 };
 
 use super::proxies;
@@ -177,7 +177,9 @@ fn units_agree(machine: &NodeName, systemd: &Systemd, wrong: &mut Vec<String>) {
         if unit.job.is_some() {
             wrong.push(format!("{name} of {machine} has a job: {:?}", unit.job));
         }
-        if systemd.is_unneeded(name) && !systemd.unstopped.contains(name) {
+        // The agent has systemd look at its proxies again.
+        let is_overlooked = systemd.unstopped.contains(name) && !ProxyName::is_proxy(name);
+        if systemd.is_unneeded(name) && !is_overlooked {
             wrong.push(format!("{name} of {machine} is not needed and active"));
         }
         if unit.state != State::Active {

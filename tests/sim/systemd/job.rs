@@ -127,6 +127,14 @@ impl Systemd {
         Ok(())
     }
 
+    /// Looks again whether units are needed, as at the end of a unit that wanted them all.
+    pub(crate) fn look_again(&mut self, now: Moment, units: Vec<UnitName>) -> u32 {
+        self.check_unneeded.extend(units);
+        let job = self.next_job();
+        self.settle(now);
+        job
+    }
+
     /// The proxies for which a job waits, each with the units in between.
     pub(crate) fn waits(&self, id: u32) -> Vec<(UnitName, Vec<UnitName>)> {
         let has = |unit: &super::Unit| unit.job.as_ref().is_some_and(|job| job.id == id);

@@ -136,6 +136,10 @@ impl World {
             Request::Look(unit) => Ok(Answer::Unit(systemd.view(&unit).map(unit_state))),
             Request::Describe(unit) => Ok(Answer::Description(describe(systemd, &unit))),
             Request::WaitsOf(jobs) => Ok(Answer::Waits(waits(systemd, &jobs))),
+            Request::LookAgain(units) => {
+                let job = systemd.look_again(now, units);
+                Ok(Answer::Job(ManagerJob(job)))
+            }
         };
         let answer = FromManager::Answered(call, answer.map_err(manager_error));
         // The answer follows the news of the job; the job may have ended by then.

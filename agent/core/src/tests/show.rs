@@ -38,6 +38,10 @@ fn show_request(request: Request) -> String {
         Request::Cancel(job) => format!("cancel {job}"),
         Request::Look(unit) => format!("look {unit}"),
         Request::Describe(unit) => format!("describe {unit}"),
+        Request::LookAgain(units) => {
+            let units: Vec<_> = units.iter().map(ToString::to_string).collect();
+            format!("look again {}", units.join(", "))
+        }
         Request::WaitsOf(jobs) => {
             let jobs: Vec<_> = jobs.iter().map(ToString::to_string).collect();
             format!("waits of {}", jobs.join(", "))
