@@ -1,6 +1,6 @@
 //! Doing what a schedule says, on all nodes at the same time, and keeping account of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,8 +33,8 @@ pub(crate) struct Account {
     pub(crate) deaths: Vec<(NodeId, Micros, Micros)>,
     /// What was last asked of each source, and when; nothing where that is not known.
     pub(crate) wishes: BTreeMap<UnitId, (Wish, Micros)>,
-    /// Sources that were started from the controller's node in this round.
-    pub(crate) by_ctl: BTreeSet<UnitId>,
+    /// When sources were last started from the controller's node.
+    pub(crate) by_ctl: BTreeMap<UnitId, Micros>,
     /// Outages that are not over.
     open: BTreeMap<(NodeId, Reason), Micros>,
 }
@@ -196,7 +196,7 @@ impl<'a> Driver<'a> {
                     // Whether and when it is done is up to a controller that may be killed.
                     let mut account = self.account();
                     account.wishes.remove(&unit);
-                    account.by_ctl.insert(unit);
+                    account.by_ctl.insert(unit, at);
                 }
                 let args = ["ctl", "start", "--no-block", on, self.name(unit)];
                 node.run_within(&args, CTL).and_then(|it| it.ok()).map(drop)

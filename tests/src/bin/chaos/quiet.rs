@@ -9,7 +9,7 @@ use ::tests::node::Node;
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
-use crate::layout::{Layout, NODES, NodeId, Role, Tie, UnitId};
+use crate::layout::{Layout, NODES, NodeId, Role, Tie};
 
 /// A unit as its systemd shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,17 +78,7 @@ pub(crate) fn problems(layout: &Layout, view: &View) -> Vec<String> {
     problems
 }
 
-/// The proxies that are active while nothing that is active needs them.
-pub(crate) fn needless(layout: &Layout, view: &View) -> Vec<(NodeId, UnitId)> {
-    let is_needless = |(node, of): &(NodeId, UnitId)| {
-        let mut needers = layout.needers(*node, *of);
-        is_active(view, *node, &layout.units[*of].proxy())
-            && !needers.any(|needer| is_active(view, *node, &needer.name))
-    };
-    layout.proxies().into_iter().filter(is_needless).collect()
-}
-
-/// Holds are active where a proxy is, and nowhere else.
+/// Proxies are active where something active needs them, and holds where a proxy is.
 fn needs_and_holds(layout: &Layout, view: &View, problems: &mut Vec<String>) {
     let mut needed = BTreeSet::new();
     let mut known = vec![BTreeSet::new(); NODES.len()];
@@ -97,6 +87,10 @@ fn needs_and_holds(layout: &Layout, view: &View, problems: &mut Vec<String>) {
         let proxy = unit.proxy();
         if is_active(view, node, &proxy) {
             needed.insert((unit.node, unit.hold()));
+            let mut needers = layout.needers(node, of);
+            if !needers.any(|needer| is_active(view, node, &needer.name)) {
+                problems.push(format!("{proxy} on {} is active for nobody", NODES[node]));
+            }
         }
         known[node].insert(proxy);
     }
@@ -315,7 +309,10 @@ mod tests {
         assert!(held[0].contains("holds for nobody"), "{held:?}");
 
         let needed = problems(&layout, &view(&[(node, &proxy)]));
-        assert_eq!(needless(&layout, &view(&[(node, &proxy)])), [(node, of)]);
+        assert!(
+            needed.iter().any(|it| it.contains("active for nobody")),
+            "{needed:?}"
+        );
         assert!(
             needed.iter().any(|it| it.contains("is needed, not active")),
             "{needed:?}"

@@ -30,8 +30,6 @@ pub(crate) struct Summary {
     pub(crate) slowest_quiet: Duration,
     /// So many units, proxies and holds have ended, each of which was looked into.
     pub(crate) ends: usize,
-    /// Proxies that systemd left running when a start was called off.
-    pub(crate) called_off: usize,
     /// For each action how often it was done, and how often it was not possible.
     pub(crate) counts: BTreeMap<&'static str, (usize, usize)>,
     pub(crate) violations: Vec<String>,
@@ -53,7 +51,7 @@ impl Summary {
         }
         text.push_str(&format!(
             "\n{:<26} {}\n{:<26} {} nodes, {} units, {} proxies\n{:<26} {}\n{:<26} {}\n\
-             {:<26} {}, the slowest after {:.1} s\n{:<26} {}\n{:<26} {}\n{:<26} {}\n",
+             {:<26} {}, the slowest after {:.1} s\n{:<26} {}\n{:<26} {}\n",
             "seed",
             self.seed,
             "fleet",
@@ -69,8 +67,6 @@ impl Summary {
             self.slowest_quiet.as_secs_f64(),
             "ends looked into",
             self.ends,
-            "left by called-off starts",
-            self.called_off,
             "violations",
             self.violations.len(),
         ));
@@ -98,7 +94,6 @@ impl Summary {
             "quiet_points": self.quiet_points,
             "slowest_quiet_ms": u64::try_from(self.slowest_quiet.as_millis()).unwrap_or(u64::MAX),
             "ends": self.ends,
-            "left_by_called_off_starts": self.called_off,
             "actions": counts,
             "violations": self.violations,
         })
@@ -151,7 +146,6 @@ mod tests {
             quiet_points: 2,
             slowest_quiet: Duration::from_millis(1500),
             ends: 9,
-            called_off: 0,
             counts: BTreeMap::from([("start", (4, 1))]),
             violations: vec!["something".to_owned()],
         }
