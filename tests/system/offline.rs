@@ -111,6 +111,54 @@ fn a_source_that_is_called_off_while_it_waits_leaves_nothing_behind() {
     });
 }
 
+// Other than on one machine, where systemd forgets to look whether the unit that is up already is needed.
+#[test]
+fn a_source_that_is_called_off_while_it_waits_gives_back_what_is_up_already() {
+    let proxies = "proxy@main_first.service proxy@worker2_target.service";
+    let builder = configure(
+        three("offline"),
+        "claims",
+        "[claims]\nstart_timeout = \"10min\"\n",
+    )
+    .unit_text(
+        "main",
+        "first.service",
+        "[Unit]\nStopWhenUnneeded=yes\n\n[Service]\nExecStart=/bin/sleep infinity\n",
+    )
+    .unit_text(
+        "worker1",
+        "source.service",
+        &format!(
+            "[Unit]\nRequires={proxies}\nAfter={proxies}\n\n[Service]\nExecStart=/bin/sleep infinity\n"
+        ),
+    );
+    scene(builder, |fleet| {
+        let (main, worker1) = (fleet.node("main"), fleet.node("worker1"));
+        start_alone(fleet)?;
+        main.wait_active("first.service", SOON)?;
+        worker1.wait_active("proxy@main_first.service", SOON)?;
+        worker1.systemctl(&["stop", "source.service"])?;
+        await_inactive(main, "first.service", SOON)?;
+        await_no_holds(main)?;
+
+        // What somebody else needs stays.
+        worker1.systemctl(&["start", "--no-block", "source.service"])?;
+        worker1.wait_active("proxy@main_first.service", SOON)?;
+        worker1.shell(
+            "printf '[Unit]\\nWants=proxy@main_first.service\\n[Service]\\nExecStart=/bin/sleep infinity\\n' \
+             >/etc/systemd/system/other.service; systemctl daemon-reload; systemctl start other.service",
+        )?;
+        let run = main.property("first.service", "InvocationID")?;
+        worker1.systemctl(&["stop", "source.service"])?;
+        // It says nothing, so there is only time to wait for: twice that from one look to the next.
+        std::thread::sleep(Duration::from_secs(8));
+        ensure_is(main, "first.service", "active")?;
+        ensure!(main.property("first.service", "InvocationID")? == run);
+        worker1.systemctl(&["stop", "other.service"])?;
+        await_inactive(main, "first.service", SOON)
+    });
+}
+
 #[test]
 fn a_start_without_a_controller_says_so_and_goes_on_with_it() {
     let builder = configure(
