@@ -63,8 +63,9 @@ pub(crate) fn problems(layout: &Layout, view: &View) -> Vec<String> {
         for need in &unit.needs {
             let proxy = layout.units[need.of].proxy();
             let must = match need.tie {
-                Tie::Requires | Tie::BindsTo | Tie::Upholds => is_active,
-                Tie::Wants => false,
+                Tie::BindsTo | Tie::Upholds => is_active,
+                // What a unit requires may end by itself, or with its node, as on one machine.
+                Tie::Requires | Tie::Wants => false,
             };
             if must && !self::is_active(view, unit.node, &proxy) {
                 let tie = format!("{:?}", need.tie);
