@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fleet::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss};
+use fleet::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, UnitPattern, UnitPolicy};
 use host::{
     address::{AddressError, ListenAddress},
     config::{ConfigErrors, Loaded, Located, Section, Sources, load},
@@ -64,6 +64,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const WAITS: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
 /// Times that may also be none at all.
 const GRACES: RangeInclusive<Duration> = Duration::ZERO..=DAY;
+const ON_LOSS: [(&str, OnLoss); 2] = [("stop", OnLoss::Stop), ("keep", OnLoss::Keep)];
+/// Tables `[claims.unit.…]` of one node, or of all: each is looked at for each claim that changes.
+const UNIT_POLICIES_MAX: usize = 256;
 /// A label is shown in a column of a table.
 const LABEL_BYTES_MAX: usize = 64;
 
@@ -105,8 +108,11 @@ pub(crate) fn prove(root: &Section<'_>) -> Settings {
         format: value(section.word("format", &log::FORMATS), log::Format::Text),
     });
     let heartbeat = root.section("heartbeat", prove_heartbeat);
-    let claims = root.section("claims", |section| {
-        prove_claims(section, ClaimPolicy::default())
+    let (claims, units) = root.section("claims", |section| {
+        (
+            prove_claims(section, ClaimPolicy::default()),
+            prove_units(section),
+        )
     });
     let (call_timeout, job_timeout) = root.section("limits", |limits| {
         let job_timeout = wait(limits, "job_timeout", GRACES, Duration::ZERO);
@@ -122,7 +128,7 @@ pub(crate) fn prove(root: &Section<'_>) -> Settings {
         tcp,
         log,
         fleet: fleet::Settings {
-            nodes: prove_nodes(root, claims),
+            nodes: prove_nodes(root, claims, &units),
             heartbeat,
             call_timeout,
             job_timeout,
@@ -173,21 +179,46 @@ fn prove_heartbeat(section: &Section<'_>) -> Heartbeat {
 
 /// The policy of a table, where it says nothing that of `base`.
 fn prove_claims(section: &Section<'_>, base: ClaimPolicy) -> ClaimPolicy {
-    let words = [("stop", OnLoss::Stop), ("keep", OnLoss::Keep)];
     ClaimPolicy {
         source_grace: wait(section, "source_grace", GRACES, base.source_grace),
         loss_grace: wait(section, "loss_grace", GRACES, base.loss_grace),
-        on_loss: value(section.word("on_loss", &words), base.on_loss),
+        on_loss: value(section.word("on_loss", &ON_LOSS), base.on_loss),
         start_timeout: wait(section, "start_timeout", SECOND..=DAY, base.start_timeout),
     }
 }
 
-fn prove_nodes(root: &Section<'_>, claims: ClaimPolicy) -> BTreeMap<NodeName, NodeSettings> {
+/// What is different for some units, from the weak to the strong.
+fn prove_units(claims: &Section<'_>) -> Vec<UnitPolicy> {
+    let units = claims.each("unit", str::parse::<UnitPattern>, |name, section| {
+        let policy = UnitPolicy {
+            units: name.value.clone(),
+            loss_grace: section.duration("loss_grace", GRACES).map(|it| it.value),
+            on_loss: section.word("on_loss", &ON_LOSS).map(|it| it.value),
+        };
+        (policy, name.clone())
+    });
+    let mut policies = Vec::new();
+    for (number, (_, (policy, name))) in units.into_iter().enumerate() {
+        if number == UNIT_POLICIES_MAX {
+            claims.refuse(&name, "expected at most 256 tables of units");
+        }
+        policies.push(policy);
+    }
+    policies.sort_by(|one, other| one.units.cmp(&other.units));
+    policies
+}
+
+fn prove_nodes(
+    root: &Section<'_>,
+    claims: ClaimPolicy,
+    units: &[UnitPolicy],
+) -> BTreeMap<NodeName, NodeSettings> {
     let mut nodes = BTreeMap::new();
     let allowed = root.section("nodes", |nodes| nodes.list("allowed", str::parse));
     for name in allowed.into_iter().flat_map(|list| list.value) {
         let node = NodeSettings {
             claims,
+            units: units.to_vec(),
             ..NodeSettings::default()
         };
         nodes.insert(name.value, node);
@@ -196,10 +227,15 @@ fn prove_nodes(root: &Section<'_>, claims: ClaimPolicy) -> BTreeMap<NodeName, No
         let depends_on = section.list("allow_dependencies_on", parse_dependency);
         let labels = section.list("labels", parse_label);
         let labels = labels.into_iter().flat_map(|list| list.value);
+        let (own, own_units) = section.section("claims", |section| {
+            (prove_claims(section, claims), prove_units(section))
+        });
         let node = NodeSettings {
             depends_on: DependsOn::default(),
             labels: labels.map(|label| label.value).collect(),
-            claims: section.section("claims", |section| prove_claims(section, claims)),
+            claims: own,
+            // What is said of a unit for one node is stronger than what is said for all.
+            units: units.iter().cloned().chain(own_units).collect(),
         };
         (node, depends_on)
     });
@@ -355,6 +391,40 @@ pub(crate) mod tests {
         assert_eq!(policy.loss_grace, Duration::from_secs(3));
     }
 
+    #[test]
+    fn a_policy_is_that_of_the_strongest_table_key_by_key() {
+        let settings = read_text(
+            "policies",
+            r#"
+            [claims]
+            loss_grace = "1s"
+            [claims.unit."lidar*"]
+            loss_grace = "2s"
+            on_loss = "keep"
+            [claims.unit."lidar1.service"]
+            loss_grace = "3s"
+            [node.a]
+            claims = { loss_grace = "4s" }
+            [node.b.claims.unit."*"]
+            on_loss = "stop"
+            "#,
+        )
+        .expect("valid");
+        let policy = |node, unit: &str| {
+            let unit = unit.parse().expect("unit");
+            let policy = settings.fleet.policy_on(&name(node), &unit).expect("there");
+            (policy.loss_grace.as_secs(), policy.on_loss)
+        };
+        assert_eq!(policy("a", "radar.service"), (4, OnLoss::Stop));
+        assert_eq!(policy("a", "lidar.socket"), (2, OnLoss::Keep));
+        assert_eq!(policy("a", "lidar1.service"), (3, OnLoss::Keep));
+        assert_eq!(policy("b", "radar.service"), (1, OnLoss::Stop));
+        assert_eq!(policy("b", "lidar1.service"), (3, OnLoss::Stop));
+    }
+
+    #[test_case("[claims.unit.lidar]", "1:14: claims.unit.lidar: found \"lidar\", expected the name of a unit with its type"; "unit pattern")]
+    #[test_case("[claims.unit.\"a.service\"]\non_loss = \"stay\"", "2:11: claims.unit.\"a.service\".on_loss"; "policy of a unit")]
+    #[test_case("[claims.unit.\"a.service\"]\nsource_grace = \"1s\"", "source_grace"; "what is not said of units")]
     #[test_case("[node.a]\nallow_dependencies_on = [\"x\"]", "expected a node that nodes.allowed"; "unknown node")]
     #[test_case("[heartbeat]\ninterval = \"5s\"\nthreshold = \"6s\"", "heartbeat.threshold"; "threshold")]
     #[test_case("[listen]\ntcp = [\"842\"]", "not an IP address and a port"; "address")]

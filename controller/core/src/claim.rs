@@ -24,7 +24,7 @@ use crate::{
     limits::{ADOPTED_GRACE_MIN, CLAIMS_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
     node::Sight,
     output::{Breach, Event, Output},
-    settings::{ClaimPolicy, OnLoss},
+    settings::{ClaimPolicy, OnLoss, Settings},
     timer::Timer,
 };
 
@@ -172,6 +172,23 @@ impl Fleet {
         self.touch_target(name);
     }
 
+    /// The graces of sources may be others than before: of each that is away, it ends by so much
+    /// earlier or later.
+    pub(crate) fn move_graces(&mut self, now: Moment, before: &Settings) {
+        for (name, node) in &self.settings.nodes {
+            let timer = Timer::Grace(name.clone());
+            let (Some(ends), Some(old)) = (self.timers.at(&timer), before.policy(name)) else {
+                continue;
+            };
+            let (old, new) = (old.source_grace, node.claims.source_grace);
+            let left = ends.since(now);
+            let moved = left.saturating_add(new).saturating_sub(old);
+            if old != new {
+                self.timers.set(timer, now.plus(moved));
+            }
+        }
+    }
+
     /// The grace of a source is over: its claims, or what stood for them, are gone. It is unknown
     /// again what it needs, so that a target that comes back later still gives it its grace.
     pub(crate) fn grace_over(&mut self, name: &NodeName) {
@@ -200,7 +217,7 @@ impl Fleet {
 
     /// A claim was lost for longer than the grace: it is given up.
     pub(crate) fn loss_over(&mut self, source: &NodeName, key: ClaimKey) {
-        let Some(policy) = self.settings.policy(source) else {
+        let Some(policy) = self.settings.policy_on(source, &key.unit) else {
             return;
         };
         let text = format!(
@@ -290,7 +307,7 @@ impl Fleet {
             sight: target.map_or(Sight::Out, |node| node.sight()),
             report: target.and_then(|node| node.hold_states.entries().get(&hold)),
         };
-        let Some(policy) = self.settings.policy(source) else {
+        let Some(policy) = self.settings.policy_on(source, &key.unit) else {
             return;
         };
         let before = self
@@ -303,6 +320,7 @@ impl Fleet {
         let since = before.filter(|_| same_attempt).map_or(now, |b| b.since);
         let changed_at = before.filter(|_| !changed).map_or(now, |b| b.changed);
         let was_lost = before.is_some_and(|b| matches!(b.state, ClaimState::Lost(_)));
+        let lost_since = matches!(state, ClaimState::Lost(_)).then_some(changed_at);
 
         let held = !(state.is_final() && decided_here);
         if let Some(target) = self.nodes.get_mut(&key.node) {
@@ -316,24 +334,21 @@ impl Fleet {
         }
 
         let loss = Timer::Loss(source.clone(), key.clone());
-        match (&state, policy.on_loss) {
-            (ClaimState::Lost(_), OnLoss::Stop) => {
-                if !same_attempt {
-                    self.timers.cancel(loss.clone());
-                }
+        match (lost_since, policy.on_loss) {
+            // The grace may be another than before, and counts from when the claim was lost. Where it
+            // was to be kept until now, it counts from now.
+            (Some(since), OnLoss::Stop) => {
                 let grace = self.loss_grace(&policy, &key.node);
-                self.timers.set_once(loss, now.plus(grace));
+                let from = if self.timers.is_set(&loss) {
+                    since
+                } else {
+                    now
+                };
+                self.timers.set(loss, from.plus(grace));
             }
-            (
-                ClaimState::Lost(_)
-                | ClaimState::Waiting(_)
-                | ClaimState::Starting
-                | ClaimState::Up
-                | ClaimState::Restarted
-                | ClaimState::Down(_)
-                | ClaimState::Refused(_),
-                OnLoss::Stop | OnLoss::Keep,
-            ) => self.timers.cancel(loss),
+            (Some(_), OnLoss::Keep) | (None, OnLoss::Stop | OnLoss::Keep) => {
+                self.timers.cancel(loss);
+            }
         }
 
         if let Some(node) = self.nodes.get_mut(source) {

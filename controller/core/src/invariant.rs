@@ -203,7 +203,8 @@ impl Fleet {
             for (key, record) in &node.records {
                 let timer = Timer::Loss(name.clone(), key.clone());
                 let lost = matches!(record.state, ClaimState::Lost(_));
-                let policy = self.settings.policy(name).map(|policy| policy.on_loss);
+                let policy = self.settings.policy_on(name, &key.unit);
+                let policy = policy.map(|policy| policy.on_loss);
                 let ends = lost && policy == Some(OnLoss::Stop);
                 must(found, self.timers.is_set(&timer) == ends, || {
                     format!("the loss of {key:?} of {name} has a wrong end")

@@ -48,6 +48,7 @@ mod monitor;
 mod node;
 mod order;
 mod output;
+mod pattern;
 mod peer;
 mod settings;
 #[cfg(test)]
@@ -71,7 +72,8 @@ pub use invariant::Violation;
 pub use job::Job;
 pub use monitor::{Choice, MonitorId, MonitorRequest, Occasion, SubscriptionId, UnitNews};
 pub use output::{Answer, Breach, Disconnect, Event, FleetStatus, Level, Output, RequestError};
-pub use settings::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, Settings};
+pub use pattern::{UnitPattern, UnitPatternError};
+pub use settings::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, Settings, UnitPolicy};
 pub use view::{AgentView, ClaimView, HoldView, NodeView};
 
 use call::Calls;
@@ -251,8 +253,8 @@ impl Fleet {
         self.put(Output::Answer { id, result });
     }
 
-    /// Puts new settings into force. Times that run already keep their ends; heartbeats follow
-    /// from the next one on. A node that is not named any more is disconnected, and its claims are
+    /// Puts new settings into force. The graces of nodes and claims that are out of sight already are the new
+    /// ones, from when they went; jobs and calls keep their ends; heartbeats follow from the next one on. A node that is not named any more is disconnected, and its claims are
     /// gone at once: it was taken out by hand, and nobody waits for it.
     fn change_settings(&mut self, now: Moment, settings: Settings) {
         let gone: Vec<NodeName> = self
@@ -272,7 +274,8 @@ impl Fleet {
             self.nodes.remove(&name);
             self.put(Output::NodeRemoved(name));
         }
-        self.settings = settings;
+        let before = std::mem::replace(&mut self.settings, settings);
+        self.move_graces(now, &before);
         let new: Vec<NodeName> = self
             .settings
             .nodes

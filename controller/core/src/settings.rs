@@ -3,7 +3,9 @@ use std::{
     time::Duration,
 };
 
-use proto::name::NodeName;
+use proto::name::{NodeName, UnitName};
+
+use crate::pattern::UnitPattern;
 
 /// What the core is told to do: plain values that somebody else has read and proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +23,21 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What holds for the claims of this node. The one place where a policy is looked up.
+    /// What holds for the claims of this node on units of which nothing else is said. Policies are looked up
+    /// here and in [`Settings::policy_on`], and nowhere else.
     pub fn policy(&self, source: &NodeName) -> Option<ClaimPolicy> {
         self.nodes.get(source).map(|node| node.claims)
+    }
+
+    /// What holds for the claim of this node on this unit.
+    pub fn policy_on(&self, source: &NodeName, unit: &UnitName) -> Option<ClaimPolicy> {
+        let node = self.nodes.get(source)?;
+        let fitting = node.units.iter().filter(|it| it.units.fits(unit));
+        Some(fitting.fold(node.claims, |policy, it| ClaimPolicy {
+            loss_grace: it.loss_grace.unwrap_or(policy.loss_grace),
+            on_loss: it.on_loss.unwrap_or(policy.on_loss),
+            ..policy
+        }))
     }
 
     /// Whether the units of `source` may depend on units of `target`.
@@ -46,6 +60,19 @@ pub struct NodeSettings {
     pub labels: Vec<String>,
     /// What holds for its claims.
     pub claims: ClaimPolicy,
+    /// What is different for its claims on some units; what comes later is stronger.
+    pub units: Vec<UnitPolicy>,
+}
+
+/// What is different for claims on some units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitPolicy {
+    /// The units.
+    pub units: UnitPattern,
+    /// See [`ClaimPolicy::loss_grace`].
+    pub loss_grace: Option<Duration>,
+    /// See [`ClaimPolicy::on_loss`].
+    pub on_loss: Option<OnLoss>,
 }
 
 /// The nodes whose units a node may depend on.

@@ -53,13 +53,6 @@ impl Timers {
         self.by_time.insert((at, timer));
     }
 
-    /// Sets a timer, unless it is set already.
-    pub(crate) fn set_once(&mut self, timer: Timer, at: Moment) {
-        if !self.by_timer.contains_key(&timer) {
-            self.set(timer, at);
-        }
-    }
-
     pub(crate) fn cancel(&mut self, timer: Timer) {
         if let Some(at) = self.by_timer.remove(&timer) {
             self.by_time.remove(&(at, timer));
@@ -110,7 +103,6 @@ mod tests {
         let mut timers = Timers::default();
         timers.set(Timer::Job(JobId(1)), at(1));
         timers.set(Timer::Job(JobId(1)), at(3));
-        timers.set_once(Timer::Job(JobId(1)), at(9));
         timers.set(Timer::Job(JobId(2)), at(2));
         assert_eq!(timers.next(), Some((at(2), "end of a job")));
         assert_eq!(timers.pop(at(1)), None);

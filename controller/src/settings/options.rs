@@ -171,6 +171,48 @@ const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        name: "claims.unit.UNIT",
+        about: "What is different for needs of some units. UNIT is a unit, as in \
+                [claims.unit.\"lidar.service\"], or a pattern, as in [claims.unit.\"lidar*\"]: \"*\" stands for any \
+                text, \"?\" for one character. The same within a node, as in \
+                [node.worker1.claims.unit.\"lidar*\"], is for the needs of that node. For each key the first of these \
+                that has it decides: the tables of units of the node, those of all nodes, claims of the node, [claims]; of several \
+                tables that fit a unit, its name before all patterns, then the pattern with more characters \
+                besides \"*\" and \"?\", then the one that is later in the alphabet.",
+        keys: &[
+            Key {
+                name: "loss_grace",
+                value: Example("\"30s\""),
+                effect: Live,
+                about: "As in [claims].",
+            },
+            Key {
+                name: "on_loss",
+                value: Example("\"keep\""),
+                effect: Live,
+                about: "As in [claims].",
+            },
+        ],
+    },
+    Group {
+        name: "node.NAME.claims.unit.UNIT",
+        about: "The same for the needs of one node.",
+        keys: &[
+            Key {
+                name: "loss_grace",
+                value: Example("\"30s\""),
+                effect: Live,
+                about: "As in [claims].",
+            },
+            Key {
+                name: "on_loss",
+                value: Example("\"stop\""),
+                effect: Live,
+                about: "As in [claims].",
+            },
+        ],
+    },
+    Group {
         name: "limits",
         about: "",
         keys: &[
@@ -289,8 +331,10 @@ mod tests {
             .map(|entry| entry.key.as_str())
             .collect();
         for key in &loaded.asked {
-            let known =
-                OPTIONS.key(key).is_some() || key == "node.worker1" || key == "node.worker2";
+            let known = OPTIONS.key(key).is_some()
+                || key == "node.worker1"
+                || key == "node.worker2"
+                || key.ends_with(".unit.\"lidar*\"");
             assert!(known, "{key} is read and not in the table");
             let example = key.starts_with("node.worker2.");
             assert!(

@@ -35,6 +35,7 @@ impl Stage {
                 depends_on: DependsOn::Any,
                 labels: Vec::new(),
                 claims: ClaimPolicy::default(),
+                units: Vec::new(),
             };
             (node(name), settings)
         });

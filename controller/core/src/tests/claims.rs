@@ -7,7 +7,9 @@ use proto::{
 use test_case::test_case;
 
 use super::world::{World, down, name, policy_of, settings, token};
-use crate::{ClaimPolicy, DependsOn, Disconnect, Input, OnLoss, limits::HOLDS_PER_TARGET_MAX};
+use crate::{
+    ClaimPolicy, DependsOn, Disconnect, Input, OnLoss, UnitPolicy, limits::HOLDS_PER_TARGET_MAX,
+};
 
 const T: &str = "t.service";
 
@@ -262,6 +264,60 @@ fn a_policy_that_changes_while_a_claim_is_lost_is_kept() {
     assert!(world.take().is_empty(), "it is kept");
     policy_of(&mut world, "a", ClaimPolicy::default());
     world.pass(10_000);
+    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
+}
+
+#[test]
+fn a_grace_that_changes_while_a_claim_is_lost_counts_from_the_loss() {
+    let mut world = up();
+    world.cut("b");
+    world.pass(8_000);
+    let longer = ClaimPolicy {
+        loss_grace: Duration::from_secs(30),
+        ..ClaimPolicy::default()
+    };
+    policy_of(&mut world, "a", longer);
+    world.take();
+    world.pass(21_000);
+    assert!(world.take().is_empty(), "it is lost for 29 s");
+    world.pass(1_000);
+    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
+}
+
+#[test]
+fn a_grace_that_changes_while_a_source_is_away_counts_from_when_it_went() {
+    let mut world = up();
+    world.cut("a");
+    world.pass(10_000);
+    let shorter = ClaimPolicy {
+        source_grace: Duration::from_secs(12),
+        ..ClaimPolicy::default()
+    };
+    policy_of(&mut world, "a", shorter);
+    world.take();
+    world.pass(1_999);
+    assert!(world.take().is_empty(), "it is away for less than 12 s");
+    world.pass(1);
+    assert_eq!(world.take(), ["warn ClaimsExpired", "2 < holds -1"]);
+}
+
+#[test]
+fn what_is_said_of_a_unit_is_stronger_than_what_is_said_of_its_source() {
+    let mut world = up();
+    let mut settings = world.fleet.settings().clone();
+    let node = settings.nodes.get_mut(&name("a")).expect("known");
+    node.claims.on_loss = OnLoss::Keep;
+    node.units.push(UnitPolicy {
+        units: "t*".parse().expect("pattern"),
+        loss_grace: Some(Duration::from_secs(20)),
+        on_loss: Some(OnLoss::Stop),
+    });
+    world.give(Input::Settings(settings));
+    world.cut("b");
+    world.take();
+    world.pass(19_999);
+    assert!(world.take().is_empty());
+    world.pass(1);
     assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
 }
 

@@ -253,6 +253,7 @@ impl Group {
             text.push_str("#\n");
             let name = self.name.split('.').map(|element| match element {
                 "NAME" => "worker1",
+                "UNIT" => "\"lidar*\"",
                 other => other,
             });
             let _ = writeln!(text, "#     [{}]", name.collect::<Vec<_>>().join("."));
