@@ -319,6 +319,7 @@ pub(crate) fn story(seed: u64) -> Story {
             depends_on,
             labels: Vec::new(),
             claims,
+            units: Vec::new(),
         };
         (name.clone(), settings)
     });
