@@ -104,6 +104,41 @@ fn the_object_of_an_agent_is_found_and_says_what_it_has() {
 }
 
 #[test]
+fn who_may_not_call_is_told_so_and_by_which_rule() {
+    scene(three("bindings"), |fleet| {
+        for (node, service, member) in [
+            (
+                "main",
+                "org.unitlink",
+                "org.eclipse.bluechi.Controller.ListNodes",
+            ),
+            (
+                "worker1",
+                AGENT.name,
+                "org.eclipse.bluechi.Agent.RemoveProxy",
+            ),
+        ] {
+            let nobody = [
+                "setpriv",
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+            ];
+            // busctl does not show what the bus says about it.
+            let to = format!("--dest={service}");
+            let call = ["dbus-send", "--system", "--print-reply", &to, ROOT, member];
+            let output = fleet.node(node).run(&[&nobody[..], &call].concat())?;
+            let said = output.stderr;
+            ensure!(output.status.code() == Some(1), "{service}: {said}");
+            for word in ["Rejected send message", "matched rules", service] {
+                ensure!(said.contains(word), "{service}: no {word:?} in {said}");
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn what_is_installed_is_what_is_served_and_the_bus_starts_what_is_enabled() {
     scene(three("bindings"), |fleet| {
         let main = fleet.node("main");

@@ -90,6 +90,11 @@ check((job.node, job.unit, job.job_type) == ("worker1", "endless.service", "star
 check(path.endswith(f"/{job.id}"), f"{job.id} {path}")
 job.on_state_changed(lambda value: states.append(value))
 wait_for(lambda: job.state == "running", "the job to run")
+# One that waits for it is taken back before systemd works on it.
+waiting = node.start_unit("queued.service", "replace")
+check(Job(waiting).state == "waiting", "it does not wait")
+Job(waiting).cancel()
+done("Cancel of one that waits", waiting, "canceled", "queued.service")
 record("Job.Cancel", job.cancel)
 done("Cancel", path, "canceled", "endless.service")
 record.refused(f"{FREEDESKTOP}.UnknownObject", Job(path).cancel)
