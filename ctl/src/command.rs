@@ -25,7 +25,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 
-use proto::{dbus::public, name::NodeName};
+use proto::{dbus::public, model::JobKind, name::NodeName};
 use zbus::{
     Message,
     wire::{OwnedObjectPath, OwnedVariant},
@@ -36,6 +36,7 @@ pub(crate) use each::Done;
 use crate::{
     bus::{self, Answer, Bus},
     cli::{Cli, Options, Verb},
+    exit::Exit,
     facts::Facts,
     fault::{self, Fault},
     fleet::Node,
@@ -130,10 +131,24 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
             .await
         }
         Verb::ResetFailed(of) => act::reset_failed(options, of, look).await,
-        Verb::Enable(with) => act::enable(options, with, look).await,
-        Verb::Disable(with) => act::disable(options, with, look).await,
+        Verb::Enable(with) => {
+            let files = act::enable(options, with, look).await?;
+            if !with.now || files.exit != Exit::Done {
+                return Ok(files);
+            }
+            act::now(options, JobKind::Start, &with.of, files, look).await
+        }
+        Verb::Disable(with) => {
+            let files = act::disable(options, with, look).await?;
+            if !with.now || files.exit != Exit::Done {
+                return Ok(files);
+            }
+            act::now(options, JobKind::Stop, &with.of, files, look).await
+        }
         Verb::SetDefault(with) => act::set_default(options, with, look).await,
-        Verb::SetLoglevel(with) => act::set_log_level(options, &with.of, with.level, look).await,
+        Verb::SetLoglevel(with) => {
+            act::set_log_level(options, with.of.as_ref(), with.level, look).await
+        }
         Verb::Cancel { jobs } => act::cancel(options, jobs, look).await,
         Verb::Complete(complete) => Ok(Page::text(complete::run(options, &complete.what).await)),
         Verb::Escape { .. } | Verb::Unescape { .. } | Verb::Completion { .. } | Verb::Version => {

@@ -1,7 +1,10 @@
 //! `ctl` on the controller's node, for units of another.
 
+mod like_systemctl;
 mod refusal;
 mod status;
+mod stream;
+mod verbs;
 
 use std::process::Stdio;
 

@@ -107,8 +107,8 @@ struct RawUnits {
 
 #[derive(Debug, Args)]
 struct RawSomeUnits {
-    /// The node; or several, as in 'a,b', 'cam*' or '@label'
-    #[arg(value_name = "NODE", required_unless_present = "every")]
+    /// The node; or several, as in 'a,b', 'cam*' or '@label'; all if there is none
+    #[arg(value_name = "NODE")]
     node: Option<String>,
     /// Its units, or patterns; '.service' may be left out
     #[arg(value_name = "UNIT")]
@@ -204,7 +204,7 @@ impl SomeUnits {
     fn of(raw: RawSomeUnits) -> Result<Self> {
         let (nodes, words) = split(raw.every, raw.node, raw.units)?;
         Ok(Self {
-            nodes: nodes.ok_or_else(|| missing("NODE"))?,
+            nodes: nodes.unwrap_or_else(Nodes::all),
             units: unit_args(&words)?,
         })
     }
@@ -296,7 +296,7 @@ macro_rules! read_from {
 
 read_from!(
     Units: RawUnits, ["<NODE> <UNIT>...", "--all <UNIT>..."];
-    SomeUnits: RawSomeUnits, ["<NODE> [UNIT]...", "--all [UNIT]..."];
+    SomeUnits: RawSomeUnits, ["[NODE] [UNIT]...", "--all [UNIT]..."];
     AnyUnits: RawAnyUnits, ["[NODE] [UNIT]...", "--all [UNIT]..."];
     UnitFiles: RawUnits, ["<NODE> <UNIT>...", "--all <UNIT>..."];
     Target: RawTarget, ["<NODE> <TARGET>", "--all <TARGET>"];

@@ -60,6 +60,9 @@ pub(crate) struct Enable {
     /// Do not let the service manager read its unit files again
     #[arg(long)]
     pub(crate) no_reload: bool,
+    /// Start them as well
+    #[arg(long)]
+    pub(crate) now: bool,
 }
 
 /// Which unit files are to be disabled, and how.
@@ -73,6 +76,9 @@ pub(crate) struct Disable {
     /// Do not let the service manager read its unit files again
     #[arg(long)]
     pub(crate) no_reload: bool,
+    /// Stop them as well
+    #[arg(long)]
+    pub(crate) now: bool,
 }
 
 /// Which properties of which units.
@@ -162,10 +168,12 @@ pub(crate) struct SetDefault {
 
 /// Whose log has which lines.
 #[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
 pub(crate) struct SetLogLevel {
-    /// 'controller', or the node whose agent is meant; several as in 'a,b', 'cam*' or '@label'
+    /// The node whose agent is meant, several as in 'a,b', 'cam*' or '@label', or 'controller', which
+    /// may be left out
     #[arg(value_name = "controller|NODE")]
-    pub(crate) of: Where,
+    pub(crate) of: Option<Where>,
     /// Lines of this level and above
     #[arg(value_enum, ignore_case = true)]
     pub(crate) level: Level,

@@ -3,6 +3,7 @@
 
 use proto::{
     dbus::public,
+    model::JobKind,
     name::{NodeName, UnitName},
 };
 use zbus::Message;
@@ -13,7 +14,10 @@ use super::{
 };
 use crate::{
     bus::{self, Bus},
-    cli::{Disable, Enable, Level, Nodes, Options, SetDefault, SomeUnits, UnitFiles, Units, Where},
+    cli::{
+        Disable, Enable, Level, Nodes, Options, SetDefault, SomeUnits, UnitArg, UnitFiles, Units,
+        Where,
+    },
     fault::{self, Fault},
     fleet::{Change, Effect},
     view::{self, Look, Page},
@@ -133,6 +137,33 @@ pub(crate) async fn disable(options: &Options, with: &Disable, look: &Look) -> R
     .await
 }
 
+/// Starts or stops units whose files were enabled or disabled, if that is wanted and went well. What is
+/// said of both is said in this order.
+pub(crate) async fn now(
+    options: &Options,
+    kind: JobKind,
+    of: &UnitFiles,
+    files: Page,
+    look: &Look,
+) -> Result<Page, Fault> {
+    let unit = |file: &String| {
+        let unit = file.parse().map(UnitArg::Name);
+        unit.map_err(|error| Fault::Usage(format!("'{file}' cannot be meant by --now: {error}")))
+    };
+    let of = Units {
+        nodes: of.nodes.clone(),
+        units: of.files.iter().map(unit).collect::<Result<_, _>>()?,
+    };
+    let jobs = super::job::run(options, kind, &of, look).await?;
+    let mut messages = files.messages;
+    messages.extend(jobs.messages);
+    Ok(Page {
+        data: files.data + &jobs.data,
+        messages,
+        exit: jobs.exit,
+    })
+}
+
 async fn on_files(
     options: &Options,
     (verb, reload): (&'static str, bool),
@@ -203,18 +234,18 @@ async fn reload_after(
 /// Sets the level of a log.
 pub(crate) async fn set_log_level(
     options: &Options,
-    of: &Where,
+    of: Option<&Where>,
     level: Level,
     look: &Look,
 ) -> Result<Page, Fault> {
     match of {
-        Where::Nodes(nodes) => {
+        Some(Where::Nodes(nodes)) => {
             on_nodes(options, "set-loglevel", nodes, look, |node| {
                 bus::node_call(node, public::NODE, "SetLogLevel", &level.as_str())
             })
             .await
         }
-        Where::Controller => {
+        Some(Where::Controller) | None => {
             let mut bus = connect(options).await?;
             let call = bus::fleet_call(public::CONTROLLER, "SetLogLevel", &level.as_str())?;
             let [answer] = bus.ask([call]).await?;

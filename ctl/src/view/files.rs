@@ -29,10 +29,10 @@ pub(crate) fn page(files: &[UnitFile], missing: &[Missing], look: &Look) -> Page
                     look.paint.mood(mood, &clean(&file.state)),
                 ]
             });
-            let summary = if look.legend {
-                format!("\n{} unit files\n", files.len())
-            } else {
-                String::new()
+            let summary = match files.len() {
+                _ if !look.legend => String::new(),
+                1 => "\n1 unit file\n".into(),
+                count => format!("\n{count} unit files\n"),
             };
             table::write(["NODE", "UNIT FILE", "STATE"], rows, look) + &summary
         }

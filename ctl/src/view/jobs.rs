@@ -22,10 +22,11 @@ pub(crate) fn page(jobs: &[ListedJob], look: &Look) -> Page {
                     look.paint.mood(mood, &clean(&job.state)),
                 ]
             });
-            let summary = if look.legend {
-                format!("\n{} jobs\n", jobs.len())
-            } else {
-                String::new()
+            let summary = match jobs.len() {
+                _ if !look.legend => String::new(),
+                0 => return Page::text("No jobs running.\n".into()),
+                1 => "\n1 job\n".into(),
+                count => format!("\n{count} jobs\n"),
             };
             table::write(["NODE", "UNIT", "ID", "JOB", "STATE"], rows, look) + &summary
         }

@@ -138,8 +138,12 @@ fn shell(name: &str) -> Result<()> {
         "A shell on {name}; the nodes are main, worker1 and worker2, and end with it. On main, try:\n\
          \n    ctl status\n    ctl start worker1 source.service\n    ctl status worker2 target.service\n"
     ));
-    // How the shell ended is between the user and the shell.
-    node.command(&["env", "--chdir=/root", "bash", "-l"])?
-        .status()?;
+    // How the shell ended is between the user and the shell. It has a terminal, which a case has not.
+    let mut command = node.command(&["env", "--chdir=/root", "bash", "-l"])?;
+    command.env_remove("SYSTEMD_PAGER");
+    if let Some(terminal) = std::env::var_os("TERM") {
+        command.env("TERM", terminal);
+    }
+    command.status()?;
     Ok(())
 }
