@@ -2,6 +2,7 @@
 
 use std::{
     io::Read as _,
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -79,6 +80,11 @@ pub(crate) fn clarify(mut fault: Fault) -> Fault {
 fn service(name: &str, user: bool) -> Option<Service> {
     let mut command = Command::new("systemctl");
     if user {
+        // Without a service manager of the user, the bus would try to start one.
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR")?;
+        if !Path::new(&runtime).join("systemd/private").exists() {
+            return None;
+        }
         command.arg("--user");
     }
     let unit = format!("{name}.service");

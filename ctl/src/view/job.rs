@@ -50,13 +50,20 @@ impl Asked<'_> {
         } else {
             "the jobs go"
         };
-        let line = format!(
-            "{} {} on {}, {} (Ctrl-C leaves, {jobs} on)",
-            self.kind,
-            joined(&units),
-            joined(&nodes),
-            span::display(waited)
-        );
+        let waited = span::display(waited);
+        let (units, nodes) = (few(&units), few(&nodes));
+        // What is cut off at the end of a line can be missed best.
+        let line = match self.targets.len() {
+            0 | 1 => format!(
+                "{} {units} on {nodes}, {waited} (Ctrl-C leaves, {jobs} on)",
+                self.kind
+            ),
+            all => format!(
+                "{}: {} of {all} done, {waited} (Ctrl-C leaves, {jobs} on): {units} on {nodes}",
+                self.kind,
+                all - open.len()
+            ),
+        };
         line.chars().take(PROGRESS_COLUMNS).collect()
     }
 
@@ -77,6 +84,9 @@ impl Asked<'_> {
             units.sort_unstable();
             units.dedup();
         }
+        if nodes.len() > FEW || units.len() > FEW {
+            return "see 'ctl list-jobs'".into();
+        }
         let nodes: Vec<_> = nodes.into_iter().collect();
         format!("see 'ctl status {} {}'", nodes.join(","), units.join(" "))
     }
@@ -91,8 +101,16 @@ impl Asked<'_> {
     }
 }
 
-fn joined(names: &BTreeSet<&str>) -> String {
-    names.iter().copied().collect::<Vec<_>>().join(" ")
+/// More than these are only counted.
+const FEW: usize = 3;
+
+/// Names in a line that has an end.
+fn few(names: &BTreeSet<&str>) -> String {
+    let first: Vec<&str> = names.iter().copied().take(FEW).collect();
+    match names.len().saturating_sub(FEW) {
+        0 => first.join(" "),
+        more => format!("{} and {more} more", first.join(" ")),
+    }
 }
 
 /// Says what became of all; `unasked` are nodes whose units are not known.

@@ -46,7 +46,7 @@ fn progress_is_one_line() {
     let line = asked(&targets[..2]).progress([1].into_iter(), Duration::from_secs(12));
     assert_eq!(
         line,
-        "start unit1.service on worker2, 12s (Ctrl-C leaves, the job goes on)"
+        "start: 1 of 2 done, 12s (Ctrl-C leaves, the job goes on): unit1.service on work"
     );
     let line = asked(&targets).progress(0..30, Duration::from_secs(12));
     assert_eq!(line.chars().count(), 79);
