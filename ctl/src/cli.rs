@@ -184,8 +184,8 @@ pub(crate) enum Verb {
     Metrics(Lazy<Metrics>),
     /// Hand the agent of this machine over to another controller, until it is started again
     SwitchController {
-        /// Where the controller is, as in 'tcp:host=10.0.0.1,port=842' or '10.0.0.1:842'
-        #[arg(value_name = "ADDRESS")]
+        /// Where the controller is, as in '10.0.0.1:842', or a D-Bus address
+        #[arg(value_name = "ADDRESS", value_parser = controller_address)]
         address: String,
     },
     /// Choose which lines the controller or an agent writes into its log
@@ -312,6 +312,24 @@ impl JobVerb {
             Self::Reload(of) => (JobKind::Reload, of),
         }
     }
+}
+
+/// The D-Bus address of a controller; of what people write it is made.
+fn controller_address(text: &str) -> Result<String, String> {
+    if text.contains('=') {
+        return Ok(text.to_owned());
+    }
+    let parts = text.rsplit_once(':');
+    let parts = parts.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    let Some((host, port)) = parts else {
+        return Err(
+            "an address looks like '10.0.0.1:842', '[fd00::1]:842', 'tcp:host=10.0.0.1,port=842' \
+             or 'unix:path=/run/unitlink/controller.sock'"
+                .into(),
+        );
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    Ok(format!("tcp:host={host},port={port}"))
 }
 
 fn node(text: &str) -> Result<NodeName, String> {

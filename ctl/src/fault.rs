@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use proto::dbus::{agent, error, public, systemd};
 use thiserror::Error;
 
-use crate::{exit::Exit, local::Service, span, suggest};
+use crate::{denial, exit::Exit, local::Service, span, suggest};
 
 /// What the names of systemd's own errors begin with.
 pub(crate) const MANAGER_ERRORS: &str = "org.freedesktop.systemd1.";
@@ -168,7 +168,9 @@ impl Fault {
             }
             error::ACCESS_DENIED
             | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
-            | "org.freedesktop.DBus.Error.AuthFailed" => Self::AccessDenied(text),
+            | "org.freedesktop.DBus.Error.AuthFailed" => {
+                Self::AccessDenied(denial::explained(&text).unwrap_or(text))
+            }
             error::TIMEOUT => Self::Timeout {
                 text,
                 hint: "--timeout waits longer".into(),
@@ -298,9 +300,7 @@ impl Fault {
                 "see 'ctl list-unit-files {node}'; after a new unit file, \
                  'ctl daemon-reload {node}'"
             )),
-            Self::AccessDenied(_) => {
-                Some("try as root, or as a member of the group 'unitlink'".into())
-            }
+            Self::AccessDenied(text) => Some(denial::next(text).into()),
             Self::Refused { name, .. }
                 if name.starts_with(MANAGER_ERRORS) || name == error::NOT_SUPPORTED =>
             {

@@ -7,6 +7,7 @@
 mod bus;
 mod cli;
 mod command;
+mod denial;
 mod details;
 mod event;
 mod exit;

@@ -106,6 +106,15 @@ fn what_is_valid_is_read(line: &str) {
     );
 }
 
+#[test_case("10.0.0.1:842", Some("tcp:host=10.0.0.1,port=842"); "as people write it")]
+#[test_case("[fd00::1]:842", Some("tcp:host=fd00::1,port=842"); "an address in brackets")]
+#[test_case("unix:path=/run/a", Some("unix:path=/run/a"); "of a bus")]
+#[test_case("nowhere", None; "no port")]
+#[test_case("a:99999", None; "no such port")]
+fn addresses_of_controllers_are_read(typed: &str, address: Option<&str>) {
+    assert_eq!(controller_address(typed).ok().as_deref(), address);
+}
+
 #[test]
 fn help_has_the_exit_codes_of_the_reference() {
     let reference = include_str!("../../../docs/reference/exit-codes.md").replace('`', "");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{Timestamp, tz::TimeZone};
 use proto::name::{HoldName, NodeName, ProxyName, UnitName};
 
-use super::{Look, Mood, clean, logs, process};
+use super::{Look, Mood, clean, fit, logs, process};
 use crate::{
     details::{Ended, Process},
     fleet::{Claim, Unit},
@@ -75,7 +75,7 @@ pub(super) fn block(node: &NodeName, unit: &Unit, zone: &TimeZone, look: &Look) 
     }
     let longest = lines.iter().map(|(name, _)| name.len()).max();
     let width = longest.unwrap_or(0).max(WIDTH);
-    let mut text = format!("\n{}\n", title(node, unit, look));
+    let mut text = format!("\n{}\n", shortened(&title(node, unit, look), look));
     for (name, value) in lines {
         for (at, value) in value.lines().enumerate() {
             let name = if at == 0 {
@@ -83,11 +83,21 @@ pub(super) fn block(node: &NodeName, unit: &Unit, zone: &TimeZone, look: &Look) 
             } else {
                 String::new()
             };
-            text.push_str(&format!("{name:>0$} {value}\n", width + 1));
+            let line = format!("{name:>0$} {value}", width + 1);
+            text.push_str(&shortened(&line, look));
+            text.push('\n');
         }
     }
     text.push_str(&log(node, &details.log, zone, look));
     text
+}
+
+/// A line that fits onto the terminal.
+fn shortened(line: &str, look: &Look) -> String {
+    match look.width {
+        Some(width) => fit::cell(line, width, true),
+        None => line.to_owned(),
+    }
 }
 
 /// How wide the names at least are: as those of systemctl(1).

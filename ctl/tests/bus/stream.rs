@@ -238,8 +238,11 @@ fn the_agent_of_this_machine_is_handed_over() {
         "{}",
         said.err
     );
-    assert_eq!(agent.calls(), ["SwitchController \"10.0.0.1:842\""]);
-    let said = ctl(&bus, "switch-controller nowhere");
+    assert_eq!(
+        agent.calls(),
+        ["SwitchController \"tcp:host=10.0.0.1,port=842\""]
+    );
+    let said = ctl(&bus, "switch-controller tcp:host=nowhere");
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(
         said.err.contains("no address of a controller"),

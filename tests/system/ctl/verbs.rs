@@ -138,7 +138,6 @@ fn jobs_are_listed_and_taken_back() {
         );
         let id = words.get(2).context("no number")?;
         ctl_ok(fleet, &format!("cancel {id}"))?;
-        worker2.wait_state("slow.service", |active, _| active != "activating", SOON)?;
         let gone = || ctl(fleet, "list-jobs -o plain").is_ok_and(|said| said.stdout.is_empty());
         worker2.wait_until(gone, SOON)?;
         ctl_says(fleet, &format!("cancel {id}"), 10, &["there is no job"])?;

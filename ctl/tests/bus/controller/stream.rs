@@ -60,9 +60,9 @@ pub(super) async fn answer(connection: &Connection, call: &Message, member: &str
         }
         "SwitchController" => {
             let address: String = call.body().deserialize().expect("an address");
-            if address == "nowhere" {
+            if address == "tcp:host=nowhere" {
                 let name = "org.freedesktop.DBus.Error.InvalidArgs";
-                let text = "'nowhere' is no address of a controller: it has no port";
+                let text = "'tcp:host=nowhere' is no address of a controller: it has no port";
                 return refuse(connection, call, name, text).await;
             }
             reply(connection, call, &()).await;
