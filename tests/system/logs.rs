@@ -162,11 +162,6 @@ fn many_lines_come_in_parts_and_all() {
                 .all(|line| at(line).is_ok_and(|at| (from..=to).contains(&at)))
         );
         ensure!(lines.len() >= 101, "{} lines", lines.len());
-        let last = said(fleet, &format!("{line} -n 5"))?;
-        ensure!(
-            messages(&last)[..] == messages(&lines)[lines.len() - 5..],
-            "{last:?}"
-        );
         // More than there are since then.
         let last = said(
             fleet,
@@ -247,10 +242,6 @@ fn the_status_of_a_unit_ends_with_its_last_lines() {
                 .is_some_and(|log| log.len() == 2),
             "{json}"
         );
-        // Only what belongs to the last start.
-        say(worker1, "1")?;
-        let all = status("")?;
-        ensure!(all.stdout.matches("]: 1\n").count() == 1, "{}", all.stdout);
         Ok(())
     });
 }
