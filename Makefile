@@ -105,7 +105,7 @@ demo-build: stage
 	$(CARGO) build --locked -p tests --bin demo
 
 # Real systemd nodes on which everything breaks, for MINUTES= or until the daemons were killed and
-# restarted RESTARTS= times; SEED= does the same again. docs/reference/faults.md says what is checked.
+# restarted RESTARTS= times; SEED= does the same again. docs/reference/chaos.md says what is checked.
 MINUTES    ?= 2
 RESTARTS   ?=
 OUTPUT     ?= table

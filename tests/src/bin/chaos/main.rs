@@ -1,6 +1,6 @@
 //! `make chaos`: five real systemd nodes with fifty proxies, a driver that starts and stops what needs
 //! them while it breaks whatever can break, and what must hold, looked at through systemd itself.
-//! `docs/reference/faults.md` says what is done and what is checked.
+//! `docs/reference/chaos.md` says what is done and what is checked.
 //!
 //! All that is done comes from a seed, and is done again with the same seed.
 
