@@ -21,7 +21,7 @@ use proto::{
 };
 
 use crate::{limits, span};
-pub(crate) use explain::{Deps, ListDependencies};
+pub(crate) use explain::{Deps, ListDependencies, OneUnit, Verify};
 use lazy::Lazy;
 pub(crate) use logs::{Count, Format, LogStyle, Logs};
 pub(crate) use nodes::Nodes;
@@ -35,7 +35,7 @@ pub(crate) use verbs::{
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done
-    1  a job failed, was canceled, or a dependency of it failed; is-failed, is-enabled: no
+    1  a job failed, was canceled, or a dependency of it failed; is-failed, is-enabled: no; verify: errors
     2  the command line is not valid
     3  status, is-active: a unit is not active
     4  no such unit
@@ -138,6 +138,8 @@ pub(crate) enum Verb {
     ResetFailed(Lazy<SomeUnits>),
     /// Show all nodes, one node, or units of a node
     Status(Lazy<Status>),
+    /// Say why a unit runs, does not run, or is not stopped
+    Why(Lazy<OneUnit>),
     /// Show who needs a unit, and which units of other nodes it needs
     Deps(Lazy<Deps>),
     /// List what a unit needs, or who needs it, as a tree over all nodes
@@ -146,6 +148,8 @@ pub(crate) enum Verb {
     Logs(Box<Logs>),
     /// Print the files of units
     Cat(Lazy<Units>),
+    /// Look for mistakes in the unit files of all nodes, or of some, before anything runs
+    Verify(Lazy<Verify>),
     /// Print the properties of units
     Show(Lazy<Show>),
     /// Print whether units are active; ends with 0 if one is

@@ -21,7 +21,9 @@ mod show;
 mod status;
 mod switch;
 mod tell;
+mod verify;
 mod watch;
+mod why;
 
 use std::collections::BTreeMap;
 
@@ -70,6 +72,8 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
         return Err(Fault::Usage(text.into()));
     }
     match &cli.verb {
+        Verb::Verify(with) => verify::run(options, with, look).await,
+        Verb::Why(of) => why::run(options, of, look).await,
         Verb::Deps(with) => deps::deps(options, with, look).await,
         Verb::ListDependencies(with) => deps::list(options, with, look).await,
         Verb::Job(job) => {

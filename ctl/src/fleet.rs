@@ -24,6 +24,10 @@ pub(crate) struct Node {
     pub(crate) labels: Vec<String>,
     /// The nodes whose units its units may depend on, `*` for all; `None` if that is not said.
     pub(crate) depends_on: Option<Vec<String>>,
+    /// How long a start of its units may wait for a unit of another node.
+    pub(crate) start_timeout: Option<Duration>,
+    /// What becomes of its claims on a node that is out of sight for too long: `stop`, `keep`.
+    pub(crate) on_loss: String,
     /// Whether the controller is one that says all this, so that what is missing has never been.
     pub(crate) is_detailed: bool,
     /// `None` if it was never seen.
@@ -43,6 +47,8 @@ impl Node {
             agent_version: facts.text("AgentVersion"),
             protocol: facts.u32("Protocol"),
             labels: facts.texts("Labels"),
+            start_timeout: facts.span("StartTimeoutUSec"),
+            on_loss: facts.text("OnLoss"),
             depends_on: facts
                 .0
                 .contains_key("DependsOn")
@@ -69,6 +75,8 @@ impl Node {
             protocol: None,
             labels: Vec::new(),
             depends_on: None,
+            start_timeout: None,
+            on_loss: String::new(),
             is_detailed: false,
             last_seen_ago: None,
             online_for: None,
@@ -109,6 +117,10 @@ pub(crate) struct Claim {
     pub(crate) cause: String,
     pub(crate) reason: String,
     pub(crate) token: String,
+    /// How long it has stood so.
+    pub(crate) state_age: Option<Duration>,
+    /// In what time it is given up, if it is: its target or its source is out of sight.
+    pub(crate) gives_up_in: Option<Duration>,
 }
 
 impl Claim {
@@ -122,6 +134,8 @@ impl Claim {
             cause: facts.text("Cause"),
             reason: facts.text("Reason"),
             token: facts.text("Token"),
+            state_age: facts.span("StateAgeUSec"),
+            gives_up_in: facts.span("GivesUpInUSec"),
         }
     }
 }

@@ -41,6 +41,15 @@ pub(crate) enum Relation {
     Stop,
 }
 
+/// What pulls in another unit: it is started with the one that says so, or has to be there.
+pub(crate) const PULLS: &[Relation] = &[
+    Relation::Requires,
+    Relation::Requisite,
+    Relation::BindsTo,
+    Relation::Wants,
+    Relation::Upholds,
+];
+
 /// What systemctl(1) counts as a dependency in `list-dependencies`.
 pub(crate) const LISTED: &[Relation] = &[
     Relation::Requires,
@@ -168,6 +177,8 @@ pub(crate) struct Seen {
     pub(crate) stops_when_unneeded: Option<bool>,
     /// How long it has been in its state, where it was asked for.
     pub(crate) age: Option<Duration>,
+    /// Its own name, where it was asked for: it may have been asked for by an alias.
+    pub(crate) id: String,
 }
 
 impl Seen {
@@ -179,6 +190,7 @@ impl Seen {
             sub: facts.text("SubState"),
             stops_when_unneeded: facts.flag("StopWhenUnneeded"),
             age: facts.span("StateAgeUSec"),
+            id: facts.text("Id"),
         }
     }
 }

@@ -25,6 +25,14 @@ pub(crate) const CALLS_OF_OBJECT_AT_ONCE: usize = 16;
 /// Units whose state is asked for in one call: an agent answers 256 at most.
 pub(crate) const UNITS_OF_STATUS: usize = 200;
 
+/// How often more is asked to explain a unit: a chain of units of which each stands in the way of the
+/// one before is rarely longer, and what is behind it is explained by asking about its last one.
+pub(crate) const WHY_ROUNDS_MAX: usize = 8;
+
+/// Lines of a journal in which the last words of a unit are looked for: behind them are some lines of
+/// the service manager about its end.
+pub(crate) const LAST_LINES: u32 = 20;
+
 /// Units that are looked at to find out what depends on what: some hundred of each node of a large
 /// part of a fleet. Each is a few dozen questions to its service manager.
 pub(crate) const UNITS_WALKED_MAX: usize = 8192;

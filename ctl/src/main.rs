@@ -27,7 +27,9 @@ mod pager;
 mod signal;
 mod span;
 mod suggest;
+mod verify;
 mod view;
+mod why;
 mod window;
 
 use std::{io::Write as _, process::ExitCode};

@@ -27,6 +27,8 @@ mod table;
 pub(crate) mod tell;
 pub(crate) mod units;
 mod value;
+pub(crate) mod verify;
+pub(crate) mod why;
 
 #[cfg(test)]
 mod tests;

@@ -12,9 +12,11 @@
 //! | [`wire`] | the D-Bus bodies of those messages, and the conversions |
 //! | [`interface`] | the interfaces that are served on a bus, as documents |
 //! | [`dbus`] | every bus name, path, interface, member and error name |
+//! | [`circle`] | circles of things that wait for each other |
 //! | [`backoff`] | bounded, jittered waiting between attempts |
 
 pub mod backoff;
+pub mod circle;
 pub mod dbus;
 pub mod interface;
 pub mod message;

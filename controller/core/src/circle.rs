@@ -6,9 +6,8 @@
 //! requires that claim fails with it, all around, and what only wants it goes on without, as on one
 //! machine, where systemd takes one job out of such a circle.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use proto::{
+    circle,
     message::{ClaimKey, HoldKey, HoldWait, WaitOn},
     model::{Cause, ClaimState, Reason, Token},
     name::{NodeName, UnitName},
@@ -45,7 +44,7 @@ impl Fleet {
 
     /// Looks whether a circle leads through this claim, and opens it.
     pub(crate) fn settle_circle(&mut self, begin: &Claimed) {
-        let Some(mut circle) = self.find_circle(begin) else {
+        let Some(mut circle) = circle::shortest(begin, |claimed| self.waits_on(claimed)) else {
             return;
         };
         let since = |claimed: &Claimed| {
@@ -73,28 +72,6 @@ impl Fleet {
             // There may be another one.
             self.unsettled.circles.insert(begin.clone());
         }
-    }
-
-    /// The shortest way from a claim back to itself.
-    fn find_circle(&self, begin: &Claimed) -> Option<Vec<Claimed>> {
-        let mut before: BTreeMap<Claimed, Claimed> = BTreeMap::new();
-        let mut next = VecDeque::from([begin.clone()]);
-        while let Some(from) = next.pop_front() {
-            for to in self.waits_on(&from) {
-                if to == *begin {
-                    let mut circle = VecDeque::from([from]);
-                    while let Some(earlier) = circle.front().and_then(|first| before.get(first)) {
-                        circle.push_front(earlier.clone());
-                    }
-                    return Some(circle.into());
-                }
-                if !before.contains_key(&to) {
-                    before.insert(to.clone(), from.clone());
-                    next.push_back(to);
-                }
-            }
-        }
-        None
     }
 
     /// The claims for which the start of a claim's unit waits, as far as both are under way.

@@ -6,8 +6,15 @@ use proto::{
 };
 
 use crate::{
-    Fleet, Settings, claim::claim_key, input::Origin, job::Job, job::Phase, node::Node,
-    output::FleetStatus, settings::DependsOn, timer::Timer,
+    Fleet, Settings,
+    claim::claim_key,
+    input::Origin,
+    job::Job,
+    job::Phase,
+    node::Node,
+    output::FleetStatus,
+    settings::{ClaimPolicy, DependsOn},
+    timer::Timer,
 };
 
 /// A node, as it is now.
@@ -23,6 +30,8 @@ pub struct NodeView<'a> {
     pub labels: &'a [String],
     /// The nodes whose units its units may depend on.
     pub depends_on: Option<&'a DependsOn>,
+    /// What holds for its claims.
+    pub claims: Option<&'a ClaimPolicy>,
     /// Its agent, while it is online.
     pub agent: Option<AgentView<'a>>,
 }
@@ -172,6 +181,7 @@ impl Fleet {
             last_heard: node.last_heard,
             labels: settings.map_or(&[], |settings| &settings.labels),
             depends_on: settings.map(|settings| &settings.depends_on),
+            claims: settings.map(|settings| &settings.claims),
             agent: node.peer().map(|peer| AgentView {
                 origin: &peer.origin,
                 version: &peer.hello.version,

@@ -1,6 +1,6 @@
 //! The bodies of answers and signals.
 
-use fleet::{DependsOn, NodeView, RequestError, Transport};
+use fleet::{DependsOn, NodeView, OnLoss, RequestError, Transport};
 use host::{
     bus::object::{Facts, facts, variant},
     config::InForce,
@@ -208,6 +208,16 @@ pub(crate) fn node_facts(node: &NodeView<'_>, now: Moment) -> Facts {
         known.extend(facts([
             ("Protocol", variant(agent.protocol)),
             ("OnlineForUSec", variant(ago(agent.since))),
+        ]));
+    }
+    if let Some(policy) = node.claims {
+        let on_loss = match policy.on_loss {
+            OnLoss::Stop => "stop",
+            OnLoss::Keep => "keep",
+        };
+        known.extend(facts([
+            ("StartTimeoutUSec", variant(micros(policy.start_timeout))),
+            ("OnLoss", variant(on_loss)),
         ]));
     }
     if let Some(heard) = node.last_heard {

@@ -4,6 +4,7 @@
 use clap::Args;
 use proto::name::{NodeName, UnitName};
 
+use super::Nodes;
 use crate::{fleet::Target, graph};
 
 /// One unit of one node.
@@ -88,4 +89,11 @@ pub(crate) struct Deps {
     /// Everything, not only what has to do with other nodes
     #[arg(short, long)]
     pub(crate) all: bool,
+}
+/// Whose unit files to look at.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Only of this node; or of several, as in 'a,b', 'cam*' or '@label'
+    #[arg(value_name = "NODE")]
+    pub(crate) nodes: Option<Nodes>,
 }

@@ -22,7 +22,7 @@ const STATE: [&str; 3] = ["LoadState", "ActiveState", "SubState"];
 
 /// Asks nodes about their units.
 pub(crate) struct Explorer<'b> {
-    bus: &'b mut Bus,
+    pub(super) bus: &'b mut Bus,
     /// All nodes, by name.
     pub(crate) nodes: Vec<Node>,
 }
@@ -73,6 +73,14 @@ impl<'b> Explorer<'b> {
             bus::node_call(node, public::NODE_OWN, "ReadProperties", &(units, names))
         };
         self.read(units, "ReadProperties", call).await
+    }
+
+    /// All properties of these units, also those of their types.
+    pub(crate) async fn status(&mut self, units: &BTreeSet<Target>) -> Result<Read, Fault> {
+        let call = |node: &NodeName, units: &[&str]| {
+            bus::node_call(node, public::NODE_OWN, "UnitStatus", &units)
+        };
+        self.read(units, "UnitStatus", call).await
     }
 
     async fn read(

@@ -61,6 +61,8 @@ impl Needs {
 pub(crate) struct Walk<'a> {
     direction: Direction,
     relations: &'a [Relation],
+    /// What is noted of the units that are asked, and not followed.
+    noted: &'a [Relation],
     reach: Reach,
     needs: &'a Needs,
     graph: Graph,
@@ -84,6 +86,7 @@ impl<'a> Walk<'a> {
         Self {
             direction,
             relations,
+            noted: &[],
             reach,
             needs,
             graph: Graph::default(),
@@ -94,13 +97,23 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Notes also what is said in these settings, without following it.
+    pub(crate) fn noting(mut self, noted: &'a [Relation]) -> Self {
+        self.noted = noted;
+        self
+    }
+
     /// The properties to ask for, besides the state.
     pub(crate) fn properties(&self) -> Vec<&'static str> {
-        let name = |relation: &Relation| match self.direction {
+        let all = self.relations.iter().chain(self.noted);
+        all.map(|relation| self.property(*relation)).collect()
+    }
+
+    fn property(&self, relation: Relation) -> &'static str {
+        match self.direction {
             Direction::Needs => relation.as_str(),
             Direction::NeededBy => relation.inverse(),
-        };
-        self.relations.iter().map(name).collect()
+        }
     }
 
     /// The units to ask now; none, when all is known.
@@ -115,9 +128,14 @@ impl<'a> Walk<'a> {
         if !self.expands(unit) {
             return;
         }
-        for (relation, property) in self.relations.iter().zip(self.properties()) {
-            for other in on(&unit.node, &facts.texts(property)) {
+        for relation in self.relations {
+            for other in on(&unit.node, &facts.texts(self.property(*relation))) {
                 self.meet(unit, *relation, other);
+            }
+        }
+        for relation in self.noted {
+            for other in on(&unit.node, &facts.texts(self.property(*relation))) {
+                self.graph.add(unit, *relation, &other);
             }
         }
         self.step_over(unit);

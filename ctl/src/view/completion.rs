@@ -8,7 +8,7 @@ use super::Page;
 use crate::cli::{Cli, Shell};
 
 /// Verbs that take units of nodes, unit files of nodes, and nodes alone.
-const OF_UNITS: [&str; 19] = [
+const OF_UNITS: [&str; 20] = [
     "start",
     "stop",
     "restart",
@@ -21,6 +21,7 @@ const OF_UNITS: [&str; 19] = [
     "logs",
     "cat",
     "show",
+    "why",
     "deps",
     "list-dependencies",
     "is-active",
@@ -30,7 +31,8 @@ const OF_UNITS: [&str; 19] = [
     "escape",
 ];
 const OF_FILES: [&str; 4] = ["enable", "disable", "is-enabled", "list-unit-files"];
-const OF_NODES: [&str; 5] = [
+const OF_NODES: [&str; 6] = [
+    "verify",
     "daemon-reload",
     "get-default",
     "set-default",

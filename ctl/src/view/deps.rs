@@ -127,18 +127,19 @@ pub(crate) fn dot(found: &Found) -> Page {
 
 fn page(found: &Found, data: String) -> Page {
     let mut messages = missing::messages("needs", &found.missing);
-    if found.is_full {
-        let text = format!(
-            "there are more than {} units to look at; this is not all",
-            crate::limits::UNITS_WALKED_MAX
-        );
-        messages.push(Message::warning(text, None));
-    }
+    messages.extend(full(found.is_full));
     Page {
         data,
         messages,
         exit: missing::exit(&found.missing),
     }
+}
+
+/// A warning, where there was more than is looked at.
+pub(super) fn full(is_full: bool) -> Option<Message> {
+    let max = crate::limits::UNITS_WALKED_MAX;
+    let text = format!("there are more than {max} units to look at; this is not all");
+    is_full.then(|| Message::warning(text, None))
 }
 
 fn headline(found: &Found, look: &Look) -> String {

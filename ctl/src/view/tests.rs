@@ -55,6 +55,8 @@ fn node(name: &str, online: bool) -> Node {
         protocol: Some(1),
         labels: vec![],
         depends_on: None,
+        start_timeout: None,
+        on_loss: String::new(),
         is_detailed: true,
         last_seen_ago: Some(Duration::from_secs(if online { 1 } else { 185 })),
         online_for: online.then_some(Duration::from_secs(7200)),
@@ -141,6 +143,8 @@ fn claims() -> Vec<Claim> {
         cause: cause.into(),
         reason: reason.into(),
         token: "00112233445566778899aabbccddeeff".into(),
+        state_age: None,
+        gives_up_in: None,
     };
     vec![
         claim("main", "up", "", ""),

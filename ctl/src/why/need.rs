@@ -1,0 +1,335 @@
+//! Who needs a unit, and what of that which it needs stands in its way.
+
+use std::time::Duration;
+
+use super::{
+    About, Case, Sentence, Told, proxy_of, setting,
+    tell::{about, ended, named, other_side},
+};
+use crate::{
+    fleet::{Claim, Target},
+    graph::{self, Relation},
+    span,
+};
+
+/// Two things that happened within this time on two nodes happened together: a stop is felt on the
+/// other node within a second, and the nodes were asked one after the other.
+const TOGETHER: Duration = Duration::from_secs(3);
+
+/// Whether a unit is up, as far as that is known.
+pub(super) fn is_up(case: &Case, unit: &Target) -> bool {
+    case.told(unit).is_some_and(Told::is_active)
+}
+
+/// Who needs it: units of other nodes, then those of its own.
+pub(super) fn who(case: &Case, unit: &Target, told: &Told) -> Vec<Sentence> {
+    let mut sentences = claimed(case, unit);
+    let up: Vec<_> = told
+        .users
+        .iter()
+        .filter(|(_, user)| is_up(case, user))
+        .cloned()
+        .collect();
+    let up: Vec<_> = up
+        .into_iter()
+        .filter(|(_, user)| proto::name::HoldName::parse(&user.unit).is_none())
+        .collect();
+    if !up.is_empty() && told.is_active() {
+        let text = format!("On {}, {} {} it.", unit.node, named(&up), needs(&up));
+        sentences.push(about(About::Need, text, up.first().map(|(_, user)| user)));
+    }
+    sentences
+}
+
+/// `needs` or `need`, for so many units.
+fn needs(users: &[(Relation, Target)]) -> &'static str {
+    let first = users.first().map(|(_, user)| user);
+    if users.iter().all(|(_, user)| Some(user) == first) {
+        "needs"
+    } else {
+        "need"
+    }
+}
+
+/// Who needs it on other nodes.
+pub(super) fn claimed(case: &Case, unit: &Target) -> Vec<Sentence> {
+    let mut sentences: Vec<Sentence> = case
+        .claims_on(unit)
+        .map(|claim| of(case, unit, claim))
+        .collect();
+    for (source, _, left) in case.adopted.iter().filter(|(_, of, _)| of == unit) {
+        if case.claims_on(unit).any(|claim| claim.source == *source) {
+            continue;
+        }
+        let ends = left.map_or_else(String::new, |left| {
+            format!(" for {} more", span::display(left))
+        });
+        let text = format!(
+            "{source} needed it before the controller was started and has not been heard since; \
+             its need is kept{ends}."
+        );
+        let mut sentence = about(About::Need, text, None);
+        sentence.left = *left;
+        sentences.push(sentence);
+    }
+    sentences
+}
+
+fn of(case: &Case, unit: &Target, claim: &Claim) -> Sentence {
+    let source = &claim.source;
+    let proxy = proxy_of(claim);
+    let users = proxy.as_ref().and_then(|proxy| case.told(proxy));
+    let users = users.map(|told| told.users.as_slice()).unwrap_or_default();
+    let up: Vec<_> = users
+        .iter()
+        .filter(|(_, user)| case.told(user).is_none_or(|told| told.active != "inactive"))
+        .cloned()
+        .collect();
+    let with = match named(&up) {
+        names if names.is_empty() => String::new(),
+        names => format!(", for its {names}"),
+    };
+    let since = claim
+        .state_age
+        .map_or_else(String::new, |age| format!(" since {}", span::display(age)));
+    let node = case.nodes.iter().find(|node| node.name == *source);
+    let is_away = node.is_some_and(|node| !node.is_online());
+    let left = claim.gives_up_in.map(span::display);
+    let text = match claim.state.as_str() {
+        _ if is_away => {
+            let away = node.and_then(|node| node.last_seen_ago);
+            let away =
+                away.map_or_else(String::new, |ago| format!(" since {}", span::display(ago)));
+            let ends = left.map_or_else(
+                || "its need is kept for a while (source_grace)".to_owned(),
+                |left| {
+                    format!("its need is kept for {left} more (source_grace), and then given up")
+                },
+            );
+            format!("{source} needs it{with}, but is offline{away}: {ends}.")
+        }
+        "up" => format!("{source} needs it{since}{with}."),
+        "starting" => format!("{source} waits for its start{since}{with}."),
+        "waiting" => format!("{source} wants it started{since}{with}: {}.", claim.reason),
+        "lost" => {
+            let ends = left.map_or_else(
+                || "keeps what needs it as it is (on_loss = \"keep\")".to_owned(),
+                |left| {
+                    format!(
+                        "gives it up in {left} if {} is not back (loss_grace)",
+                        unit.node
+                    )
+                },
+            );
+            format!("{source} needs it{with}, and {ends}.")
+        }
+        "refused" | "down" => format!(
+            "{source} asked for it{with}, without success{since}: {}.",
+            claim.reason
+        ),
+        other => format!("{source} needs it{with}; that is {other}{since}."),
+    };
+    let mut sentence = about(About::Need, text, proxy.as_ref());
+    (sentence.since, sentence.left) = (claim.state_age, claim.gives_up_in);
+    sentence
+}
+
+/// What it needs of nodes that are out of sight, while it still runs.
+pub(super) fn lost(case: &Case, told: &Told) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    for (relation, proxy) in &told.needs {
+        let Some((_, target)) = graph::step(&proxy.unit) else {
+            continue;
+        };
+        let Some(claim) = case.claim_of(proxy).filter(|claim| claim.state == "lost") else {
+            continue;
+        };
+        let since = claim
+            .state_age
+            .map_or_else(String::new, |age| format!(" since {}", span::display(age)));
+        let ends = match (claim.gives_up_in, relation) {
+            (Some(left), Relation::Requires | Relation::BindsTo) => format!(
+                "if that is not back within {}, this unit is stopped (loss_grace)",
+                span::display(left)
+            ),
+            (Some(left), _) => format!(
+                "if that is not back within {}, it is not waited for any more (loss_grace)",
+                span::display(left)
+            ),
+            (None, _) => "this unit runs on all the same (on_loss = \"keep\")".to_owned(),
+        };
+        let text = format!(
+            "It needs {} on {} ({}), which is out of sight{since}: {ends}.",
+            target.unit,
+            target.node,
+            setting(*relation)
+        );
+        let mut sentence = about(About::Outlook, text, Some(&target));
+        (sentence.since, sentence.left) = (claim.state_age, claim.gives_up_in);
+        sentences.push(sentence);
+    }
+    sentences
+}
+
+/// What a proxy that is being started waits for, and for how long.
+pub(super) fn wait(case: &Case, proxy: &Target, told: &Told) -> Option<Sentence> {
+    if told.active != "activating" {
+        return None;
+    }
+    let what = told.status_text.strip_prefix("waiting: ");
+    let what = what.unwrap_or("it has not said yet what for");
+    let limit = case.node(&proxy.node).and_then(|node| node.start_timeout);
+    let left = limit
+        .zip(told.age)
+        .map(|(limit, age)| limit.saturating_sub(age));
+    let most = left.map_or_else(String::new, |left| {
+        format!(", for at most {} more (start_timeout)", span::display(left))
+    });
+    let text = format!("It waits{most}: {what}.");
+    let mut sentence = about(About::Cause, text, Some(proxy));
+    (sentence.since, sentence.left) = (told.age, left);
+    Some(sentence)
+}
+
+/// What it needs that is not as it has to be, for a unit that does not run.
+pub(super) fn in_the_way(case: &Case, unit: &Target, told: &Told) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    let mut seen = vec![unit.clone()];
+    follow(case, (unit, unit), told, &mut seen, &mut sentences);
+    sentences
+}
+
+/// Begins with the needs of a unit and goes on with theirs: what is in the way may be behind
+/// another unit that only fails with it.
+fn follow(
+    case: &Case,
+    (root, unit): (&Target, &Target),
+    told: &Told,
+    seen: &mut Vec<Target>,
+    sentences: &mut Vec<Sentence>,
+) {
+    for (relation, need) in &told.needs {
+        let Some(of_need) = case.told(need) else {
+            continue;
+        };
+        if seen.contains(need) || (of_need.is_active() && case.claim_of(need).is_none()) {
+            continue;
+        }
+        let is_waited_for = told.active == "activating" || told.has_job;
+        let is_must = matches!(
+            relation,
+            Relation::Requires | Relation::BindsTo | Relation::Requisite
+        );
+        let stopped_together = stopped_together(told, of_need) && *relation != Relation::Wants;
+        let is_said = match of_need.active.as_str() {
+            "failed" => is_must || is_waited_for,
+            "activating" => is_waited_for || told.active == "inactive",
+            "inactive" => {
+                is_must
+                    && (stopped_together
+                        || of_need.unmet.is_some()
+                        || of_need.load != "loaded"
+                        || is_blocked(case, of_need))
+            }
+            _ => false,
+        };
+        if !is_said {
+            continue;
+        }
+        seen.push(need.clone());
+        sentences.push(one(
+            case,
+            (root, unit),
+            *relation,
+            need,
+            of_need,
+            stopped_together,
+        ));
+        if let Some((_, target)) = graph::step(&need.unit) {
+            sentences.extend(wait(case, need, of_need));
+            let is_said = of_need.active == "failed"
+                && case
+                    .told(&target)
+                    .is_some_and(|told| told.active != "failed" && told.load == "loaded");
+            if !is_said {
+                sentences.extend(other_side(case, &target));
+            }
+        }
+        follow(case, (root, need), of_need, seen, sentences);
+    }
+}
+
+fn one(
+    case: &Case,
+    (root, unit): (&Target, &Target),
+    relation: Relation,
+    need: &Target,
+    told: &Told,
+    stopped_together: bool,
+) -> Sentence {
+    let who = if root == unit {
+        "It"
+    } else {
+        unit.unit.as_str()
+    };
+    let setting = setting(relation);
+    let (what, how) = match graph::step(&need.unit) {
+        Some((Relation::Proxy, target)) => (
+            format!("{} on {}", target.unit, target.node),
+            format!("{setting}{}", need.unit),
+        ),
+        Some(_) | None => (need.unit.to_string(), setting),
+    };
+    let ago = told
+        .age
+        .map_or_else(String::new, |age| format!(" {} ago", span::display(age)));
+    // The unit of the other node tells its own story, where there is one.
+    let other = graph::step(&need.unit).and_then(|(_, target)| case.told(&target));
+    let is_told = other.is_some_and(|other| other.active == "failed" || other.load == "not-found");
+    let text = match told.active.as_str() {
+        "failed" if is_told => format!("{who} needs {what} ({how}), which did not come up{ago}."),
+        "failed" => {
+            format!(
+                "{who} needs {what} ({how}), which did not come up{ago}: {}.",
+                ended(need, told)
+            )
+        }
+        "activating" => format!("{who} needs {what} ({how}), which is being started."),
+        _ if stopped_together => {
+            format!("It stopped together with {what}, which it needs ({how}).")
+        }
+        _ => match (told.load.as_str(), &told.unmet) {
+            ("loaded", Some(unmet)) => format!(
+                "{who} needs {what} ({how}), which was not started because {unmet} did not hold."
+            ),
+            ("loaded", None) => format!("{who} needs {what} ({how}), which does not run."),
+            (load, _) => format!("{who} needs {what} ({how}), which is {load}."),
+        },
+    };
+    let mut sentence = about(About::Cause, text, Some(need));
+    sentence.since = told.age;
+    sentence
+}
+
+/// Whether both stopped at the same time, well or not.
+fn stopped_together(told: &Told, need: &Told) -> bool {
+    match (told.age, need.age) {
+        (Some(one), Some(other)) => {
+            told.active == "inactive"
+                && told.has_run
+                && need.has_run
+                && one.abs_diff(other) < TOGETHER
+        }
+        (_, _) => false,
+    }
+}
+
+/// Whether something that it needs has failed, or is behind such a one.
+fn is_blocked(case: &Case, told: &Told) -> bool {
+    told.needs.iter().any(|(relation, need)| {
+        *relation != Relation::Wants
+            && case
+                .told(need)
+                .is_some_and(|told| told.active == "failed" || told.load == "not-found")
+    })
+}

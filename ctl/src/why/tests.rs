@@ -1,0 +1,238 @@
+//! Situations, and what is said in them.
+
+use std::time::Duration;
+
+use test_case::test_case;
+
+use super::*;
+use crate::graph::tests::target;
+
+fn seconds(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
+}
+
+fn node(name: &str, online: bool) -> Node {
+    let status = if online { "online" } else { "offline" };
+    Node {
+        last_seen_ago: seconds(if online { 1 } else { 12 }),
+        start_timeout: seconds(90),
+        ..Node::from_listing(name.into(), status.into(), String::new())
+    }
+}
+
+/// A unit in a state since five minutes.
+fn told(active: &str, needs: &[(Relation, &str)]) -> Told {
+    Told {
+        load: "loaded".into(),
+        active: active.into(),
+        age: seconds(300),
+        has_run: true,
+        result: "success".into(),
+        needs: needs
+            .iter()
+            .map(|(relation, unit)| (*relation, target(unit)))
+            .collect(),
+        ..Told::default()
+    }
+}
+
+fn claim(source: &str, state: &str, reason: &str) -> Claim {
+    Claim {
+        source: source.into(),
+        node: "b".into(),
+        unit: "t.service".into(),
+        state: state.into(),
+        cause: String::new(),
+        reason: reason.into(),
+        token: String::new(),
+        state_age: seconds(60),
+        gives_up_in: None,
+    }
+}
+
+const NEED: &[(Relation, &str)] = &[(Relation::BindsTo, "a/proxy@b_t.service")];
+
+/// `a/x` is bound to `b/t`; all is well.
+fn well() -> Case {
+    let proxy = Told {
+        users: vec![(Relation::BindsTo, target("a/x.service"))],
+        ..told("active", &[])
+    };
+    let t = Told {
+        stops_when_unneeded: true,
+        ..told("active", &[])
+    };
+    let units = [
+        ("a/x.service", told("active", NEED)),
+        ("a/proxy@b_t.service", proxy),
+        ("b/t.service", t),
+    ];
+    Case {
+        nodes: vec![node("a", true), node("b", true)],
+        claims: vec![claim("a", "up", "")],
+        units: units
+            .into_iter()
+            .map(|(unit, told)| (target(unit), Ok(told)))
+            .collect(),
+        ..Case::default()
+    }
+}
+
+/// The same with units that are otherwise.
+fn but(of: Vec<(&str, Told)>) -> Case {
+    let mut case = well();
+    for (unit, told) in of {
+        case.units.insert(target(unit), Ok(told));
+    }
+    case
+}
+
+fn needed() -> Case {
+    well()
+}
+
+fn not_needed() -> Case {
+    Case {
+        claims: vec![],
+        ..but(vec![("b/t.service", told("active", &[]))])
+    }
+}
+
+fn source_is_away() -> Case {
+    let mut case = well();
+    case.nodes = vec![node("a", false), node("b", true)];
+    case.claims = vec![Claim {
+        gives_up_in: seconds(3),
+        ..claim("a", "up", "")
+    }];
+    case.units
+        .insert(target("a/proxy@b_t.service"), Err(Sight::Offline));
+    case
+}
+
+fn source_was_not_heard() -> Case {
+    let mut case = well();
+    case.claims = vec![];
+    case.adopted = vec![("a".into(), target("b/t.service"), seconds(9))];
+    case
+}
+
+fn target_is_away() -> Case {
+    let mut case = well();
+    case.nodes = vec![node("a", true), node("b", false)];
+    case.claims = vec![Claim {
+        gives_up_in: seconds(7),
+        ..claim("a", "lost", "node b is out of sight")
+    }];
+    case.units
+        .insert(target("b/t.service"), Err(Sight::Offline));
+    case
+}
+
+fn target_failed() -> Case {
+    let proxy = Told {
+        status_text: "t.service on b failed: exit-code (status 3)".into(),
+        result: "exit-code".into(),
+        age: seconds(4),
+        ..told("failed", &[])
+    };
+    let t = Told {
+        result: "exit-code".into(),
+        exit: (1, 3),
+        age: seconds(4),
+        ..told("failed", &[])
+    };
+    let mut case = but(vec![
+        (
+            "a/x.service",
+            Told {
+                has_run: false,
+                ..told("inactive", NEED)
+            },
+        ),
+        ("a/proxy@b_t.service", proxy),
+        ("b/t.service", t),
+    ]);
+    case.claims = vec![];
+    let journal = Journal {
+        own: Some("no disk".into()),
+        manager: Some("Failed to start t.service.".into()),
+    };
+    case.journals = BTreeMap::from([(target("b/t.service"), journal)]);
+    case
+}
+
+fn target_was_stopped() -> Case {
+    Case {
+        claims: vec![],
+        ..but(vec![
+            ("a/x.service", told("inactive", NEED)),
+            ("a/proxy@b_t.service", told("inactive", &[])),
+            ("b/t.service", told("inactive", &[])),
+        ])
+    }
+}
+
+fn waits() -> Case {
+    let proxy = Told {
+        status_text: "waiting: node b is offline".into(),
+        age: seconds(20),
+        ..told("activating", &[])
+    };
+    let mut case = but(vec![
+        (
+            "a/x.service",
+            Told {
+                has_job: true,
+                has_run: false,
+                ..told("inactive", NEED)
+            },
+        ),
+        ("a/proxy@b_t.service", proxy),
+    ]);
+    case.nodes = vec![node("a", true), node("b", false)];
+    case.claims = vec![claim("a", "waiting", "node b is offline")];
+    case.units
+        .insert(target("b/t.service"), Err(Sight::Offline));
+    case
+}
+
+fn state(load: &str, change: impl FnOnce(&mut Told)) -> Case {
+    let mut t = Told {
+        load: load.into(),
+        ..told("inactive", &[])
+    };
+    change(&mut t);
+    let mut case = but(vec![("b/t.service", t)]);
+    case.claims = vec![];
+    case.files = vec!["tt.service".into(), "t2.service".into()];
+    case
+}
+
+#[test_case("needed", needed(), "b/t.service")]
+#[test_case("not needed", not_needed(), "b/t.service")]
+#[test_case("a hold", needed(), "b/dep@t.service")]
+#[test_case("a proxy", needed(), "a/proxy@b_t.service")]
+#[test_case("a source", needed(), "a/x.service")]
+#[test_case("the source is away", source_is_away(), "b/t.service")]
+#[test_case("the source was not heard", source_was_not_heard(), "b/t.service")]
+#[test_case("the target is away", target_is_away(), "a/x.service")]
+#[test_case("the target is away, asked about it", target_is_away(), "b/t.service")]
+#[test_case("the target failed", target_failed(), "a/x.service")]
+#[test_case("the target was stopped", target_was_stopped(), "a/x.service")]
+#[test_case("waits", waits(), "a/x.service")]
+#[test_case("waits, the proxy", waits(), "a/proxy@b_t.service")]
+#[test_case("not found", state("not-found", |_| ()), "b/t.service")]
+#[test_case("masked", state("masked", |_| ()), "b/t.service")]
+#[test_case("broken", state("bad-setting", |t| t.load_error = "Unit t.service has a bad unit file setting.".into()), "b/t.service")]
+#[test_case("condition", state("loaded", |t| t.unmet = Some("ConditionPathExists=/x".into())), "b/t.service")]
+#[test_case("start limit", state("loaded", |t| { t.active = "failed".into(); t.result = "start-limit-hit".into(); t.start_limit = (5, Duration::from_secs(10)); }), "b/t.service")]
+#[test_case("killed", state("loaded", |t| { t.active = "failed".into(); t.result = "signal".into(); t.exit = (2, 9); }), "b/t.service")]
+fn it_is_said_in_plain_sentences(name: &str, case: Case, unit: &str) {
+    let sentences = explain(&case, &target(unit));
+    let lines: Vec<String> = sentences
+        .iter()
+        .map(|it| format!("{:7} {}", it.about.as_str(), it.text))
+        .collect();
+    insta::assert_snapshot!(name.replace([' ', ','], "_"), lines.join("\n"));
+}
