@@ -61,21 +61,17 @@ impl<'a> Follow<'a> {
     }
 
     /// Says that something did not work, which does not end all of it.
-    pub(crate) fn say(&self, message: Option<Message>) {
-        if let Some(message) = message {
-            let text = message::all(&[message], self.look.paint_messages);
-            // As below.
-            let _ = std::io::stderr().lock().write_all(text.as_bytes());
-        }
+    pub(crate) fn say(&self, messages: impl IntoIterator<Item = Message>) {
+        let messages: Vec<Message> = messages.into_iter().collect();
+        let text = message::all(&messages, self.look.paint_messages);
+        // Without a standard error there is nobody to be told.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 
     /// Says something that does not end it.
     pub(crate) fn warn(&self, text: String, hint: Option<String>) {
         if !self.is_quiet {
-            let messages = [Message::warning(text, hint)];
-            let text = message::all(&messages, self.look.paint_messages);
-            // Without a standard error there is nobody to be told.
-            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            self.say([Message::warning(text, hint)]);
         }
     }
 

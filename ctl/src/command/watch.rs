@@ -17,6 +17,7 @@ use super::{
 use crate::{
     cli::{AnyUnits, Options, Output},
     event::Wanted,
+    exit::Exit,
     fault::{Daemon, Fault},
     journal::Log,
     limits,
@@ -63,14 +64,14 @@ pub(crate) async fn run(options: &Options, of: &AnyUnits, look: &Look) -> Result
             () = until(due) => {
                 due = Some(Instant::now() + limits::WATCH_EVERY);
                 let shown = match live.away() {
-                    Some(away) => Ok(watch.still(away)),
+                    Some(away) => Ok(Page::text(watch.still(away))),
                     None => watch.show(&mut live).await,
                 };
-                if let Some(text) = follow.begun(&mut live, shown)?
-                    && !text.is_empty()
-                    && !follow.print(&text)
-                {
-                    return Ok(follow::seen_enough());
+                if let Some(page) = follow.begun(&mut live, shown)? {
+                    follow.say(page.messages);
+                    if !page.data.is_empty() && !follow.print(&page.data) {
+                        return Ok(follow::seen_enough());
+                    }
                 }
             }
         }
@@ -85,6 +86,8 @@ struct Watch<'a> {
     monitor: Option<String>,
     /// What was shown last, as far as a change of it is worth a line.
     last: Option<serde_json::Value>,
+    /// What was said last on standard error.
+    said: Vec<message::Message>,
     /// What is on the screen.
     page: String,
     /// Why the controller is away.
@@ -99,6 +102,7 @@ impl<'a> Watch<'a> {
             is_screen: look.output == Output::Table && std::io::stdout().is_terminal(),
             monitor: None,
             last: None,
+            said: Vec::new(),
             page: String::new(),
             away: None,
         }
@@ -132,33 +136,36 @@ impl<'a> Watch<'a> {
     }
 
     /// What is to be printed now; nothing if it is as before.
-    async fn show(&mut self, live: &mut Live) -> Result<String, Fault> {
+    async fn show(&mut self, live: &mut Live) -> Result<Page, Fault> {
         if self.is_screen {
             let page = self.ask(live, self.look).await?;
             let messages = message::all(&page.messages, self.look.paint_messages);
             self.page = page.data + &messages;
-            return Ok(screen::draw(&self.page, &self.note()));
+            return Ok(Page::text(screen::draw(&self.page, "Ctrl-C ends this")));
         }
         let json = Look {
             output: Output::Json,
             ..*self.look
         };
-        let page = self.ask(live, &json).await?;
+        let mut page = self.ask(live, &json).await?;
+        // What is wrong is said again only when something else was.
+        if page.messages == self.said {
+            page.messages.clear();
+        } else {
+            self.said.clone_from(&page.messages);
+        }
         let now = serde_json::from_str(&page.data).map(lasting).ok();
         if now == self.last {
-            return Ok(String::new());
+            page.data.clear();
+            return Ok(page);
         }
         let is_first = self.last.is_none();
         self.last = now;
-        if self.look.output == Output::Json {
-            return Ok(page.data);
+        if self.look.output != Output::Json && !page.data.is_empty() {
+            let data = self.ask(live, self.look).await?.data;
+            page.data = if is_first { data } else { format!("\n{data}") };
         }
-        let page = self.ask(live, self.look).await?;
-        Ok(if is_first {
-            page.data
-        } else {
-            format!("\n{}", page.data)
-        })
+        Ok(page)
     }
 
     /// What is to be printed while the controller is away: what there was, and since when.
@@ -175,11 +182,15 @@ impl<'a> Watch<'a> {
         screen::draw(&self.page, &note)
     }
 
-    fn note(&self) -> String {
-        "Ctrl-C ends this".into()
+    /// The status. That a node is offline is one as well.
+    async fn ask(&self, live: &mut Live, look: &Look) -> Result<Page, Fault> {
+        match self.asked(live, look).await {
+            Err(fault) if fault.exit() == Exit::NodeOffline => Ok(Page::fault(&fault)),
+            asked => asked,
+        }
     }
 
-    async fn ask(&self, live: &mut Live, look: &Look) -> Result<Page, Fault> {
+    async fn asked(&self, live: &mut Live, look: &Look) -> Result<Page, Fault> {
         let bus = live.bus()?;
         match &self.of.nodes {
             None => status::fleet(bus, look).await,

@@ -205,6 +205,18 @@ fn a_watched_status_is_printed_when_it_changes() {
 }
 
 #[test]
+fn that_a_node_is_offline_does_not_end_a_watch() {
+    let bus = Bus::start();
+    let controller = Controller::serve(&bus);
+    let watch = Stream::begin(&bus, "status --watch -o json worker2 target");
+    watch.warned(&["error: node worker2 is offline"]);
+    drop(controller);
+    watch.warned(&["the controller is not on the system bus; waiting"]);
+    let _controller = Controller::serve(&bus);
+    watch.warned(&["the controller is back"]);
+}
+
+#[test]
 fn measurements_are_rows() {
     let bus = Bus::start();
     let _controller = Controller::serve(&bus);
