@@ -160,7 +160,7 @@ impl Inquest<'_> {
                 .proxies()
                 .into_iter()
                 .filter(|(_, of)| *of == id)
-                .filter(|(node, _)| self.is_up(*node, &unit.proxy(), at))
+                .filter(|(node, _)| self.is_needed(*node, id, at))
                 .all(|(node, _)| self.is_lost(node, at))
     }
 
@@ -213,12 +213,86 @@ impl Inquest<'_> {
         runs.iter().any(|run| run.is_open(at))
     }
 
-    fn is_up(&self, node: NodeId, name: &str, at: Micros) -> bool {
-        let runs = self.history.runs(node, name);
-        runs.iter().any(|run| run.is_up(at))
+    /// Whether a proxy is up for a unit that has not ended since: one that was up for a run that has ended
+    /// is about to be stopped, and needs nothing any more.
+    fn is_needed(&self, node: NodeId, of: UnitId, at: Micros) -> bool {
+        let runs = self.history.runs(node, &self.layout.units[of].proxy());
+        runs.iter()
+            .any(|run| run.is_up(at) && !self.would_proxy_end(of, run, at.saturating_sub(1)))
     }
 }
 
 fn micros(span: Duration) -> Micros {
     Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Word;
+
+    const SECOND: Micros = 1_000_000;
+
+    /// A unit, its hold and a proxy for it with all that needs it are up from the second second on.
+    fn running(layout: &Layout) -> (History, NodeId, UnitId) {
+        let (node, of) = layout.proxies().into_iter().next().unwrap();
+        let unit = &layout.units[of];
+        let mut history = History::default();
+        for (node, name) in [
+            (unit.node, unit.name.clone()),
+            (unit.node, unit.hold()),
+            (node, unit.proxy()),
+        ] {
+            history.take(node, &name, Word::Started, 2 * SECOND);
+        }
+        for needer in layout.needers(node, of) {
+            history.take(node, &needer.name, Word::Started, 2 * SECOND);
+        }
+        (history, node, of)
+    }
+
+    fn without_cause(layout: &Layout, history: &History, orders: &[Order]) -> Vec<String> {
+        let inquest = Inquest {
+            layout,
+            history,
+            orders,
+            outages: &[],
+        };
+        let found = inquest.since(0).without_cause;
+        found.into_iter().map(|(_, what)| what).collect()
+    }
+
+    #[test]
+    fn a_hold_that_ends_while_it_is_needed_has_no_cause() {
+        let layout = Layout::of(1);
+        let (mut history, _, of) = running(&layout);
+        let unit = &layout.units[of];
+        history.take(unit.node, &unit.hold(), Word::Ends, 5 * SECOND);
+        let found = without_cause(&layout, &history, &[]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(&unit.hold()), "{found:?}");
+    }
+
+    #[test]
+    fn a_stop_by_hand_is_the_cause_of_all_that_follows() {
+        let layout = Layout::of(1);
+        let (mut history, node, of) = running(&layout);
+        let unit = &layout.units[of];
+        history.take(unit.node, &unit.hold(), Word::Ends, 5 * SECOND);
+        history.take(unit.node, &unit.name, Word::Ends, 5 * SECOND + 1);
+        history.take(node, &unit.proxy(), Word::Ends, 5 * SECOND + 2);
+        let order = Order {
+            unit: of,
+            at: 5 * SECOND - 1,
+        };
+        assert_eq!(without_cause(&layout, &history, &[order]), [""; 0]);
+    }
+
+    #[test]
+    fn a_proxy_that_ends_while_its_unit_runs_has_no_cause() {
+        let layout = Layout::of(1);
+        let (mut history, node, of) = running(&layout);
+        history.take(node, &layout.units[of].proxy(), Word::Ends, 5 * SECOND);
+        assert_eq!(without_cause(&layout, &history, &[]).len(), 1);
+    }
 }
