@@ -345,9 +345,14 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
         ["unit", rest @ ..] => Ok(Answer::Unit(Some(unit(rest)))),
         ["waits", rest @ ..] => Ok(Answer::Waits(waits(&rest.join(" ")))),
         ["no-unit"] => Ok(Answer::Unit(None)),
-        ["ran"] => Ok(Answer::Description(Description {
+        [ran @ ("ran" | "runs")] => Ok(Answer::Description(Description {
             load: "loaded".to_owned(),
-            active: "inactive".to_owned(),
+            active: if *ran == "runs" {
+                "activating"
+            } else {
+                "inactive"
+            }
+            .to_owned(),
             result: "success".to_owned(),
             exec_code: 1,
             once: true,

@@ -26,8 +26,10 @@ impl Holds {
         // job that ends while it is up is another, such as a reload.
         let view = HoldName::of(unit).map(|hold| View::of(units, &hold));
         held.by_job |= !matches!(view, Ok(View::Up { busy: false, .. }));
-        if result == JobResult::Done && matches!(held.work, Some(Work::Start(_))) {
-            held.ran = true;
+        if matches!(held.work, Some(Work::Start(_))) {
+            // The last one decides: beside the job that is waited for there may be one that does
+            // nothing and is done at once, as that of a try-restart of what is not active.
+            held.ran = result == JobResult::Done;
         }
         if held.retry.is_some() && !held.wanted.is_empty() {
             held.retry = None;
@@ -161,7 +163,8 @@ impl Held {
             && self.ran
             && unit.once
             && unit.load == "loaded"
-            && unit.active == "inactive"
+            // It may have been started again by then; it has run all the same.
+            && unit.active != "failed"
             && unit.result == "success"
             && !unit.condition_failed
     }

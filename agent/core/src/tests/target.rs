@@ -464,9 +464,23 @@ fn what_only_runs_is_up_once_it_has_run_and_stays_so() {
     );
 }
 
+#[test]
+fn what_only_runs_has_run_although_somebody_starts_it_again() {
+    starting().plays(
+        "removed 41 t.service done
+         unit dep@t.service inactive - 40
+         removed 40 dep@t.service dependency
+         > 2: describe t.service
+         answer 2 runs
+         > persist 1
+         > hold-states change t.service a 1 up",
+    );
+}
+
 /// It failed, or a unit that it needs did: what it says is from an earlier run.
 #[test_case("removed 41 t.service failed\n"; "its job has failed")]
 #[test_case(""; "it had no job")]
+#[test_case("removed 43 t.service done\nremoved 41 t.service canceled\n"; "its job was canceled, and one that does nothing is done")]
 fn what_only_runs_and_has_not_is_down(job: &str) {
     starting().plays(&format!(
         "{job}unit dep@t.service inactive - 40
