@@ -40,7 +40,7 @@ pub struct ClaimKey {
 }
 
 /// One node's need of one unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The attempt.
     pub token: Token,
@@ -49,7 +49,7 @@ pub struct Claim {
 }
 
 /// How a claim stands for one token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenState {
     /// The attempt this is about.
     pub token: Token,
@@ -80,7 +80,7 @@ pub struct HoldKey {
 }
 
 /// One node's hold on a unit here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Hold {
     /// The attempt.
     pub token: Token,
@@ -89,7 +89,7 @@ pub struct Hold {
 }
 
 /// What a token asks for where it is not known yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Attempt {
     /// Start the unit: the attempt is new, or the policy is to have the unit up again.
     Start,
@@ -99,7 +99,7 @@ pub enum Attempt {
 }
 
 /// What the start of a held unit waits for, of what its node needs of other nodes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HoldWait {
     /// The attempt that waits.
     pub token: Token,
@@ -108,7 +108,7 @@ pub struct HoldWait {
 }
 
 /// One claim that a start waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WaitOn {
     /// The attempt of the claim.
     pub token: Token,
@@ -117,7 +117,7 @@ pub struct WaitOn {
 }
 
 /// How an agent introduces itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hello {
     /// Its node.
     pub node: NodeName,
@@ -132,7 +132,7 @@ pub struct Hello {
 }
 
 /// What the controller answers to a [`Hello`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Welcome {
     /// What it speaks.
     pub protocol: u32,
@@ -147,7 +147,7 @@ pub struct Welcome {
 pub struct OrderId(pub u64);
 
 /// A set that is kept equal over the link by [`crate::sync`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
     /// Agent to controller: what the units of its node need.
     Claims,
@@ -162,7 +162,7 @@ pub enum Stream {
 }
 
 /// What an agent tells the controller.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ToController {
     /// The first message of a connection.
     Hello(Hello),
@@ -209,7 +209,7 @@ pub enum ToController {
 }
 
 /// What the controller tells an agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ToAgent {
     /// The answer to its hello: it is registered.
     Welcome(Welcome),

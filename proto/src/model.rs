@@ -190,7 +190,7 @@ words! {
 }
 
 /// Why something is not as it should be: a word for programs, a sentence for people.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason {
     /// The kind.
     pub cause: Cause,
@@ -283,7 +283,7 @@ impl FromStr for Token {
 /// ```
 ///
 /// `Down`, `Restarted` and `Refused` are the end of a token: only a new attempt leaves them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClaimState {
     /// Nothing is done yet; the reason says what is waited for.
     Waiting(Reason),

@@ -25,7 +25,7 @@ impl Generation {
 }
 
 /// One message about a set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Delta<K, V> {
     /// Its number.
     pub generation: Generation,
@@ -38,13 +38,13 @@ pub struct Delta<K, V> {
 }
 
 /// The owner's side of a set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Teller<K, V> {
     entries: BTreeMap<K, V>,
     link: Link<K>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Link<K> {
     /// Nobody listens.
     Down,
@@ -59,7 +59,7 @@ enum Link<K> {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Changed<K> {
     Everything,
     These(BTreeSet<K>),
@@ -204,7 +204,7 @@ impl<K: Ord + Clone, V: Clone + PartialEq> Teller<K, V> {
 }
 
 /// The other side of a set: what was told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Listener<K, V> {
     entries: BTreeMap<K, V>,
     heard: Generation,
@@ -311,7 +311,7 @@ impl<K: Ord + Clone, V: PartialEq> Listener<K, V> {
 }
 
 /// A peer that does not follow the protocol of sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Hash)]
 pub enum SyncError {
     /// A message is missing or came twice.
     #[error("generation {} came where {} was expected", got.0, expected.0)]

@@ -26,7 +26,7 @@ pub(crate) const TRANSACTION_IS_DESTRUCTIVE: &str =
     "org.freedesktop.systemd1.TransactionIsDestructive";
 
 /// Who asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Purpose {
     /// A job of the controller.
     Job(JobId),
@@ -45,7 +45,7 @@ pub(crate) enum Purpose {
 }
 
 /// How far an operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     /// systemd has not answered.
     Called(CallId),
@@ -54,7 +54,7 @@ pub(crate) enum Step {
 }
 
 /// When to do again what systemd did not do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Retry {
     attempts: u32,
     pub(crate) at: Moment,
@@ -70,7 +70,7 @@ impl Retry {
 }
 
 /// Everything that is under way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Calls {
     last: u64,
     open: BTreeMap<CallId, Purpose>,

@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// All claims of this node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Claims {
     /// By their own name, also where systemd knows one by its alias.
     proxies: BTreeMap<UnitName, Proxy>,

@@ -12,7 +12,7 @@ use proto::{
 use crate::limits::{CLAIMS_MAX, HOLDS_MAX};
 
 /// The last failure of each proxy that has not been started since.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Failures {
     of: BTreeMap<UnitName, Reason>,
     /// The proxies for which the last start of a held unit was seen to wait.

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// All holds on units of this node.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Holds {
     units: BTreeMap<UnitName, Held>,
     heard: Listener<HoldKey, Hold>,
@@ -45,7 +45,7 @@ pub(crate) struct Holds {
 }
 
 /// One unit of this node.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Held {
     wanted: BTreeMap<NodeName, Hold>,
     records: BTreeMap<NodeName, Record>,
@@ -59,7 +59,7 @@ struct Held {
 }
 
 /// The operation that is under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Work {
     Start(Step),
     Stop(Step),
@@ -72,7 +72,7 @@ enum Work {
 }
 
 /// How the hold unit is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum View {
     /// It is active, in this run.
     Up {

@@ -57,7 +57,7 @@ pub enum FromLink {
 }
 
 /// What comes from the service manager.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FromManager {
     /// It is reached, for the first time or again. What follows on this connection is newer than the
     /// snapshot.
@@ -94,7 +94,7 @@ pub enum FromManager {
 }
 
 /// All that matters here of a service manager at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Snapshot {
     /// Every `proxy@`, `dep@` and `dep-unit@` that is loaded.
     pub units: Vec<UnitState>,
@@ -103,7 +103,7 @@ pub struct Snapshot {
 }
 
 /// The answer to a call; which one is meant, the call says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// To a verb: the job that was queued, or that there was already.
     Job(ManagerJob),
@@ -118,7 +118,7 @@ pub enum Answer {
 }
 
 /// A job that waits until a proxy has started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Waited {
     /// The job.
     pub job: ManagerJob,
@@ -129,7 +129,7 @@ pub struct Waited {
 }
 
 /// An error that the service manager answered with, or that ended the call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ManagerError {
     /// Its D-Bus name.
     pub name: String,
@@ -139,7 +139,7 @@ pub struct ManagerError {
 
 /// Properties of a unit that say why it is not active; names are those of
 /// org.freedesktop.systemd1(5).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Description {
     /// `LoadState`: `loaded`, `not-found`, `masked`, `bad-setting`, `error`.
     pub load: String,
@@ -192,7 +192,7 @@ pub enum FromHelper {
 }
 
 /// The settings that can change while the agent runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Live {
     /// The controller's addresses as people write them, tried in this order.
     pub controllers: Vec<String>,

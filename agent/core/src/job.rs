@@ -36,14 +36,14 @@ const NOT_THERE: [&str; 4] = [
 ];
 
 /// The jobs of the present connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Jobs {
     entries: BTreeMap<JobId, Job>,
     /// Whether the agent is about to stop.
     draining: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Job {
     kind: JobKind,
     unit: UnitName,
@@ -52,7 +52,7 @@ struct Job {
     stage: Stage,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     Working(Step),
     Describing { call: CallId, result: JobResult },

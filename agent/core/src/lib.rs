@@ -84,7 +84,7 @@ use unit::Units;
 use wait::Waits;
 
 /// What a node is told at its start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// Its name.
     pub node: NodeName,
@@ -99,7 +99,7 @@ pub struct Settings {
 }
 
 /// One node. The crate's documentation has the contract.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Node {
     settings: Settings,
     link: Link,

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The link and all that is remembered between its connections.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Link {
     state: State,
     last: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Link {
     complaints: BTreeSet<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum State {
     Idle,
     Waiting {
@@ -61,7 +61,7 @@ enum State {
     Stopped,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Attempt {
     link: LinkId,
     address: usize,

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The orders of this node that are open.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Orders {
     open: BTreeMap<Waiter, Order>,
     last: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Orders {
     taken: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Order {
     kind: JobKind,
     proxy: ProxyName,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One thing to do. They are to be carried out in the order in which they come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Write this text as the file of records, atomically, before anything that follows is done.
     Persist(String),
@@ -56,7 +56,7 @@ pub enum Output {
 }
 
 /// A call to the service manager.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Queue a job; answered with [`Answer::Job`](crate::Answer::Job).
     Queue {
@@ -89,7 +89,7 @@ pub enum Request {
 pub const LOOK_AGAIN: &str = "unitlink-look-again.service";
 
 /// A method of the service manager that queues a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// `StartUnit`
     Start,
@@ -117,7 +117,7 @@ impl Verb {
 }
 
 /// What a helper is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HelperAnswer {
     /// It has to wait, at most this long.
     Wait {
@@ -135,7 +135,7 @@ pub enum HelperAnswer {
 }
 
 /// Something that happened, for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// The controller has registered this node.
     Registered {

@@ -13,7 +13,7 @@ use crate::input::{Description, ManagerError};
 const CLD_EXITED: i32 = 1;
 
 /// What ended an attempt to start a unit, or its being up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ending {
     /// systemd refused the call.
     Call(ManagerError),

@@ -27,7 +27,7 @@ use crate::{
 const HEADER: &str = "unitlink holds 1";
 
 /// What is remembered of one node's hold on a unit here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     /// The attempt.
     pub token: Token,
@@ -36,7 +36,7 @@ pub struct Record {
 }
 
 /// How a hold stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RecordState {
     /// The unit is being started for it.
     Starting,

@@ -53,7 +53,7 @@ impl FromStr for ActiveState {
 }
 
 /// How systemd says that a unit is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UnitState {
     /// Its name (the property `Id`).
     pub name: UnitName,
@@ -67,7 +67,7 @@ pub struct UnitState {
 }
 
 /// The units in view.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Units {
     /// Whether the service manager is connected, so that what is known is true.
     pub(crate) connected: bool,

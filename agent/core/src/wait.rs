@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// What the starts of held units wait for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Waits {
     told: Teller<HoldKey, HoldWait>,
     /// Whether the controller of this connection wants to know.
@@ -46,7 +46,7 @@ pub(crate) struct Waits {
 }
 
 /// A question that is not answered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Asked {
     call: CallId,
     jobs: BTreeMap<ManagerJob, UnitName>,
@@ -54,7 +54,7 @@ struct Asked {
 }
 
 /// Attempts that are under way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Basis {
     holds: BTreeMap<HoldKey, Token>,
     claims: BTreeMap<ClaimKey, Token>,

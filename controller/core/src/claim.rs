@@ -32,7 +32,7 @@ pub(crate) use rule::Record;
 use rule::{Target, assess, hold_adopted, hold_for};
 
 /// What has been touched and is not settled yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Unsettled {
     pub(crate) claims: BTreeSet<(NodeName, ClaimKey)>,
     /// Claims of which it is news that they wait, or what for.

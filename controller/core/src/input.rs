@@ -100,7 +100,7 @@ pub enum Input {
 }
 
 /// What a client asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Do something with a unit of a node.
     Job {
@@ -138,7 +138,7 @@ pub enum Request {
 }
 
 /// Where an agent is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The address as people write it.
     pub address: String,
@@ -149,7 +149,7 @@ pub struct Origin {
 }
 
 /// What carries a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// A Unix socket, so the agent is on this machine.
     Unix,
@@ -177,7 +177,7 @@ pub enum Gone {
 }
 
 /// An error that an agent has answered with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AgentError {
     /// Its D-Bus name, most often one of systemd's.
     pub name: String,

@@ -23,7 +23,7 @@ use crate::{
 ///   │          └──────────┴──▶ removed, with a result
 ///   └──▶ never was: the agent's error, its silence or its end is the answer to the call
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Job {
     /// Its number.
     pub id: JobId,
@@ -57,7 +57,7 @@ impl Job {
 }
 
 /// Who wanted a job.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Owner {
     /// A client of the public API.
     Client(ClientId),
@@ -66,7 +66,7 @@ pub(crate) enum Owner {
 }
 
 /// Whom to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Asker {
     /// A client, when the job is queued.
     Client(RequestId),
@@ -74,7 +74,7 @@ pub(crate) enum Asker {
     Agent(PeerId, OrderId),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Phase {
     /// The agent has not said yet whether systemd has queued it; nobody else knows of it.
     Asked,
@@ -85,7 +85,7 @@ pub(crate) enum Phase {
 }
 
 /// The jobs that are open.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Jobs {
     next: JobId,
     open: BTreeMap<JobId, Job>,

@@ -84,7 +84,7 @@ use node::Node;
 use timer::{Timer, Timers};
 
 /// The fleet, as the controller sees it. See the [crate] for how it is to be driven.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Fleet {
     settings: Settings,
     nodes: BTreeMap<NodeName, Node>,

@@ -33,7 +33,7 @@ pub struct MonitorId(pub u32);
 pub struct SubscriptionId(pub u32);
 
 /// One of something, or all of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Choice<T> {
     /// All, also those that are yet to come.
     All,
@@ -42,7 +42,7 @@ pub enum Choice<T> {
 }
 
 /// What happened to a unit of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UnitNews {
     /// It is loaded.
     New(Occasion),
@@ -62,7 +62,7 @@ pub enum UnitNews {
 }
 
 /// Why something is told about a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Occasion {
     /// It happened to the unit.
     Real,
@@ -81,7 +81,7 @@ impl Occasion {
 }
 
 /// Something that a client does with a monitor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MonitorRequest {
     /// Make one.
     Create,
@@ -101,21 +101,21 @@ pub enum MonitorRequest {
 /// `ActiveState` and `SubState`; `None` until they were said.
 type Seen = Option<(String, String)>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Monitor {
     client: ClientId,
     next: u32,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Subscription {
     node: Choice<NodeName>,
     units: BTreeSet<Choice<UnitName>>,
 }
 
 /// All monitors.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Monitors {
     next: u32,
     open: BTreeMap<MonitorId, Monitor>,

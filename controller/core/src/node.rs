@@ -20,7 +20,7 @@ use crate::{
 ///
 /// As a *target*, it is in sight from its first whole set of hold states on each connection. Only
 /// then is it told its holds: a set that was made before would lack what is adopted from it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Node {
     pub(crate) link: Link,
     /// When its agent was last heard on any connection.
@@ -49,7 +49,7 @@ pub(crate) struct Node {
 }
 
 /// Whether an agent of the node is connected.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) enum Link {
     #[default]
     Down,
@@ -57,7 +57,7 @@ pub(crate) enum Link {
 }
 
 /// The agent of a node that is online.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Peer {
     pub(crate) id: PeerId,
     pub(crate) hello: Hello,

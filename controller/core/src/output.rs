@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What the shell is asked to do, in this order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Tell an agent something.
     Send {
@@ -113,7 +113,7 @@ pub enum Output {
 }
 
 /// Why the core has a connection closed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Hash)]
 pub enum Disconnect {
     /// It may not register; it was told why.
     #[error("its registration was rejected")]
@@ -136,7 +136,7 @@ pub enum Disconnect {
 }
 
 /// How an agent broke the protocol.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Hash)]
 pub enum Breach {
     /// A message about a set that cannot follow the one before.
     #[error(transparent)]
@@ -150,7 +150,7 @@ pub enum Breach {
 }
 
 /// The answer to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// The job is queued.
     Job(JobId),
@@ -167,7 +167,7 @@ pub enum Answer {
 }
 
 /// Why a call failed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Hash)]
 pub enum RequestError {
     /// There is no such node.
     #[error("node {0} is unknown; the controller's configuration does not name it")]
@@ -217,7 +217,7 @@ pub enum RequestError {
 }
 
 /// How the fleet as a whole stands, in the words of the property `Status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FleetStatus {
     /// Every node is online.
     Up,
@@ -250,7 +250,7 @@ pub enum Level {
 }
 
 /// Something worth a line in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A node is online.
     NodeOnline {

@@ -8,7 +8,7 @@ use proto::name::{NodeName, UnitName};
 use crate::pattern::UnitPattern;
 
 /// What the core is told to do: plain values that somebody else has read and proved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// The nodes of the fleet; no other may register.
     pub nodes: BTreeMap<NodeName, NodeSettings>,
@@ -52,7 +52,7 @@ impl Settings {
 }
 
 /// What is set for one node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeSettings {
     /// The nodes whose units its units may depend on.
     pub depends_on: DependsOn,
@@ -76,7 +76,7 @@ pub struct UnitPolicy {
 }
 
 /// The nodes whose units a node may depend on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DependsOn {
     /// All of them.
     Any,
@@ -91,7 +91,7 @@ impl Default for DependsOn {
 }
 
 /// How it is found out that a peer does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Heartbeat {
     /// How often both sides say that they are alive.
     pub interval: Duration,
@@ -109,7 +109,7 @@ impl Default for Heartbeat {
 }
 
 /// What holds for the claims of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimPolicy {
     /// How long the claims of the node outlive its connection.
     pub source_grace: Duration,
@@ -133,7 +133,7 @@ impl Default for ClaimPolicy {
 }
 
 /// What becomes of a claim whose target is out of sight for longer than the grace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnLoss {
     /// It is given up: what needs the unit is stopped.
     Stop,

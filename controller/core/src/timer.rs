@@ -5,7 +5,7 @@ use proto::{message::ClaimKey, model::JobId, name::NodeName, time::Moment};
 use crate::input::{PeerId, RequestId};
 
 /// What a moment is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
     /// When to say to an agent that the controller is alive.
     Heartbeat(PeerId),
@@ -38,7 +38,7 @@ impl Timer {
 }
 
 /// The moments that are waited for; each timer has at most one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Timers {
     by_time: BTreeSet<(Moment, Timer)>,
     by_timer: BTreeMap<Timer, Moment>,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// One proxy unit that claims.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Proxy {
     pub(super) name: ProxyName,
     /// What systemd calls it: its name, or the alias.
@@ -43,7 +43,7 @@ pub(super) struct Proxy {
     pub(super) lost: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     Activating,
     Active,
@@ -51,7 +51,7 @@ pub(super) enum Phase {
 }
 
 /// How it is known that the proxy is in this run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Proof {
     /// systemd said so.
     Seen,
@@ -62,7 +62,7 @@ pub(super) enum Proof {
 }
 
 /// A helper that waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Waiting {
     pub(super) token: Token,
     pub(super) since: Moment,

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How a claim stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Record {
     pub(crate) token: Token,
     pub(crate) state: ClaimState,

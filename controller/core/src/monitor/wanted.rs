@@ -8,7 +8,7 @@ use super::{Choice, MonitorId};
 type Wanting = BTreeMap<MonitorId, usize>;
 
 /// Who wants which units, of one node or of all.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Wanted {
     all: Wanting,
     of: BTreeMap<UnitName, Wanting>,
