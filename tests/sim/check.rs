@@ -1,7 +1,9 @@
 //! What must hold, told from outside: these rules look at service managers and at what the daemons
 //! ask of them, and know nothing of how the cores come to it.
 
+mod able;
 mod quiet;
+mod rule;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +19,9 @@ use crate::{
     world::{Machine, World},
 };
 
+pub(crate) use able::{check_able, places};
 pub(crate) use quiet::check_quiet;
+pub(crate) use rule::Rule;
 
 /// What is known of one attempt from outside.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ struct Attempt {
     /// then.
     activations: u64,
     then: Option<Token>,
+    /// How often its unit had run, if that is all it does.
+    ran: u64,
 }
 
 /// How often a hold unit has become active on its node, and in which run it is.
@@ -115,14 +121,23 @@ impl Oracle {
             .collect();
         for (token, target, unit) in begun {
             let runs = world.oracle.runs(world, target, &unit);
+            let ran = Self::ran(world, target, &unit);
             world.oracle.attempts.insert(
                 token,
                 Attempt {
                     activations: runs.count,
                     then: runs.now,
+                    ran,
                 },
             );
         }
+    }
+
+    /// How often a unit that only runs has done so. It may have been unloaded and loaded again in
+    /// between, and the machine may have died; then it has run since, for all that matters here.
+    fn ran(world: &World, at: usize, unit: &UnitName) -> u64 {
+        let systemd = world.machines.get(at).map(|m| &m.systemd);
+        systemd.map_or(0, |systemd| systemd.ran(unit))
     }
 
     /// A hold unit that is not loaded any more is not active.
@@ -211,6 +226,20 @@ impl Oracle {
         world.oracle.excused.extend(tokens);
     }
 
+    /// Nodes that the configuration does not name any more have lost their holds at once.
+    pub(crate) fn configured(world: &mut World) {
+        let named = &world.settings.nodes;
+        let unnamed = world
+            .machines
+            .iter()
+            .filter(|m| !named.contains_key(&m.name));
+        let tokens = unnamed
+            .flat_map(proxies)
+            .filter_map(|(_, unit)| unit.invocation);
+        let tokens: Vec<Token> = tokens.collect();
+        world.oracle.excused.extend(tokens);
+    }
+
     fn excuse_expired(world: &mut World, at: usize, away: Option<Moment>) {
         if Self::is_over(world, at, away)
             && let Some(machine) = world.machines.get(at)
@@ -245,20 +274,28 @@ impl Oracle {
             return;
         };
         let runs = world.oracle.runs(world, target, proxy.unit());
-        if runs.count > attempt.activations || world.oracle.twins.contains(proxy.node()) {
+        let ran = Self::ran(world, target, proxy.unit());
+        if runs.count > attempt.activations
+            || ran > attempt.ran
+            || world.oracle.twins.contains(proxy.node())
+        {
             return;
         }
         let name = machine.name.clone();
         match attempt.then {
-            None => world.violated(format!("{proxy} of {name} is up, and its unit never was")),
+            None => world.violated(
+                Rule::UpIsTrue,
+                format!("{proxy} of {name} is up, and its unit never was"),
+            ),
             Some(then)
                 if world.oracle.released.contains(&then)
                     && runs.now != Some(then)
                     && !Self::is_excused(world, at, token) =>
             {
-                world.violated(format!(
-                    "{proxy} of {name} is up by a hold that was released"
-                ));
+                world.violated(
+                    Rule::UpIsTrue,
+                    format!("{proxy} of {name} is up by a hold that was released"),
+                );
             }
             Some(_) => {}
         }
@@ -276,21 +313,23 @@ impl Oracle {
         };
         let wrong = if let Some(hold) = HoldName::parse(unit) {
             match verb {
-                Verb::Stop | Verb::Restart | Verb::TryRestart => Self::hold_stops(world, at, &hold),
+                Verb::Stop | Verb::Restart | Verb::TryRestart => {
+                    Self::hold_stops(world, at, &hold).map(|wrong| (Rule::NeededStays, wrong))
+                }
                 Verb::Start | Verb::Reload => None,
             }
         } else if let Ok(proxy) = ProxyName::parse(unit.as_str()) {
             match verb {
                 Verb::Stop | Verb::Restart | Verb::TryRestart => {
-                    Self::proxy_stops(world, at, &proxy)
+                    Self::proxy_stops(world, at, &proxy).map(|wrong| (Rule::UpStays, wrong))
                 }
                 Verb::Start | Verb::Reload => None,
             }
         } else {
             None
         };
-        if let Some(wrong) = wrong {
-            world.violated(wrong);
+        if let Some((rule, wrong)) = wrong {
+            world.violated(rule, wrong);
         }
     }
 

@@ -20,4 +20,5 @@ mod generate;
 mod run;
 mod scenario;
 mod systemd;
+mod walk;
 mod world;

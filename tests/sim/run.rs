@@ -2,7 +2,11 @@
 
 use std::{env, thread, time::Duration};
 
-use crate::{check::check_quiet, generate::story, world::World};
+use crate::{
+    check::{Rule, check_able, check_quiet},
+    generate::{Story, story},
+    world::World,
+};
 
 /// How many seeds are run where nothing else is asked for: what a minute has room for, with a lot
 /// of room left.
@@ -11,12 +15,23 @@ const SEEDS: u64 = 250;
 /// For how long nothing may have changed at the end: longer than any wait between two attempts.
 const STILL: Duration = Duration::from_secs(60);
 
+/// How many milliseconds a message may take where what is started must be up soon.
+const QUICK: u64 = 5;
+
+/// How long that may take, also where circles have to be found and refused.
+const SOON: Duration = Duration::from_secs(10);
+
 /// Lines of the trace that are shown of a seed that failed.
 const TAIL: usize = 150;
 
 /// Runs the world of a seed, and says what went wrong in it.
 pub(crate) fn run(seed: u64, traced: bool) -> (World, Result<(), String>) {
-    let story = story(seed);
+    play(story(seed), traced)
+}
+
+/// Runs a story: whatever befalls the world, then everything is healed and it becomes quiet, then
+/// everything is started.
+pub(crate) fn play(story: Story, traced: bool) -> (World, Result<(), String>) {
     let mut world = World::new(story.plan, traced);
     for (when, action) in story.script {
         world.plan_action(when, action);
@@ -24,21 +39,42 @@ pub(crate) fn run(seed: u64, traced: bool) -> (World, Result<(), String>) {
     world.run_for(story.heals);
     world.heal();
     world.run_for(story.settles);
-    let result = match world.violation.clone() {
-        Some(violation) => Err(violation),
-        None => {
-            let mut wrong = check_quiet(&world);
-            if world.now.since(world.changed) < STILL {
-                wrong.push("something still changes".to_owned());
-            }
-            if wrong.is_empty() {
-                Ok(())
-            } else {
-                Err(wrong.join("\n    "))
-            }
+    let mut result = quiet(&world);
+    if result.is_ok() {
+        world.start_all();
+        let (_, slowest) = world.plan.latency;
+        let soon = slowest <= QUICK;
+        world.run_for(if soon { SOON } else { story.settles });
+        result = quiet_but_for(&world, Duration::ZERO);
+        if result.is_ok() {
+            result = said(check_able(&world, soon));
         }
-    };
+    }
     (world, result)
+}
+
+fn quiet(world: &World) -> Result<(), String> {
+    quiet_but_for(world, STILL)
+}
+
+/// Whether a world is quiet, and was so for this time.
+fn quiet_but_for(world: &World, still: Duration) -> Result<(), String> {
+    if let Some(violation) = world.violation.clone() {
+        return Err(violation);
+    }
+    let mut wrong = check_quiet(world);
+    if world.now.since(world.changed) < still {
+        wrong.push(format!("{}: something still changes", Rule::Still));
+    }
+    said(wrong)
+}
+
+fn said(wrong: Vec<String>) -> Result<(), String> {
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n    "))
+    }
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -10,6 +10,10 @@
 //! | of two jobs on ordered units a stop goes first, two starts go in order, two stops in reverse | systemd.unit(5) `After=`, `job_compare()` |
 //! | a restart is a stop that becomes a start, under one number | `job_finish_and_invalidate()`, tried |
 //! | a failed start fails the starts that require it | same |
+//! | `PartOf=`: stops and is restarted with it, and nothing else; `Requisite=`: fails unless it is active, and stops with it | systemd.unit(5), `unit_dependency_to_atom()` |
+//! | `Restart=`: goes through failed or inactive, then waits as activating, then gets a restart job, unless a stop is queued | `service_enter_dead()`, `service_enter_restart()` |
+//! | a one-shot without `RemainAfterExit=` is inactive when it has run, and its start job is done | systemd.service(5) `Type=`, `unit_notify()` |
+//! | a masked unit cannot be started; what is active stays so | systemctl(1) `mask`, `bus_unit_validate_load_state()` |
 //! | `BindsTo=`: stops with it however it ends, does not start unless it is active | systemd.unit(5), `unit_is_bound_by_inactive()`, `unit_verify_deps()`, tried |
 //! | `Upholds=`: started again whenever inactive and without a job, 16 times in 10 s | `unit_is_upheld_by_active()`, tried |
 //! | `StopWhenUnneeded=`: looked at when the unit has started and when one that needs it has stopped | `unit_is_unneeded()` |
@@ -22,6 +26,7 @@
 //! | jobs, states and invocations survive `daemon-reexec`, connections do not | systemctl(1) |
 
 mod job;
+mod spec;
 mod state;
 
 use std::{
@@ -37,11 +42,15 @@ use proto::{
 use tests::rng::Rng;
 
 pub(crate) use job::{Job, JobType, Verb};
+pub(crate) use spec::{Behaviour, Service, Spec, Start};
+
+/// How long a start takes where nothing is wrong.
+const QUICK: Duration = Duration::from_millis(50);
 
 /// How long the start of a unit that hangs may take (`TimeoutStartSec=`).
 pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum State {
     Inactive,
     Activating,
@@ -56,74 +65,7 @@ impl State {
     }
 }
 
-/// What is written in a unit file. All dependencies have `After=` beside them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Spec {
-    pub(crate) requires: Vec<UnitName>,
-    pub(crate) wants: Vec<UnitName>,
-    pub(crate) binds_to: Vec<UnitName>,
-    pub(crate) upholds: Vec<UnitName>,
-    pub(crate) stop_when_unneeded: bool,
-    pub(crate) behaviour: Behaviour,
-}
-
-impl Spec {
-    /// What a start pulls in, and whether the start fails with it.
-    fn pulled(&self) -> impl Iterator<Item = (&UnitName, bool)> {
-        let hard = self.requires.iter().chain(&self.binds_to);
-        let soft = self.wants.iter().chain(&self.upholds);
-        hard.map(|unit| (unit, true))
-            .chain(soft.map(|unit| (unit, false)))
-    }
-
-    fn needs(&self, unit: &UnitName) -> bool {
-        self.pulled().any(|(other, _)| other == unit)
-    }
-
-    /// Whether a stop of `unit` stops this one.
-    fn requires(&self, unit: &UnitName) -> bool {
-        self.requires.contains(unit) || self.binds_to.contains(unit)
-    }
-}
-
-/// What the programs of a unit do.
-#[derive(Clone, Debug)]
-pub(crate) enum Behaviour {
-    Service(Service),
-    /// `proxy@.service`: its start is decided by the helper.
-    Proxy,
-    /// `dep@.service`: nothing to run at start, `/bin/true` at stop.
-    Hold,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Service {
-    pub(crate) start: Start,
-    pub(crate) start_takes: Duration,
-    pub(crate) stop_takes: Duration,
-    /// Ends by itself after this time, well or not.
-    pub(crate) runs: Option<(Duration, bool)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    Works,
-    Fails,
-    Hangs,
-}
-
-impl Default for Behaviour {
-    fn default() -> Self {
-        Self::Service(Service {
-            start: Start::Works,
-            start_takes: Duration::from_millis(20),
-            stop_takes: Duration::from_millis(5),
-            runs: None,
-        })
-    }
-}
-
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Unit {
     pub(crate) spec: Spec,
     pub(crate) state: State,
@@ -135,10 +77,12 @@ pub(crate) struct Unit {
     turn: u64,
     /// When it was started by `Upholds=` of late.
     upheld: VecDeque<Moment>,
+    /// It is activating only because it waits for `RestartSec=`.
+    auto_restart: bool,
 }
 
 /// What happens later inside the service manager.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Wake {
     /// The programs of a unit have got somewhere.
     Unit { unit: UnitName, turn: u64 },
@@ -149,7 +93,7 @@ pub(crate) enum Wake {
 }
 
 /// What an agent is told, in this order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Signal {
     Changed(View),
     Gone(UnitName),
@@ -159,7 +103,7 @@ pub(crate) enum Signal {
 }
 
 /// A unit as its properties show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     pub(crate) name: UnitName,
     pub(crate) state: State,
@@ -168,7 +112,7 @@ pub(crate) struct View {
 }
 
 /// What the world has to do for the service manager.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Effect {
     After(Duration, Wake),
     Tell(Signal),
@@ -179,20 +123,25 @@ pub(crate) enum Effect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CallError {
     NoSuchUnit(UnitName),
+    Masked(UnitName),
     Destructive,
     NoSuchJob,
     NotApplicable,
 }
 
 /// Unit files stay over a reboot; everything else is a boot's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Systemd {
     files: BTreeMap<UnitName, Spec>,
     /// Whether units with files are kept loaded (something enabled refers to them).
     pinned: bool,
+    masked: BTreeSet<UnitName>,
+    /// How often each unit that only runs has done so, over all boots.
+    ran: BTreeMap<UnitName, u64>,
     pub(crate) units: BTreeMap<UnitName, Unit>,
     pub(crate) effects: VecDeque<Effect>,
-    /// How long changes are gathered before they are told.
+    /// How many milliseconds changes are gathered before they are told; with none at all nothing is
+    /// left to chance, not even their order.
     pub(crate) flush: (u64, u64),
     flush_asked: bool,
     dirty: BTreeSet<UnitName>,
@@ -203,6 +152,8 @@ pub(crate) struct Systemd {
     /// Units that systemd itself does not look at although it should: for `StopWhenUnneeded=`, after
     /// the job of a unit that needs it failed without a change of that unit.
     pub(crate) unstopped: BTreeSet<UnitName>,
+    /// Units whose stop was refused when it was seen that nobody needs them.
+    pub(crate) refused: BTreeSet<UnitName>,
     /// For `Upholds=`, where the upholding unit had a job at the moment at which this one failed.
     pub(crate) unstarted: BTreeSet<UnitName>,
     /// Those that were just starting when something that they require was restarted: a restart goes
@@ -213,13 +164,18 @@ pub(crate) struct Systemd {
     jobs: u32,
     turns: u64,
     rng: Rng,
+    /// Numbers for new runs, which do not depend on what else was drawn.
+    invocations: Rng,
 }
 
 impl Systemd {
-    pub(crate) fn new(files: BTreeMap<UnitName, Spec>, pinned: bool, rng: Rng) -> Self {
+    pub(crate) fn new(files: BTreeMap<UnitName, Spec>, pinned: bool, mut rng: Rng) -> Self {
+        let invocations = rng.fork();
         let mut systemd = Self {
             files,
             pinned,
+            masked: BTreeSet::new(),
+            ran: BTreeMap::new(),
             units: BTreeMap::new(),
             effects: VecDeque::new(),
             flush: (0, 3),
@@ -230,12 +186,14 @@ impl Systemd {
             check_bound: BTreeSet::new(),
             check_upheld: BTreeSet::new(),
             unstopped: BTreeSet::new(),
+            refused: BTreeSet::new(),
             unstarted: BTreeSet::new(),
             unreached: BTreeSet::new(),
             ended: BTreeSet::new(),
             jobs: 0,
             turns: 0,
             rng,
+            invocations,
         };
         systemd.boot();
         systemd
@@ -252,6 +210,7 @@ impl Systemd {
         self.check_upheld.clear();
         self.flush_asked = false;
         self.unstopped.clear();
+        self.refused.clear();
         self.unstarted.clear();
         self.unreached.clear();
         self.ended.clear();
@@ -265,11 +224,13 @@ impl Systemd {
     }
 
     /// Whoever writes unit files has repaired them (and `systemctl daemon-reload`): every service
-    /// starts and stays up.
+    /// starts, quickly, and stays up.
     pub(crate) fn heal(&mut self) {
+        self.masked.clear();
         for spec in self.files.values_mut() {
             if let Behaviour::Service(service) = &mut spec.behaviour {
                 service.start = Start::Works;
+                service.start_takes = service.start_takes.min(QUICK);
                 service.runs = None;
             }
         }
@@ -288,8 +249,45 @@ impl Systemd {
         self.units.get(unit).is_some_and(|u| u.job.is_some())
     }
 
+    /// The units that have files of their own.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &UnitName> {
+        self.files.keys()
+    }
+
     pub(crate) fn exists(&self, unit: &UnitName) -> bool {
         self.spec(unit).is_some()
+    }
+
+    /// `systemctl mask`, or `unmask`.
+    pub(crate) fn mask(&mut self, unit: &UnitName, masked: bool) {
+        if masked {
+            self.masked.insert(unit.clone());
+        } else {
+            self.masked.remove(unit);
+        }
+    }
+
+    pub(crate) fn is_masked(&self, unit: &UnitName) -> bool {
+        self.masked.contains(unit)
+    }
+
+    /// How often a unit that only runs has done so.
+    pub(crate) fn ran(&self, unit: &UnitName) -> u64 {
+        self.ran.get(unit).copied().unwrap_or_default()
+    }
+
+    /// Whether a unit has ended by itself and is about to be started again by `Restart=`.
+    pub(crate) fn restarts(&self, unit: &UnitName) -> bool {
+        self.units.get(unit).is_some_and(|unit| unit.auto_restart)
+    }
+
+    /// Whether a unit is one that only runs.
+    pub(crate) fn only_runs(&self, unit: &UnitName) -> bool {
+        let behaviour = self.spec(unit).map(|spec| spec.behaviour);
+        matches!(
+            behaviour,
+            Some(Behaviour::Service(Service { once: true, .. }))
+        )
     }
 
     pub(crate) fn view(&self, unit: &UnitName) -> Option<View> {
@@ -316,7 +314,7 @@ impl Systemd {
     }
 
     /// What is written in the file of a unit, if there is one.
-    fn spec(&self, name: &UnitName) -> Option<Spec> {
+    pub(crate) fn spec(&self, name: &UnitName) -> Option<Spec> {
         if let Some(spec) = self.files.get(name) {
             return Some(spec.clone());
         }
@@ -342,7 +340,7 @@ impl Systemd {
         let Some(spec) = self.spec(name) else {
             return false;
         };
-        let refers: Vec<UnitName> = spec.pulled().map(|(unit, _)| unit.clone()).collect();
+        let refers: Vec<UnitName> = spec.needed().chain(&spec.part_of).cloned().collect();
         let unit = Unit {
             spec,
             state: State::Inactive,
@@ -351,6 +349,7 @@ impl Systemd {
             result: "success",
             turn: 0,
             upheld: VecDeque::new(),
+            auto_restart: false,
         };
         self.units.insert(name.clone(), unit);
         self.touch(name);
@@ -367,7 +366,7 @@ impl Systemd {
                 unit.state == State::Inactive
                     && unit.job.is_none()
                     && !(self.pinned && self.files.contains_key(*name))
-                    && !self.units.values().any(|other| other.spec.needs(name))
+                    && !self.units.values().any(|other| other.spec.is_after(name))
             });
             let Some(name) = gone.map(|(name, _)| name.clone()) else {
                 return;
@@ -393,7 +392,10 @@ impl Systemd {
         self.dirty.insert(unit.clone());
         if !self.flush_asked {
             self.flush_asked = true;
-            let wait = self.rng.millis(self.flush.0, self.flush.1);
+            let wait = match self.flush {
+                (_, 0) => Duration::ZERO,
+                (low, high) => self.rng.millis(low, high),
+            };
             self.effects.push_back(Effect::After(wait, Wake::Flush));
         }
     }
@@ -413,7 +415,10 @@ impl Systemd {
                 self.flush_asked = false;
                 let mut dirty: Vec<UnitName> = self.dirty.iter().cloned().collect();
                 while !dirty.is_empty() {
-                    let at = self.rng.below(dirty.len() as u64);
+                    let at = match self.flush {
+                        (_, 0) => 0,
+                        _ => self.rng.below(dirty.len() as u64),
+                    };
                     let unit = dirty.swap_remove(usize::try_from(at).unwrap_or(0));
                     self.tell_change(&unit);
                 }

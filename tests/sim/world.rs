@@ -20,7 +20,7 @@ use proto::{
 use tests::rng::Rng;
 
 use crate::{
-    check::Oracle,
+    check::{Oracle, Rule},
     systemd::{Spec, State, Systemd, Wake},
 };
 
@@ -28,6 +28,7 @@ pub(crate) use action::Action;
 pub(crate) use agent::Agent;
 pub(crate) use controller::Controller;
 pub(crate) use helper::Helper;
+pub(crate) use manager::{carry_out, from_signal, snapshot};
 pub(crate) use net::{Conn, End, Net};
 
 /// What a world is made of.
@@ -68,9 +69,17 @@ pub(crate) struct Machine {
     pub(crate) agent_wanted: bool,
     pub(crate) helpers: BTreeMap<u64, Helper>,
     pub(crate) net: Net,
+    /// Its connection breaks after so many more messages.
+    pub(crate) cut_after: Option<usize>,
+    /// How long each of its messages is on the way.
+    pub(crate) slow: Duration,
+    /// Until when it sleeps.
+    pub(crate) asleep: Moment,
+    /// For how long it has slept: its clocks are behind by so much.
+    pub(crate) lag: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) enum Event {
     Systemd {
         at: usize,
@@ -200,6 +209,10 @@ impl World {
                 agent_wanted: true,
                 helpers: BTreeMap::new(),
                 net: Net::Open,
+                cut_after: None,
+                slow: Duration::ZERO,
+                asleep: Moment::default(),
+                lag: Duration::ZERO,
             }
         });
         let machines: Vec<Machine> = machines.collect();
@@ -250,11 +263,11 @@ impl World {
         }
     }
 
-    pub(crate) fn violated(&mut self, what: String) {
-        self.log(|| format!("VIOLATION {what}"));
+    pub(crate) fn violated(&mut self, rule: Rule, what: String) {
+        self.log(|| format!("VIOLATION of {rule}: {what}"));
         if self.violation.is_none() {
             let now = self.now.since_beginning().as_secs_f64();
-            self.violation = Some(format!("at {now:.6} s: {what}"));
+            self.violation = Some(format!("{rule} at {now:.6} s: {what}"));
         }
     }
 
@@ -352,9 +365,12 @@ impl World {
         }
     }
 
-    /// Until when the process that this event is for does not run.
+    /// Until when whoever this event is for does not run: its process is stopped, or its machine
+    /// sleeps.
     fn frozen(&self, event: &Event) -> Option<Moment> {
-        let agent = |at: usize| self.machines.get(at)?.agent.as_ref()?.frozen;
+        let machine = |at: usize| self.machines.get(at);
+        let asleep = |at: usize| machine(at).map(|machine| machine.asleep);
+        let agent = |at: usize| machine(at)?.agent.as_ref()?.frozen.max(asleep(at));
         let until = match event {
             Event::Session { at, .. }
             | Event::Manager { at, .. }
@@ -369,16 +385,50 @@ impl World {
             Event::Configured | Event::ControllerDeadline { .. } | Event::HelloDue { .. } => {
                 self.controller.frozen
             }
-            Event::Systemd { .. }
-            | Event::Call { .. }
-            | Event::AgentStarts { .. }
-            | Event::HelperGivesUp { .. }
-            | Event::HelperEnds { .. }
-            | Event::ControllerStarts
-            | Event::Boots { .. }
-            | Event::Do(_) => None,
+            Event::Systemd { at, .. }
+            | Event::Call { at, .. }
+            | Event::AgentStarts { at, .. }
+            | Event::HelperGivesUp { at, .. }
+            | Event::HelperEnds { at, .. } => asleep(*at),
+            Event::ControllerStarts | Event::Boots { .. } | Event::Do(_) => None,
         };
         until.filter(|until| *until > self.now)
+    }
+
+    /// What is about to happen on a machine happens so much later, and in the same order. What comes
+    /// from elsewhere waits until the machine wakes up.
+    pub(crate) fn postpone(&mut self, here: usize, time: Duration) {
+        let its = |event: &Event| match event {
+            Event::Systemd { at, .. }
+            | Event::Session { at, .. }
+            | Event::Manager { at, .. }
+            | Event::Call { at, .. }
+            | Event::AgentStarts { at, .. }
+            | Event::AgentDeadline { at, .. }
+            | Event::HelperAsks { at, .. }
+            | Event::HelperGone { at, .. }
+            | Event::HelperGivesUp { at, .. }
+            | Event::HelperEnds { at, .. }
+            | Event::Connect { at, .. } => *at == here,
+            Event::Deliver { .. }
+            | Event::Broken { .. }
+            | Event::ControllerStarts
+            | Event::Configured
+            | Event::ControllerDeadline { .. }
+            | Event::HelloDue { .. }
+            | Event::Boots { .. }
+            | Event::Do(_) => false,
+        };
+        let due: Vec<_> = self.queue.extract_if(.., |_, event| its(event)).collect();
+        for ((when, seq), event) in due {
+            self.queue.insert((when.plus(time), seq), event);
+        }
+    }
+
+    /// The time on the clock of a machine.
+    pub(crate) fn clock(&self, at: usize) -> Moment {
+        let lag = self.machines.get(at).map_or(Duration::ZERO, |m| m.lag);
+        Moment::at(self.now.since_beginning().saturating_sub(lag))
     }
 
     /// A machine that still is in this boot.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A generator (SplitMix64, Steele, Lea and Flood, "Fast splittable pseudorandom number
 /// generators", 2014): one word of state, good enough to choose faults.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Rng(u64);
 
 impl Rng {

@@ -8,11 +8,29 @@ use proto::{
     name::{HoldName, NodeName, ProxyName, UnitName},
 };
 
-use super::proxies;
+use super::{Rule, proxies};
 use crate::{
     systemd::{State, Systemd},
     world::World,
 };
+
+/// What was found, each with the rule that is looked at.
+#[derive(Default)]
+struct Wrong {
+    rule: Option<Rule>,
+    found: Vec<String>,
+}
+
+impl Wrong {
+    fn rule(&mut self, rule: Rule) {
+        self.rule = Some(rule);
+    }
+
+    fn push(&mut self, what: String) {
+        let rule = self.rule.map_or_else(String::new, |rule| rule.to_string());
+        self.found.push(format!("{rule}: {what}"));
+    }
+}
 
 /// Claims by source, target and unit.
 type Needs = BTreeMap<(NodeName, NodeName, UnitName), Token>;
@@ -20,14 +38,19 @@ type Needs = BTreeMap<(NodeName, NodeName, UnitName), Token>;
 /// Says what is not as it should be in a world that was healed and left alone; empty when all is
 /// well.
 pub(crate) fn check_quiet(world: &World) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut wrong = Wrong::default();
+    wrong.rule(Rule::Ended);
     let needs = needed(world, &mut wrong);
+    wrong.rule(Rule::Online);
     online(world, &mut wrong);
+    wrong.rule(Rule::Agree);
     controller_agrees(world, &needs, &mut wrong);
     sources_agree(world, &needs, &mut wrong);
     targets_agree(world, &needs, &mut wrong);
     for machine in world.machines.iter().filter(|m| m.up) {
+        wrong.rule(Rule::Files);
         units_agree(&machine.name, &machine.systemd, &mut wrong);
+        wrong.rule(Rule::Ended);
         if !machine.helpers.is_empty() {
             wrong.push(format!("{} has helpers that wait", machine.name));
         }
@@ -38,10 +61,10 @@ pub(crate) fn check_quiet(world: &World) -> Vec<String> {
     for (job, _) in world.controller.jobs.iter().filter(|(_, ended)| !**ended) {
         wrong.push(format!("job {job} has not ended"));
     }
-    wrong
+    wrong.found
 }
 
-fn online(world: &World, wrong: &mut Vec<String>) {
+fn online(world: &World, wrong: &mut Wrong) {
     let Some(core) = &world.controller.core else {
         return wrong.push("there is no controller".to_owned());
     };
@@ -54,7 +77,7 @@ fn online(world: &World, wrong: &mut Vec<String>) {
 }
 
 /// What the service managers say is needed.
-fn needed(world: &World, wrong: &mut Vec<String>) -> Needs {
+fn needed(world: &World, wrong: &mut Wrong) -> Needs {
     let mut needs = Needs::new();
     for machine in &world.machines {
         for (proxy, unit) in proxies(machine) {
@@ -78,7 +101,7 @@ fn needed(world: &World, wrong: &mut Vec<String>) -> Needs {
     needs
 }
 
-fn controller_agrees(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
+fn controller_agrees(world: &World, needs: &Needs, wrong: &mut Wrong) {
     let Some(core) = &world.controller.core else {
         return;
     };
@@ -101,7 +124,7 @@ fn controller_agrees(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
     }
 }
 
-fn sources_agree(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
+fn sources_agree(world: &World, needs: &Needs, wrong: &mut Wrong) {
     for machine in world.machines.iter().filter(|m| m.up) {
         let Some(agent) = &machine.agent else {
             wrong.push(format!("{} has no agent", machine.name));
@@ -130,7 +153,7 @@ fn sources_agree(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
     }
 }
 
-fn targets_agree(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
+fn targets_agree(world: &World, needs: &Needs, wrong: &mut Wrong) {
     for (at, machine) in world.machines.iter().enumerate().filter(|(_, m)| m.up) {
         let Some(agent) = &machine.agent else {
             continue;
@@ -142,7 +165,16 @@ fn targets_agree(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
             .collect();
         let mut held = BTreeMap::new();
         for (key, record) in agent.core.records() {
-            if !matches!(record.state, RecordState::Up { .. }) {
+            let runs = machine.systemd.only_runs(&key.unit);
+            let up = match record.state {
+                RecordState::Up { .. } => true,
+                RecordState::Ran => runs,
+                RecordState::Starting
+                | RecordState::Restarted
+                | RecordState::Down(_)
+                | RecordState::Refused(_) => false,
+            };
+            if !up {
                 wrong.push(format!("{}: {key:?} is {:?}", machine.name, record.state));
             }
             held.insert((key.unit.clone(), key.source.clone()), record.token);
@@ -153,7 +185,12 @@ fn targets_agree(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
                 machine.name
             ));
         }
-        let units: BTreeSet<&UnitName> = wanted.keys().map(|(unit, _)| unit).collect();
+        wrong.rule(Rule::Held);
+        // What only runs is never active, and so never held.
+        let units = wanted.keys().map(|(unit, _)| unit);
+        let units: BTreeSet<&UnitName> = units
+            .filter(|unit| !machine.systemd.only_runs(unit))
+            .collect();
         let active: BTreeSet<UnitName> = machine
             .systemd
             .units
@@ -172,13 +209,14 @@ fn targets_agree(world: &World, needs: &Needs, wrong: &mut Vec<String>) {
 }
 
 /// What the unit files of one machine promise.
-fn units_agree(machine: &NodeName, systemd: &Systemd, wrong: &mut Vec<String>) {
+fn units_agree(machine: &NodeName, systemd: &Systemd, wrong: &mut Wrong) {
     for (name, unit) in &systemd.units {
         if unit.job.is_some() {
             wrong.push(format!("{name} of {machine} has a job: {:?}", unit.job));
         }
         // The agent has systemd look at its proxies again.
         let is_overlooked = systemd.unstopped.contains(name) && !ProxyName::is_proxy(name);
+        let is_overlooked = is_overlooked || systemd.refused.contains(name);
         if systemd.is_unneeded(name) && !is_overlooked {
             wrong.push(format!("{name} of {machine} is not needed and active"));
         }
@@ -189,6 +227,8 @@ fn units_agree(machine: &NodeName, systemd: &Systemd, wrong: &mut Vec<String>) {
         let required = required.filter(|_| !systemd.unreached.contains(name));
         // What has ended by itself leaves running what requires it.
         let required = required.filter(|other| !systemd.ended.contains(*other));
+        // A service that ends by itself takes with it only what is bound to it; a proxy never does.
+        let required = required.filter(|other| ProxyName::is_proxy(other));
         let strict = required.chain(&unit.spec.binds_to);
         let upheld = unit.spec.upholds.iter();
         for other in strict.chain(upheld.filter(|other| !systemd.unstarted.contains(*other))) {

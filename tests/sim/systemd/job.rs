@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{CallError, Effect, Signal, State, Systemd};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum JobType {
     Start,
     Stop,
@@ -17,7 +17,7 @@ pub(crate) enum JobType {
 }
 
 /// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Verb {
     Start,
     Stop,
@@ -25,7 +25,7 @@ pub(crate) enum Verb {
     TryRestart,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Job {
     pub(crate) id: u32,
     pub(crate) kind: JobType,
@@ -152,7 +152,7 @@ impl Systemd {
             if unit.job.as_ref().is_none_or(|job| job.running) {
                 continue;
             }
-            for (after, _) in unit.spec.pulled() {
+            for after in unit.spec.needed().chain(&unit.spec.part_of) {
                 if !self.has_job(after) || !seen.insert(after.clone()) {
                     continue;
                 }
@@ -182,6 +182,9 @@ impl Systemd {
         if !self.load(unit) {
             return Err(CallError::NoSuchUnit(unit.clone()));
         }
+        if kind != JobType::Stop && self.is_masked(unit) {
+            return Err(CallError::Masked(unit.clone()));
+        }
         transaction.insert(unit.clone(), kind);
         if kind != JobType::Stop {
             let pulled: Vec<(UnitName, bool)> = self.units.get(unit).map_or_else(Vec::new, |u| {
@@ -196,7 +199,7 @@ impl Systemd {
             }
         }
         if kind != JobType::Start {
-            for other in self.find(|spec| spec.requires(unit)) {
+            for other in self.find(|spec| spec.stops_with(unit)) {
                 if kind == JobType::Stop || self.state(&other) == State::Active {
                     self.add(transaction, &other, kind)?;
                 } else if self.state(&other) == State::Activating {
@@ -262,8 +265,8 @@ impl Systemd {
             let Some(its) = &other.job else {
                 return true;
             };
-            let we_follow = u.spec.needs(name) && !stops(job.kind);
-            let it_goes_down_first = other.spec.needs(unit) && stops(its.kind);
+            let we_follow = u.spec.is_after(name) && !stops(job.kind);
+            let it_goes_down_first = other.spec.is_after(unit) && stops(its.kind);
             name == unit || !(we_follow || it_goes_down_first)
         })
     }
@@ -320,8 +323,8 @@ impl Systemd {
             }
             self.signal(Signal::JobRemoved(job.id, unit.clone(), result));
             if let Some(u) = self.units.get(unit).filter(|u| u.state.is_down()) {
-                let pulled = u.spec.pulled().map(|(other, _)| other.clone());
-                self.unstopped.extend(pulled.collect::<Vec<_>>());
+                let needed: Vec<UnitName> = u.spec.needed().cloned().collect();
+                self.unstopped.extend(needed);
             }
             if recursive && result != JobResult::Done && job.kind == JobType::Start {
                 for other in self.find(|spec| spec.requires(unit)) {
@@ -337,7 +340,7 @@ impl Systemd {
             let spec = self.units.get(unit).map(|u| &u.spec);
             let names = self.units.iter().filter(|(name, other)| {
                 other.job.is_some()
-                    && (other.spec.needs(unit) || spec.is_some_and(|spec| spec.needs(name)))
+                    && (other.spec.is_after(unit) || spec.is_some_and(|spec| spec.is_after(name)))
             });
             names.map(|(name, _)| name.clone()).collect()
         };

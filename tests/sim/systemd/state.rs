@@ -26,7 +26,10 @@ impl Systemd {
         loop {
             if let Some(unit) = self.check_upheld.pop_first() {
                 if self.is_upheld(&unit) && self.may_uphold(now, &unit) {
-                    let _ = self.submit(Verb::Start, &unit, JobMode::Fail);
+                    // What is refused (a masked unit) is not tried again before something changes.
+                    if self.submit(Verb::Start, &unit, JobMode::Fail).is_err() {
+                        self.unstarted.insert(unit);
+                    }
                 }
             } else if let Some(unit) = self.check_bound.pop_first() {
                 if self.is_bound_by_inactive(&unit) {
@@ -34,8 +37,12 @@ impl Systemd {
                 }
             } else if let Some(unit) = self.check_unneeded.pop_first() {
                 self.unstopped.remove(&unit);
-                if self.is_unneeded(&unit) {
-                    let _ = self.submit(Verb::Stop, &unit, JobMode::Fail);
+                self.refused.remove(&unit);
+                // What is refused, because something that would stop with it is just being started, is
+                // not tried again either.
+                if self.is_unneeded(&unit) && self.submit(Verb::Stop, &unit, JobMode::Fail).is_err()
+                {
+                    self.unstopped.insert(unit);
                 }
             } else if self.run_queue.is_empty() {
                 self.collect();
@@ -120,16 +127,18 @@ impl Systemd {
         };
         match u.state {
             State::Active => return self.finish(unit, JobResult::Done, true),
+            // It is on its way already, or waits for `RestartSec=`, and this job with it.
+            State::Activating if u.auto_restart => return self.wait_again(unit),
             State::Activating => return,
             State::Deactivating => return self.wait_again(unit),
             State::Inactive | State::Failed => {}
         }
-        let bound = u.spec.binds_to.clone();
-        if bound.iter().any(|other| self.state(other) != State::Active) {
+        let mut bound = u.spec.binds_to.iter().chain(&u.spec.requisite);
+        if bound.any(|other| self.state(other) != State::Active) {
             return self.finish(unit, JobResult::Dependency, true);
         }
         self.unreached.remove(unit);
-        let token = Token(self.rng.id());
+        let token = Token(self.invocations.id());
         let behaviour = u.spec.behaviour.clone();
         if let Some(u) = self.units.get_mut(unit) {
             u.invocation = Some(token);
@@ -160,6 +169,7 @@ impl Systemd {
         match (state, behaviour) {
             (State::Inactive | State::Failed, _) => self.finish(unit, JobResult::Done, true),
             (State::Deactivating, _) => {}
+            (State::Activating, _) if u.auto_restart => self.set(unit, State::Inactive),
             (State::Activating, Behaviour::Proxy) => {
                 self.effects.push_back(Effect::HelperKilled {
                     proxy: unit.clone(),
@@ -193,7 +203,17 @@ impl Systemd {
             (State::Deactivating, Behaviour::Hold | Behaviour::Service(_)) => {
                 self.set(unit, State::Inactive);
             }
+            // `RestartSec=` is over.
+            (State::Activating, Behaviour::Service(_)) if u.auto_restart => {
+                if self.submit(Verb::Restart, unit, JobMode::Replace).is_err() {
+                    self.set(unit, State::Failed);
+                }
+            }
             (State::Activating, Behaviour::Service(service)) => match service.start {
+                Start::Works if service.once => {
+                    *self.ran.entry(unit.clone()).or_default() += 1;
+                    self.set(unit, State::Inactive);
+                }
                 Start::Works => {
                     self.set(unit, State::Active);
                     if let Some((runs, _)) = service.runs {
@@ -205,7 +225,7 @@ impl Systemd {
             },
             (State::Active, Behaviour::Service(service)) => match service.runs {
                 Some((_, false)) => self.fail(unit, "exit-code"),
-                Some((_, true)) | None => self.set(unit, State::Inactive),
+                Some((_, true)) | None => self.end(unit, State::Inactive),
             },
             (State::Inactive | State::Failed, _)
             | (State::Activating | State::Active, Behaviour::Hold | Behaviour::Proxy) => {}
@@ -239,7 +259,27 @@ impl Systemd {
         if let Some(u) = self.units.get_mut(unit) {
             u.result = result;
         }
-        self.set(unit, State::Failed);
+        self.end(unit, State::Failed);
+    }
+
+    /// The programs of a unit have ended by themselves; `Restart=` may start them again.
+    fn end(&mut self, unit: &UnitName, to: State) {
+        let Some(u) = self.units.get(unit) else {
+            return;
+        };
+        let stops = u.job.as_ref().is_some_and(|job| job.kind != JobType::Start);
+        let restart = match &u.spec.behaviour {
+            Behaviour::Service(service) if !stops => service.restart,
+            Behaviour::Service(_) | Behaviour::Proxy | Behaviour::Hold => None,
+        };
+        self.set(unit, to);
+        if let Some(wait) = restart {
+            self.set(unit, State::Activating);
+            if let Some(u) = self.units.get_mut(unit) {
+                u.auto_restart = true;
+            }
+            self.later(unit, wait);
+        }
     }
 
     fn later(&mut self, unit: &UnitName, wait: Duration) {
@@ -262,6 +302,7 @@ impl Systemd {
         };
         let from = std::mem::replace(&mut u.state, to);
         u.turn = 0;
+        u.auto_restart = false;
         let job = u.job.clone();
         if to == State::Active {
             self.ended.remove(unit);
@@ -300,10 +341,8 @@ impl Systemd {
         }
         if to.is_down() {
             let spec = self.units.get(unit).map(|u| u.spec.clone());
-            let pulled = spec.iter().flat_map(|spec| spec.pulled());
-            for (other, _) in pulled {
-                self.check_unneeded.insert(other.clone());
-            }
+            let needed = spec.iter().flat_map(|spec| spec.needed());
+            self.check_unneeded.extend(needed.cloned());
             for other in self.find(|spec| spec.binds_to.contains(unit)) {
                 self.check_bound.insert(other);
             }

@@ -9,7 +9,7 @@ use proto::{
 };
 
 use super::{End, Event, World};
-use crate::check::Oracle;
+use crate::check::{Oracle, Rule};
 
 /// The process of an agent.
 pub(crate) struct Agent {
@@ -33,7 +33,7 @@ impl World {
         let heartbeat = self.plan.settings.heartbeat;
         let seed = self.rng.next();
         let run = self.new_run();
-        let now = self.now;
+        let (now, clock) = (self.now, self.clock(at));
         let Some(machine) = self.machine(at, boot) else {
             return;
         };
@@ -53,7 +53,7 @@ impl World {
             },
         };
         machine.agent = Some(Agent {
-            core: Node::new(settings, records.unwrap_or_default(), now, seed),
+            core: Node::new(settings, records.unwrap_or_default(), clock, seed),
             run,
             link: None,
             conn: None,
@@ -103,7 +103,7 @@ impl World {
     }
 
     pub(super) fn agent_input(&mut self, at: usize, input: Input) {
-        let now = self.now;
+        let now = self.clock(at);
         let Some(machine) = self.machines.get_mut(at) else {
             return;
         };
@@ -121,7 +121,7 @@ impl World {
     }
 
     pub(super) fn agent_deadline(&mut self, at: usize, run: u64, stamp: u64) {
-        let now = self.now;
+        let now = self.clock(at);
         if let Some(agent) = self.agent_run(at, run).filter(|agent| agent.stamp == stamp) {
             agent.core.handle_timeout(now);
             self.agent_works(at);
@@ -148,6 +148,7 @@ impl World {
             self.carry_out(at, output);
         }
         let name = self.machines.get(at).map(|m| m.name.clone());
+        let lag = self.machines.get(at).map_or(Duration::ZERO, |m| m.lag);
         let Some(agent) = self.machines.get_mut(at).and_then(|m| m.agent.as_mut()) else {
             return;
         };
@@ -155,10 +156,10 @@ impl World {
         let (run, stamp, deadline) = (agent.run, agent.stamp, agent.core.deadline());
         let checked = agent.core.check();
         if let Some((when, _)) = deadline {
-            self.at(when, Event::AgentDeadline { at, run, stamp });
+            self.at(when.plus(lag), Event::AgentDeadline { at, run, stamp });
         }
         if let (Err(what), Some(name)) = (checked, name) {
-            self.violated(format!("agent of {name}: {what}"));
+            self.violated(Rule::Orderly, format!("agent of {name}: {what}"));
         }
     }
 
@@ -198,7 +199,10 @@ impl World {
                     self.send_to_controller(conn, message);
                     return;
                 }
-                self.violated(format!("{line}: there is no such connection"));
+                self.violated(
+                    Rule::Orderly,
+                    format!("{line}: there is no such connection"),
+                );
                 return;
             }
             Output::Disconnect(link) => {
@@ -227,7 +231,10 @@ impl World {
                 event @ (node::Event::Breach { .. }
                 | node::Event::Limit { .. }
                 | node::Event::RecordDamaged { .. }),
-            ) => self.violated(format!("{line}: {event:?} between correct peers")),
+            ) => self.violated(
+                Rule::Orderly,
+                format!("{line}: {event:?} between correct peers"),
+            ),
             Output::Event(_) => {}
         }
         self.log(|| line);

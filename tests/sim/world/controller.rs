@@ -14,7 +14,7 @@ use proto::{
 };
 
 use super::{End, Event, World};
-use crate::check::Oracle;
+use crate::check::{Oracle, Rule};
 
 /// How long a connection may take to say hello.
 const REGISTRATION: Duration = Duration::from_secs(10);
@@ -25,6 +25,8 @@ pub(crate) struct Controller {
     pub(crate) run: u64,
     stamp: u64,
     pub(crate) frozen: Option<Moment>,
+    /// It is killed after so many more outputs.
+    pub(crate) dies_after: Option<usize>,
     requests: u64,
     /// Calls that wait for an answer.
     pub(crate) open: BTreeSet<RequestId>,
@@ -47,6 +49,7 @@ impl World {
             ..Controller::default()
         };
         self.log(|| format!("controller starts, run {run}"));
+        Oracle::configured(self);
         for conn in self.conns_waiting() {
             self.accept(conn);
         }
@@ -57,6 +60,7 @@ impl World {
     /// The configuration has changed (SIGHUP).
     pub(super) fn controller_configured(&mut self) {
         let settings = self.settings.clone();
+        Oracle::configured(self);
         self.controller_input(Input::Settings(settings));
     }
 
@@ -64,9 +68,12 @@ impl World {
         if self.controller.core.is_none() {
             return;
         }
+        // What it has decided may have been told already.
+        Oracle::controller(self);
         Oracle::controller_dies(self);
         self.controller.core = None;
         self.controller.frozen = None;
+        self.controller.dies_after = None;
         self.log(|| "controller dies".to_owned());
         for conn in self.conns_of_controller() {
             self.close(conn, End::Controller);
@@ -163,18 +170,28 @@ impl World {
         let Some(node) = self.machines.get(at).map(|m| m.name.clone()) else {
             return;
         };
+        self.request(Request::Job {
+            node,
+            kind,
+            unit,
+            mode: JobMode::Replace,
+        });
+    }
+
+    /// `ctl cancel` of the job that was announced last.
+    pub(super) fn cancel_ctl(&mut self) {
+        if let Some(job) = self.controller.jobs.keys().next_back().copied() {
+            self.request(Request::Cancel(job));
+        }
+    }
+
+    fn request(&mut self, request: Request) {
         if self.controller.core.is_none() || self.controller.frozen.is_some_and(|t| t > self.now) {
             return;
         }
         self.controller.requests += 1;
         let id = RequestId(self.controller.requests);
         self.controller.open.insert(id);
-        let request = Request::Job {
-            node,
-            kind,
-            unit,
-            mode: JobMode::Replace,
-        };
         let client = ClientId(1);
         self.controller_input(Input::Request {
             id,
@@ -184,12 +201,19 @@ impl World {
     }
 
     fn controller_works(&mut self) {
-        while let Some(output) = self
-            .controller
-            .core
-            .as_mut()
-            .and_then(|core| core.poll_output())
-        {
+        loop {
+            match &mut self.controller.dies_after {
+                Some(0) => {
+                    let away = self.rng.millis(20, 3000);
+                    return self.controller_dies(away);
+                }
+                Some(outputs) => *outputs -= 1,
+                None => {}
+            }
+            let core = self.controller.core.as_mut();
+            let Some(output) = core.and_then(|core| core.poll_output()) else {
+                break;
+            };
             self.controller_does(output);
         }
         let run = self.controller.run;
@@ -203,7 +227,7 @@ impl World {
             self.at(when, Event::ControllerDeadline { run, stamp });
         }
         if let Some(what) = wrong.first() {
-            self.violated(format!("controller: {}", what.0));
+            self.violated(Rule::Orderly, format!("controller: {}", what.0));
         }
         Oracle::controller(self);
     }
@@ -224,28 +248,40 @@ impl World {
             Output::Send { peer, message } => self.send_to_agent(peer.0, message),
             Output::Disconnect { peer, why } => {
                 if let fleet::Disconnect::Breach(_) = why {
-                    self.violated(format!("{line}: between correct peers"));
+                    self.violated(Rule::Orderly, format!("{line}: between correct peers"));
                 }
                 self.close(peer.0, End::Controller);
             }
             Output::Answer { id, .. } => {
                 if !self.controller.open.remove(&id) {
-                    self.violated(format!("{line}: the call was answered before"));
+                    self.violated(
+                        Rule::Answered,
+                        format!("{line}: the call was answered before"),
+                    );
                 }
             }
             Output::JobNew(job) => {
                 if self.controller.jobs.insert(job, false).is_some() {
-                    self.violated(format!("{line}: the job was announced before"));
+                    self.violated(
+                        Rule::Answered,
+                        format!("{line}: the job was announced before"),
+                    );
                 }
             }
             Output::JobRemoved { job, .. } => {
                 if self.controller.jobs.insert(job.id, true) != Some(false) {
-                    self.violated(format!("{line}: the job has not begun, or has ended"));
+                    self.violated(
+                        Rule::Answered,
+                        format!("{line}: the job has not begun, or has ended"),
+                    );
                 }
             }
             Output::JobState { job, .. } => {
                 if self.controller.jobs.get(&job) != Some(&false) {
-                    self.violated(format!("{line}: the job has not begun, or has ended"));
+                    self.violated(
+                        Rule::Answered,
+                        format!("{line}: the job has not begun, or has ended"),
+                    );
                 }
             }
             Output::Forward { .. }

@@ -6,7 +6,7 @@ use node::{FromHelper, HelperAnswer, Waiter};
 use proto::{model::Token, name::UnitName};
 
 use super::{Event, World};
-use crate::check::Oracle;
+use crate::check::{Oracle, Rule};
 
 /// How long a helper waits for the first word of its agent, and how much longer than its agent says
 /// it waits later (`limits.rs` of the helper).
@@ -107,7 +107,15 @@ impl World {
             return;
         };
         let up = match answer {
-            HelperAnswer::Wait { left, .. } => {
+            HelperAnswer::Wait { left, what } => {
+                let policy = self.plan.settings.policy(&machine.name).unwrap_or_default();
+                // Before its first welcome an agent has systemd's own.
+                let most = policy.start_timeout.max(node::limits::START_TIMEOUT);
+                if what.text.is_empty() || left > most {
+                    let name = machine.name.clone();
+                    let wrong = format!("a helper of {name} waits {left:?} for {what:?}");
+                    self.violated(Rule::Named, wrong);
+                }
                 return self.helper_patient(at, id, left.saturating_add(RESERVE));
             }
             HelperAnswer::Up | HelperAnswer::Done => true,

@@ -4,7 +4,10 @@ use node::{
     ActiveState, Answer, CallId, Description, FromManager, Input, ManagerError, ManagerJob,
     Request, Snapshot, UnitState, Waited,
 };
-use proto::name::{HoldName, ProxyName, UnitName};
+use proto::{
+    name::{HoldName, ProxyName, UnitName},
+    time::Moment,
+};
 
 use super::{Event, World};
 use crate::{
@@ -29,6 +32,14 @@ impl World {
         self.tell(at, FromManager::Connected(snapshot));
     }
 
+    /// `systemctl mask`, or `unmask`, which has the service manager read its units again.
+    pub(super) fn masks(&mut self, at: usize, unit: &UnitName, masked: bool) {
+        if let Some(machine) = self.awake(at) {
+            machine.systemd.mask(unit, masked);
+            self.reloads(at);
+        }
+    }
+
     /// `systemctl daemon-reload`: how everything is now is told in one.
     pub(super) fn reloads(&mut self, at: usize) {
         self.drain(at);
@@ -40,7 +51,7 @@ impl World {
 
     /// The service manager executes itself: connections end, everything else stays.
     pub(super) fn reexec(&mut self, at: usize) {
-        let Some(agent) = self.machines.get_mut(at).and_then(|m| m.agent.as_mut()) else {
+        let Some(agent) = self.awake(at).and_then(|m| m.agent.as_mut()) else {
             return;
         };
         if agent.session.is_none() {
@@ -112,36 +123,21 @@ impl World {
         let Some(machine) = self.machines.get_mut(at).filter(|m| m.up && here) else {
             return;
         };
-        let mut queued = None;
         let systemd = &mut machine.systemd;
-        let answer = match request {
-            Request::Queue { verb, unit, mode } => {
-                let verb = match verb {
-                    node::Verb::Start => Ok(Verb::Start),
-                    node::Verb::Stop => Ok(Verb::Stop),
-                    node::Verb::Restart => Ok(Verb::Restart),
-                    node::Verb::TryRestart => Ok(Verb::TryRestart),
-                    node::Verb::Reload => Err(CallError::NotApplicable),
-                };
-                let hold = HoldName::parse(&unit).is_some();
-                if hold && verb == Ok(Verb::Stop) {
-                    let run = systemd.view(&unit).and_then(|view| view.invocation);
-                    self.oracle.released(run);
-                }
-                let job = verb.and_then(|verb| systemd.queue(now, verb, &unit, mode));
-                queued = job.as_ref().ok().copied();
-                job.map(|job| Answer::Job(ManagerJob(job)))
-            }
-            Request::Cancel(job) => systemd.cancel(now, job.0).map(|()| Answer::Done),
-            Request::Look(unit) => Ok(Answer::Unit(systemd.view(&unit).map(unit_state))),
-            Request::Describe(unit) => Ok(Answer::Description(describe(systemd, &unit))),
-            Request::WaitsOf(jobs) => Ok(Answer::Waits(waits(systemd, &jobs))),
-            Request::LookAgain(units) => {
-                let job = systemd.look_again(now, units);
-                Ok(Answer::Job(ManagerJob(job)))
-            }
+        if let Request::Queue { verb, unit, .. } = &request
+            && *verb == node::Verb::Stop
+            && HoldName::parse(unit).is_some()
+        {
+            let run = systemd.view(unit).and_then(|view| view.invocation);
+            self.oracle.released(run);
+        }
+        let answer = carry_out(systemd, now, request);
+        let queued = match &answer {
+            Ok(Answer::Job(job)) => Some(job.0),
+            Ok(Answer::Done | Answer::Unit(_) | Answer::Description(_) | Answer::Waits(_))
+            | Err(_) => None,
         };
-        let answer = FromManager::Answered(call, answer.map_err(manager_error));
+        let answer = FromManager::Answered(call, answer);
         // The answer follows the news of the job; the job may have ended by then.
         let announced = |effect: &Effect| match effect {
             Effect::Tell(Signal::JobNew(job, _)) => Some(*job) == queued,
@@ -203,7 +199,37 @@ impl World {
     }
 }
 
-fn snapshot(systemd: &Systemd) -> Snapshot {
+/// Has a service manager do what its agent asks for.
+pub(crate) fn carry_out(
+    systemd: &mut Systemd,
+    now: Moment,
+    request: Request,
+) -> Result<Answer, ManagerError> {
+    let answer = match request {
+        Request::Queue { verb, unit, mode } => {
+            let verb = match verb {
+                node::Verb::Start => Ok(Verb::Start),
+                node::Verb::Stop => Ok(Verb::Stop),
+                node::Verb::Restart => Ok(Verb::Restart),
+                node::Verb::TryRestart => Ok(Verb::TryRestart),
+                node::Verb::Reload => Err(CallError::NotApplicable),
+            };
+            let job = verb.and_then(|verb| systemd.queue(now, verb, &unit, mode));
+            job.map(|job| Answer::Job(ManagerJob(job)))
+        }
+        Request::Cancel(job) => systemd.cancel(now, job.0).map(|()| Answer::Done),
+        Request::Look(unit) => Ok(Answer::Unit(systemd.view(&unit).map(unit_state))),
+        Request::Describe(unit) => Ok(Answer::Description(describe(systemd, &unit))),
+        Request::WaitsOf(jobs) => Ok(Answer::Waits(waits(systemd, &jobs))),
+        Request::LookAgain(units) => {
+            let job = systemd.look_again(now, units);
+            Ok(Answer::Job(ManagerJob(job)))
+        }
+    };
+    answer.map_err(manager_error)
+}
+
+pub(crate) fn snapshot(systemd: &Systemd) -> Snapshot {
     let (units, jobs) = systemd.snapshot();
     Snapshot {
         units: units.into_iter().map(unit_state).collect(),
@@ -229,6 +255,7 @@ fn unit_state(view: View) -> UnitState {
 fn manager_error(error: CallError) -> ManagerError {
     let (name, text) = match error {
         CallError::NoSuchUnit(unit) => ("NoSuchUnit", format!("Unit {unit} not found.")),
+        CallError::Masked(unit) => ("UnitMasked", format!("Unit {unit} is masked.")),
         CallError::Destructive => ("TransactionIsDestructive", "it is destructive".to_owned()),
         CallError::NoSuchJob => ("NoSuchJob", "there is no such job".to_owned()),
         CallError::NotApplicable => ("JobTypeNotApplicable", "it cannot do that".to_owned()),
@@ -239,7 +266,7 @@ fn manager_error(error: CallError) -> ManagerError {
     }
 }
 
-fn from_signal(signal: Signal) -> FromManager {
+pub(crate) fn from_signal(signal: Signal) -> FromManager {
     match signal {
         Signal::Changed(view) => FromManager::Changed(unit_state(view)),
         Signal::Gone(unit) => FromManager::Gone(unit),
@@ -285,20 +312,20 @@ fn describe(systemd: &Systemd, unit: &UnitName) -> Description {
         .filter(|name| ProxyName::is_proxy(name));
     Description {
         proxies: proxies.cloned().collect(),
-        load: if systemd.exists(unit) {
-            "loaded"
-        } else {
-            "not-found"
+        load: match systemd.exists(unit) {
+            _ if systemd.is_masked(unit) => "masked",
+            true => "loaded",
+            false => "not-found",
         }
         .to_owned(),
         load_error: String::new(),
         active: state.to_owned(),
         result: result.to_owned(),
-        restarts: false,
+        restarts: systemd.restarts(unit),
         job: systemd.has_job(unit),
         exec_code: i32::from(result == "exit-code"),
         exec_status: i32::from(result == "exit-code"),
         condition_failed: false,
-        once: false,
+        once: systemd.only_runs(unit),
     }
 }

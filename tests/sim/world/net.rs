@@ -15,7 +15,7 @@ use proto::{
 use super::{Event, World};
 
 /// How the network of a machine is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Net {
     Open,
     /// Bytes do not arrive, in one direction or both, and nobody is told: they wait.
@@ -27,7 +27,7 @@ pub(crate) enum Net {
     Cut,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum End {
     Agent,
     Controller,
@@ -141,14 +141,18 @@ impl World {
     }
 
     fn push(&mut self, id: u64, to: End, packet: Packet) {
+        let conn = self.conns.get(&id);
+        let slow = conn.and_then(|conn| self.machines.get(conn.at));
+        let slow = slow.map_or(Duration::ZERO, |machine| machine.slow);
         let wait = self.latency();
-        let arrives = self.now.plus(wait);
+        let now = self.now;
         let Some(conn) = self.conns.get_mut(&id).filter(|conn| !conn.lost) else {
             return;
         };
         let flow = conn.flows.entry(to).or_default();
         flow.packets.push_back(packet);
-        flow.last = flow.last.max(arrives);
+        // One after the other, each as long as it takes.
+        flow.last = flow.last.max(now).plus(slow).max(now.plus(wait));
         let when = flow.last;
         self.at(when, Event::Deliver { conn: id, to });
     }
@@ -209,6 +213,17 @@ impl World {
             return;
         };
         let (at, run, link) = (conn.at, conn.run, conn.link);
+        if let Some(cut) = self.machines.get_mut(at).and_then(|m| m.cut_after.take()) {
+            let Some(left) = cut.checked_sub(1) else {
+                return self.reset(at);
+            };
+            if let Some(machine) = self.machines.get_mut(at) {
+                machine.cut_after = Some(left);
+            }
+        }
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
         match (to, packet) {
             (End::Agent, _) if conn.abandoned => {
                 if up {

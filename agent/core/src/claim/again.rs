@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// The proxies that are to be restarted, by their own names. None of them claims.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Agains(BTreeMap<UnitName, Again>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Again {
     /// What systemd calls it.
     unit: UnitName,
