@@ -138,7 +138,7 @@ CORES       = fleet node
 IMPURE      = tokio|mio|async-io|rustix|socket2|nix
 
 .PHONY: check
-check: deps check-source check-tree check-purity check-packaging check-tests check-chaos
+check: deps check-source check-tree check-purity check-packaging check-tests check-simulation check-chaos
 	@echo "all checks passed"
 
 .PHONY: check-source
@@ -198,6 +198,11 @@ check-chaos: chaos-build
 RUN_TESTS   = $(if $(shell command -v cargo-nextest),$(CARGO) nextest run --locked --workspace --no-fail-fast,\
               $(CARGO) test --locked --workspace --all-targets --no-fail-fast)
 
+# The simulation again, optimised: thousands of seeds, and tens of thousands of states of each walk.
+.PHONY: check-simulation
+check-simulation: toolchain
+	$(CARGO) test --locked --profile staged -p tests --test sim
+
 # So many seeds of the simulated world, or one of them told in full: SEED=4711.
 SEEDS      ?= 100000
 SEED       ?=
@@ -205,6 +210,13 @@ SEED       ?=
 simulate: toolchain
 	$(if $(SEED),SIM_SEED=$(SEED),SIM_SEEDS=$(SEEDS)) \
 	    $(CARGO) test --locked --profile staged -p tests --test sim seeds -- --nocapture
+
+# Every order of small fleets, up to so many states of each.
+STATES     ?= 1000000
+.PHONY: walk
+walk: toolchain
+	SIM_STATES=$(STATES) \
+	    $(CARGO) test --locked --profile staged -p tests --test sim walk -- --nocapture --test-threads 1
 
 # What a start and a dependency cost, each beside systemd doing the same on one node in the same run.
 .PHONY: bench

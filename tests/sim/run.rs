@@ -1,6 +1,15 @@
 //! Many seeds, or one that is to be looked at.
 
-use std::{env, thread, time::Duration};
+use std::{
+    env,
+    io::IsTerminal,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     check::{Rule, check_able, check_quiet},
@@ -8,9 +17,11 @@ use crate::{
     world::World,
 };
 
-/// How many seeds are run where nothing else is asked for: what a minute has room for, with a lot
-/// of room left.
-const SEEDS: u64 = 250;
+/// How many seeds are run where nothing else is asked for: some seconds' worth, optimised or not.
+const SEEDS: u64 = if cfg!(debug_assertions) { 100 } else { 3000 };
+
+/// From one word about how far it is to the next, where somebody looks on.
+const WORD: Duration = Duration::from_secs(5);
 
 /// For how long nothing may have changed at the end: longer than any wait between two attempts.
 const STILL: Duration = Duration::from_secs(60);
@@ -117,17 +128,25 @@ fn seeds_are_safe_and_converge() {
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
     let all = env::var_os("SIM_ALL").is_some();
     let threads = thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let done = Arc::new(AtomicU64::new(0));
     let workers: Vec<_> = (0..threads)
         .map(|thread| {
+            let done = Arc::clone(&done);
             thread::spawn(move || {
                 let mut failed = Vec::new();
                 let mut events = 0;
+                let mut word = Instant::now();
                 for seed in (first..first + seeds)
                     .skip(thread as usize)
                     .step_by(threads as usize)
                 {
                     let (world, result) = run(seed, false);
                     events += world.events;
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if thread == 0 && word.elapsed() >= WORD && std::io::stderr().is_terminal() {
+                        word = Instant::now();
+                        eprintln!("{done} of {seeds} seeds");
+                    }
                     if let Err(wrong) = result {
                         failed.push((seed, wrong));
                         if !all {

@@ -90,6 +90,14 @@ fn replay(plan: &Plan, stack: &[(Small, Vec<Choice>)], last: Choice, wrong: &str
     panic!("{}\n{wrong}", trace.join("\n"));
 }
 
+/// How many states a plan may take where nothing else is asked for: a second's worth, optimised or
+/// not.
+const STATES: usize = if cfg!(debug_assertions) {
+    2_000
+} else {
+    40_000
+};
+
 /// How many states a plan may take; `SIM_STATES` is for those who have more time.
 fn states_max(usual: usize) -> usize {
     let asked = env::var("SIM_STATES").ok();
@@ -100,7 +108,7 @@ fn states_max(usual: usize) -> usize {
 }
 
 fn walks(what: &str, plan: Plan, at_least: usize) {
-    let most = states_max(40_000);
+    let most = states_max(STATES);
     let walked = walk(&plan, most);
     println!(
         "{what}: {} states, {} steps, {} ends, {} deep{}",

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Needless {
     due: Option<Moment>,
     asked: Option<CallId>,

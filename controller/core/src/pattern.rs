@@ -7,7 +7,7 @@ use thiserror::Error;
 ///
 /// Patterns are ordered from the weak to the strong: of two that fit a unit, the one with more
 /// characters that stand for themselves comes later, and a name comes after all patterns.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitPattern {
     is_name: bool,
     literal: usize,

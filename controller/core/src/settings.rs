@@ -65,7 +65,7 @@ pub struct NodeSettings {
 }
 
 /// What is different for claims on some units.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UnitPolicy {
     /// The units.
     pub units: UnitPattern,

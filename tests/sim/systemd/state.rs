@@ -42,7 +42,7 @@ impl Systemd {
                 // not tried again either.
                 if self.is_unneeded(&unit) && self.submit(Verb::Stop, &unit, JobMode::Fail).is_err()
                 {
-                    self.unstopped.insert(unit);
+                    self.refused.insert(unit);
                 }
             } else if self.run_queue.is_empty() {
                 self.collect();

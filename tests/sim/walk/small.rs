@@ -226,6 +226,7 @@ impl Plan {
                 depends_on: fleet::DependsOn::Any,
                 labels: Vec::new(),
                 claims: fleet::ClaimPolicy::default(),
+                units: Vec::new(),
             };
             (name.clone(), settings)
         };

@@ -46,23 +46,21 @@ impl Small {
             }
         }
         // Time passes when nothing else happens, or else it is a fault.
-        let time = self.timers();
+        let timers = self.timers();
         if choices.iter().all(Choice::is_fault) {
-            choices.extend(time);
+            choices.extend(timers.into_iter().map(|(due, _)| due));
         } else if self.faults > 0 && self.plan.early {
-            choices.extend(time.into_iter().map(|time| match time {
-                Choice::Agent(at) => Choice::Fault(Fault::AgentTime(at)),
-                _ => Choice::Fault(Fault::ControllerTime),
-            }));
+            let early = timers.into_iter().map(|(_, early)| early);
+            choices.extend(early.map(Choice::Fault));
         }
         choices
     }
 
-    /// What is waited for by time, as far as a walk knows of it.
-    fn timers(&self) -> Vec<Choice> {
+    /// What is waited for by time, as far as a walk knows of it: as it comes, and as it comes early.
+    fn timers(&self) -> Vec<(Choice, Fault)> {
         let mut timers = Vec::new();
         if let Some((_, "grace of a source" | "grace of a lost target")) = self.fleet.deadline() {
-            timers.push(Choice::Controller);
+            timers.push((Choice::Controller, Fault::ControllerTime));
         }
         for (at, place) in self.places.iter().enumerate() {
             let deadline = place.node.deadline().map(|(_, why)| why);
@@ -74,7 +72,7 @@ impl Small {
                 "registration",
             ];
             if deadline.is_some_and(|why| !never.contains(&why)) {
-                timers.push(Choice::Agent(at));
+                timers.push((Choice::Agent(at), Fault::AgentTime(at)));
             }
         }
         timers
@@ -99,8 +97,8 @@ impl Small {
                 }
             }
             Choice::Helper(at) => self.helper(at),
-            Choice::ToAgent(id) => self.to_agent(id),
-            Choice::ToController(id) => self.to_controller(id),
+            Choice::ToAgent(id) => self.at_agent(id),
+            Choice::ToController(id) => self.at_controller(id),
             Choice::Agent(at) => self.agent_time(at),
             Choice::Controller => self.controller_time(),
             Choice::Operator => {
@@ -116,9 +114,8 @@ impl Small {
         }
         check::witness(self);
         self.wires.retain(|_, wire| {
-            !wire.agent_gone
-                || !wire.controller_gone
-                || !(wire.to_agent.is_empty() && wire.to_controller.is_empty())
+            let silent = wire.to_agent.is_empty() && wire.to_controller.is_empty();
+            !(wire.agent_gone && wire.controller_gone && silent)
         });
     }
 
@@ -330,7 +327,7 @@ impl Small {
         }
     }
 
-    fn to_agent(&mut self, id: u64) {
+    fn at_agent(&mut self, id: u64) {
         let Some(wire) = self.wires.get_mut(&id) else {
             return;
         };
@@ -349,7 +346,7 @@ impl Small {
         self.agent_hears(at, node::Input::Link(link, said));
     }
 
-    fn to_controller(&mut self, id: u64) {
+    fn at_controller(&mut self, id: u64) {
         let Some(wire) = self.wires.get_mut(&id) else {
             return;
         };
