@@ -1,6 +1,7 @@
-//! Named scenarios: what one fault alone does, in the order of `FAULTS.md`'s table where it has one.
+//! Named scenarios: what one fault alone does, in the order of `docs/reference/faults.md`.
 
 mod circle;
+mod kinds;
 mod stage;
 
 use std::time::Duration;
@@ -98,6 +99,11 @@ fn two_sources_share_a_target_and_it_stops_with_the_last() {
 #[test_case(|s| Action::Reexec(s.at("b")), 30; "systemd of the target executes itself")]
 #[test_case(|s| Action::Reload(s.at("a")), 30; "systemd of the source reads its units again")]
 #[test_case(|s| Action::Reload(s.at("b")), 30; "systemd of the target reads its units again")]
+#[test_case(|s| Action::Suspend(s.at("a"), s.ms(9_000)), 40; "machine of the source sleeps within the grace")]
+#[test_case(|s| Action::Suspend(s.at("b"), s.ms(9_000)), 40; "machine of the target sleeps within the grace")]
+#[test_case(|s| Action::CutAmid(s.at("a"), 2), 30; "link of the source breaks in the middle")]
+#[test_case(|s| Action::CutAmid(s.at("b"), 2), 30; "link of the target breaks in the middle")]
+#[test_case(|_| Action::KillControllerAmid(1), 30; "controller dies in the middle")]
 fn nothing_changes_when(fault: fn(&Stage) -> Action, seconds: u64) {
     let mut stage = pair();
     let before = stage.runs();

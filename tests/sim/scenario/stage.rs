@@ -96,6 +96,10 @@ impl Stage {
         self.service(name, service, |service| service.runs = Some((time, true)))
     }
 
+    pub(super) fn only_runs(self, name: &str, service: &str) -> Self {
+        self.service(name, service, |service| service.once = true)
+    }
+
     pub(super) fn bound(mut self, name: &str, service: &str, to: &str, target: &str) -> Self {
         let proxy = proxy(&node(to), &unit(target));
         self.spec(name, service).binds_to.push(proxy);

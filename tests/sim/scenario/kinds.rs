@@ -1,0 +1,70 @@
+//! Kinds of units and dependencies that end otherwise than a service which just runs.
+
+use super::{
+    Stage,
+    stage::{self, ms, secs},
+};
+use crate::{
+    systemd::{State, Verb},
+    world::Action,
+};
+
+#[test]
+fn what_only_runs_has_run_when_its_source_starts() {
+    let mut stage = Stage::new(&["a", "b"])
+        .target("b", "target.service")
+        .only_runs("b", "target.service")
+        .requires("a", "source.service", "b", "target.service")
+        .begin();
+    stage.systemctl(Verb::Start, "a", "source.service");
+    stage.run(secs(1));
+    stage.is("a", "source.service", State::Active);
+    stage.is("b", "target.service", State::Inactive);
+    stage.is("b", "dep@target.service", State::Inactive);
+    stage.is_quiet();
+}
+
+#[test]
+fn a_target_that_is_masked_keeps_its_source_from_starting_until_it_is_not() {
+    let mut stage = Stage::new(&["a", "b"])
+        .target("b", "target.service")
+        .bound("a", "source.service", "b", "target.service")
+        .begin();
+    let mask =
+        |stage: &Stage, masked| Action::Mask(stage.at("b"), stage::unit("target.service"), masked);
+    let action = mask(&stage, true);
+    stage.act(action);
+    stage.systemctl(Verb::Start, "a", "source.service");
+    stage.run(secs(1));
+    stage.is("a", "source.service", State::Inactive);
+    stage.is("a", "proxy@b_target.service", State::Failed);
+    let action = mask(&stage, false);
+    stage.act(action);
+    stage.systemctl(Verb::Start, "a", "source.service");
+    stage.run(secs(1));
+    stage.both_run();
+    stage.is_quiet();
+}
+
+#[test]
+fn a_chain_over_three_nodes_comes_up_and_goes_as_one() {
+    let mut stage = Stage::new(&["a", "b", "c"])
+        .target("b", "target.service")
+        .target("c", "base.service")
+        .start_takes("c", "base.service", ms(500))
+        .bound("a", "source.service", "b", "target.service")
+        .bound("b", "target.service", "c", "base.service")
+        .begin();
+    stage.systemctl(Verb::Start, "a", "source.service");
+    stage.run(ms(400));
+    stage.is("b", "target.service", State::Inactive);
+    stage.run(secs(2));
+    stage.both_run();
+    stage.is("c", "base.service", State::Active);
+    stage.is_quiet();
+    stage.systemctl(Verb::Stop, "c", "base.service");
+    stage.run(secs(2));
+    stage.is("a", "source.service", State::Inactive);
+    stage.is("b", "target.service", State::Inactive);
+    stage.is_quiet();
+}
