@@ -57,7 +57,7 @@ install:
 	install -m 0644 $(filter-out %.in,$(shell find units/systemd -type f)) $(D)$(UNITDIR)
 	for unit in units/systemd/*.in; do \
 	    to=$(D)$(UNITDIR)/$$(basename $$unit .in); \
-	    sed 's|@libexecdir@|$(LIBEXECDIR)|g' $$unit >$$to && chmod 0644 $$to || exit 1; done
+	    sed 's|@libexecdir@|$(LIBEXECDIR)|g; s|@bindir@|$(BINDIR)|g' $$unit >$$to && chmod 0644 $$to || exit 1; done
 	cp -Pf $(shell find units/systemd -type l) $(D)$(UNITDIR)
 	install -m 0644 units/dbus/*.conf $(D)$(DBUSDIR)
 	install -m 0644 units/dbus/*.service $(D)$(SERVICESDIR)

@@ -1,5 +1,6 @@
 //! The command line, and nothing else.
 
+mod daemon;
 mod explain;
 mod lazy;
 mod logs;
@@ -21,6 +22,7 @@ use proto::{
 };
 
 use crate::{limits, span};
+pub(crate) use daemon::{DaemonDo, DaemonVerb, Which};
 pub(crate) use explain::{Deps, ListDependencies, OneUnit, Verify};
 use lazy::Lazy;
 pub(crate) use logs::{Count, Format, LogStyle, Logs};
@@ -192,6 +194,8 @@ pub(crate) enum Verb {
         #[arg(value_name = "ADDRESS", value_parser = controller_address)]
         address: String,
     },
+    /// Reload, show and check the configuration of the controller or an agent, and show its state
+    Daemon(Lazy<DaemonVerb>),
     /// Choose which lines the controller or an agent writes into its log
     SetLoglevel(Lazy<SetLogLevel>),
     /// Print the name of the unit that stands for a unit of another node
@@ -258,6 +262,11 @@ impl Options {
     /// How long to wait for jobs.
     pub(crate) fn job_timeout(&self) -> Duration {
         self.timeout.unwrap_or(limits::JOB)
+    }
+
+    /// How long to wait, where a verb has a time of its own.
+    pub(crate) fn timeout_or(&self, own: Duration) -> Duration {
+        self.timeout.unwrap_or(own)
     }
 
     /// How long to wait for answers.

@@ -4,6 +4,7 @@ mod act;
 mod cat;
 mod choose;
 mod complete;
+mod daemon;
 mod deps;
 mod each;
 mod explore;
@@ -150,6 +151,7 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
             act::now(options, JobKind::Stop, &with.of, files, look).await
         }
         Verb::SetDefault(with) => act::set_default(options, with, look).await,
+        Verb::Daemon(with) => daemon::run(options, &with.what, look).await,
         Verb::SetLoglevel(with) => {
             act::set_log_level(options, with.of.as_ref(), with.level, look).await
         }

@@ -33,6 +33,18 @@ pub(crate) enum Exit {
     Interrupted = 130,
 }
 
+/// `daemon` has meanings of its own for these.
+impl Exit {
+    /// The configuration is not valid.
+    pub(crate) const CONFIG_INVALID: Self = Self::NotActive;
+    /// It is valid, and could not be put into force.
+    pub(crate) const RELOAD_FAILED: Self = Self::NoSuchUnit;
+    /// It took too long.
+    pub(crate) const RELOAD_LATE: Self = Self::NoSuchNode;
+    /// The daemon cannot be asked.
+    pub(crate) const DAEMON_GONE: Self = Self::NodeOffline;
+}
+
 impl Exit {
     /// The code of several things together: the code that all failures share, or "a job failed".
     pub(crate) fn together(exits: impl IntoIterator<Item = Self>) -> Self {

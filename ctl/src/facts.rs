@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use zbus::wire::{OwnedVariant, Variant};
 
-use crate::details::Command;
+use crate::{details::Command, fleet::Problem};
 
 /// `a{sv}`.
 #[derive(Debug, Default)]
@@ -49,6 +49,32 @@ impl Facts {
             return Vec::new();
         };
         items.inner().iter().filter_map(read).collect()
+    }
+
+    /// Reasons why a reload was rejected.
+    pub(crate) fn problems(&self, key: &str) -> Vec<Problem> {
+        self.items(key, |value| {
+            let Variant::Structure(fields) = value else {
+                return None;
+            };
+            let [
+                Variant::Str(file),
+                Variant::U32(line),
+                Variant::U32(column),
+                Variant::Str(key),
+                Variant::Str(reason),
+            ] = fields.fields()
+            else {
+                return None;
+            };
+            Some(Problem {
+                file: file.to_string(),
+                line: *line,
+                column: *column,
+                key: key.to_string(),
+                reason: reason.to_string(),
+            })
+        })
     }
 
     /// A yes or no.

@@ -376,6 +376,83 @@ impl Unit {
     }
 }
 
+/// What became of a reload of a daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reloaded {
+    /// `applied`, `unchanged`, `invalid`, `failed` or `timeout`.
+    pub(crate) result: String,
+    /// The configuration that is in force.
+    pub(crate) generation: u64,
+    pub(crate) took: Duration,
+    pub(crate) problems: Vec<Problem>,
+    /// Reasons that were not kept.
+    pub(crate) more: u64,
+}
+
+impl Reloaded {
+    /// Reads what `Reload` answers.
+    pub(crate) fn from_facts(facts: &Facts) -> Self {
+        Self {
+            result: facts.text("Result"),
+            generation: facts.u64("Generation").unwrap_or(0),
+            took: facts.span("DurationUSec").unwrap_or_default(),
+            problems: facts.problems("Errors"),
+            more: facts.u64("MoreErrors").unwrap_or(0),
+        }
+    }
+}
+
+/// Why a reload was rejected: one of the reasons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    pub(crate) key: String,
+    pub(crate) reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.file.is_empty() {
+            f.write_str(&self.file)?;
+            if self.line > 0 {
+                write!(f, ":{}:{}", self.line, self.column)?;
+            }
+            f.write_str(": ")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+/// A key of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) key: String,
+    /// As TOML writes it.
+    pub(crate) value: String,
+    /// A place in a file, or `default`.
+    pub(crate) source: String,
+    /// What a change does.
+    pub(crate) effect: String,
+}
+
+impl Key {
+    /// Reads a line of `--show-config`.
+    pub(crate) fn read(line: &str) -> Option<Self> {
+        let mut cells = line.split('\t').map(str::to_owned);
+        Some(Self {
+            key: cells.next()?,
+            value: cells.next()?,
+            source: cells.next()?,
+            effect: cells.next()?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -104,3 +104,6 @@ pub(crate) const LOG_OF_STATUS: u32 = 10;
 
 /// How long the status of a unit waits for its journal: it is worth a moment, and no more.
 pub(crate) const LOG_OF_STATUS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a daemon may take for a reload: what it gives itself, and some time for its answer.
+pub(crate) const RELOAD: Duration = Duration::from_secs(25);

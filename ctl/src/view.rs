@@ -4,6 +4,7 @@
 pub(crate) mod act;
 pub(crate) mod cat;
 pub(crate) mod completion;
+pub(crate) mod daemon;
 pub(crate) mod deps;
 pub(crate) mod detail;
 pub(crate) mod files;
