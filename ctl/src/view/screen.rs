@@ -11,7 +11,8 @@ pub(crate) fn draw(page: &str, note: &str) -> String {
 }
 
 fn drawn(page: &str, note: &str, rows: usize) -> String {
-    let room = rows.saturating_sub(2);
+    // An empty line, the note, and a line for the prompt that comes after.
+    let room = rows.saturating_sub(3);
     let lines: Vec<&str> = page.lines().collect();
     let mut text = String::from("\x1b[H");
     for line in lines.iter().take(room) {
@@ -24,7 +25,7 @@ fn drawn(page: &str, note: &str, rows: usize) -> String {
         String::new()
     };
     // What is below is cleared only after everything is written.
-    let _ = write!(text, "\x1b[K\r\n{more}{note}\x1b[K\x1b[J");
+    let _ = write!(text, "\x1b[K\r\n{more}{note}\x1b[K\r\n\x1b[J");
     text
 }
 
@@ -34,7 +35,10 @@ mod tests {
 
     #[test]
     fn a_page_that_is_too_long_says_how_much_is_missing() {
-        let text = drawn("a\nb\nc\n", "note", 4).replace('\x1b', "^");
-        assert_eq!(text, "^[Ha^[K\r\nb^[K\r\n^[K\r\n1 more lines; note^[K^[J");
+        let text = drawn("a\nb\nc\n", "note", 5).replace('\x1b', "^");
+        assert_eq!(
+            text,
+            "^[Ha^[K\r\nb^[K\r\n^[K\r\n1 more lines; note^[K\r\n^[J"
+        );
     }
 }
