@@ -49,5 +49,6 @@ mod types;
 mod unloaded;
 mod upholds;
 mod wants;
+mod why;
 mod withstand;
 mod world;

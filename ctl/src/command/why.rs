@@ -86,13 +86,12 @@ impl Explorer<'_> {
         Ok(adopted.filter_map(read).collect())
     }
 
-    /// The end of the journal of a unit, since its node booted.
+    /// The end of the journal of a unit.
     async fn journal(&mut self, unit: &Target) -> Result<Journal, Fault> {
         type Line = BTreeMap<String, OwnedVariant>;
         let options = BTreeMap::from([
             ("Lines", Variant::from(limits::LAST_LINES)),
             ("Reverse", Variant::from(true)),
-            ("ThisBoot", Variant::from(true)),
         ]);
         let body = (vec![unit.unit.as_str()], options);
         let call = bus::node_call(&unit.node, public::NODE_OWN, "ReadJournal", &body)?;

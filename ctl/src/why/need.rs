@@ -112,8 +112,15 @@ fn of(case: &Case, unit: &Target, claim: &Claim) -> Sentence {
         "starting" => format!("{source} waits for its start{since}{with}."),
         "waiting" => format!("{source} wants it started{since}{with}: {}.", claim.reason),
         "lost" => {
+            let keeps = node.is_some_and(|node| node.on_loss == "keep");
             let ends = left.map_or_else(
-                || "keeps what needs it as it is (on_loss = \"keep\")".to_owned(),
+                || match keeps {
+                    true => "keeps what needs it as it is (on_loss = \"keep\")".to_owned(),
+                    false => format!(
+                        "gives it up if {} is not back in time (loss_grace)",
+                        unit.node
+                    ),
+                },
                 |left| {
                     format!(
                         "gives it up in {left} if {} is not back (loss_grace)",
@@ -156,7 +163,14 @@ pub(super) fn lost(case: &Case, told: &Told) -> Vec<Sentence> {
                 "if that is not back within {}, it is not waited for any more (loss_grace)",
                 span::display(left)
             ),
-            (None, _) => "this unit runs on all the same (on_loss = \"keep\")".to_owned(),
+            (None, _)
+                if case
+                    .node(&proxy.node)
+                    .is_some_and(|node| node.on_loss == "keep") =>
+            {
+                "this unit runs on all the same (on_loss = \"keep\")".to_owned()
+            }
+            (None, _) => "it is given up if that is not back in time (loss_grace)".to_owned(),
         };
         let text = format!(
             "It needs {} on {} ({}), which is out of sight{since}: {ends}.",
@@ -287,10 +301,10 @@ fn one(
     let other = graph::step(&need.unit).and_then(|(_, target)| case.told(&target));
     let is_told = other.is_some_and(|other| other.active == "failed" || other.load == "not-found");
     let text = match told.active.as_str() {
-        "failed" if is_told => format!("{who} needs {what} ({how}), which did not come up{ago}."),
+        "failed" if is_told => format!("{who} needs {what} ({how}), which failed{ago}."),
         "failed" => {
             format!(
-                "{who} needs {what} ({how}), which did not come up{ago}: {}.",
+                "{who} needs {what} ({how}), which failed{ago}: {}.",
                 ended(need, told)
             )
         }

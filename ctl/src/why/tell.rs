@@ -133,7 +133,8 @@ fn state(case: &Case, unit: &Target, told: &Told) -> Sentence {
     let journal = case.journals.get(unit);
     let own = journal.and_then(|journal| journal.own.as_ref());
     let manager = journal.and_then(|journal| journal.manager.as_ref());
-    let is_forgotten = told.active == "inactive" && !told.has_run && told.load == "loaded";
+    let is_forgotten =
+        told.active == "inactive" && !told.has_run && !told.has_job && told.load == "loaded";
     let text = match (own, manager) {
         (_, Some(words)) if is_failed && words.contains(TOO_OFTEN) => {
             let (burst, interval) = told.start_limit;
@@ -145,12 +146,6 @@ fn state(case: &Case, unit: &Target, told: &Told) -> Sentence {
         (Some(words), _) if is_failed => format!("{text} It last said: \u{201c}{words}\u{201d}"),
         (_, Some(words)) if is_forgotten => {
             format!("{text} The last that its journal has is: \u{201c}{words}\u{201d}")
-        }
-        (None, None) if is_forgotten && journal.is_some() => {
-            format!(
-                "{text} Nothing has tried to start it since {} booted.",
-                unit.node
-            )
         }
         (_, _) => text,
     };

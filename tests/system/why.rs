@@ -1,0 +1,201 @@
+//! Why a unit runs, does not run, or is not stopped: `ctl why`, told in situations in which somebody
+//! asks.
+
+use anyhow::{Result, ensure};
+use tests::fleet::{Fleet, FleetBuilder};
+
+use crate::world::{SOON, await_status, configure, ctl, ctl_ok, ctl_says, four, scene};
+
+const RUNS: &str = "[Service]\nExecStart=/bin/sleep infinity\n";
+
+/// A unit that says this and runs.
+fn unit(builder: FleetBuilder, node: &str, unit: &str, says: &str) -> FleetBuilder {
+    builder.unit_text(node, unit, &format!("[Unit]\n{says}\n\n{RUNS}"))
+}
+
+fn layout() -> FleetBuilder {
+    let needs =
+        |how: &str, unit: &str| format!("{how}=proxy@{unit}.service\nAfter=proxy@{unit}.service");
+    let mut builder = four("why");
+    for node in ["worker1", "worker3"] {
+        builder = unit(
+            builder,
+            node,
+            "source.service",
+            &needs("BindsTo", "worker2_target"),
+        );
+    }
+    builder = unit(builder, "worker2", "target.service", "StopWhenUnneeded=yes");
+    builder = unit(
+        builder,
+        "worker1",
+        "of-broken.service",
+        &needs("Requires", "worker2_broken"),
+    );
+    builder = builder.unit_text(
+        "worker2",
+        "broken.service",
+        "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo no disk here; exit 3'\n",
+    );
+    builder = unit(
+        builder,
+        "worker1",
+        "of-missing.service",
+        &needs("Requires", "worker2_tarket"),
+    );
+    builder = unit(
+        builder,
+        "worker1",
+        "of-bad.service",
+        &needs("Requires", "worker2_bad"),
+    );
+    builder = builder.unit_text("worker2", "bad.service", "[Service]\nExecStart=nopath\n");
+    builder = unit(
+        builder,
+        "worker1",
+        "of-conditional.service",
+        &needs("Requires", "worker2_conditional"),
+    );
+    builder = unit(
+        builder,
+        "worker2",
+        "conditional.service",
+        "ConditionPathExists=/nowhere",
+    );
+    builder = unit(
+        builder,
+        "worker1",
+        "around.service",
+        &needs("Requires", "worker2_back"),
+    );
+    builder = unit(
+        builder,
+        "worker2",
+        "back.service",
+        &needs("Requires", "worker1_around"),
+    );
+    builder = unit(
+        builder,
+        "worker3",
+        "forbidden.service",
+        &needs("Requires", "main_base"),
+    );
+    builder = unit(builder, "main", "base.service", "");
+    builder = unit(
+        builder,
+        "worker1",
+        "between.service",
+        "Requires=of-broken.service\nAfter=of-broken.service",
+    );
+    configure(
+        builder,
+        "why",
+        "[node.worker3]\nallow_dependencies_on = [\"worker2\"]\n[claims]\nloss_grace = \"20s\"\nsource_grace = \"20s\"\n",
+    )
+}
+
+/// Asks about a unit, of which all of this has to be said.
+fn says(fleet: &Fleet, line: &str, words: &[&str]) -> Result<()> {
+    ctl_says(fleet, line, 0, words).map(drop)
+}
+
+#[test]
+fn who_needs_a_unit_is_said_with_the_units_of_each_node() {
+    scene(layout(), |fleet| {
+        let (needed, of) = ("worker1 needs it", "source.service (BindsTo=)");
+        ctl_ok(fleet, "start worker1 source")?;
+        let words = [needed, of, "StopWhenUnneeded=yes"];
+        says(fleet, "why worker2 target", &words)?;
+        let words = ["holds target.service", needed];
+        says(fleet, "why worker2 dep@target.service", &words)?;
+        let words = ["stands for target.service on worker2", of];
+        says(fleet, "why worker1 proxy@worker2_target.service", &words)?;
+        ctl_ok(fleet, "start worker3 source")?;
+        says(fleet, "why worker2 target", &[needed, "worker3 needs it"])?;
+        ctl_ok(fleet, "start main base")?;
+        says(
+            fleet,
+            "why main base",
+            &["does not have StopWhenUnneeded=yes"],
+        )
+    });
+}
+
+#[test]
+fn what_stands_in_the_way_is_said_on_whichever_node_it_is() {
+    scene(layout(), |fleet| {
+        let circle = [
+            "in a circle",
+            "worker1/around.service",
+            "worker2/back.service",
+        ];
+        let proxy = "Requires=proxy@worker2_broken.service";
+        for (node, unit, words) in [
+            ("worker1", "of-broken", &[proxy, "exited with status 3"][..]),
+            (
+                "worker1",
+                "of-missing",
+                &["worker2 has no unit tarket.service"],
+            ),
+            ("worker1", "of-conditional", &["did not become active"]),
+            ("worker1", "around", &circle),
+            ("worker3", "forbidden", &["allow_dependencies_on"]),
+        ] {
+            ctl(fleet, &format!("start {node} {unit}"))?;
+            says(fleet, &format!("why {node} {unit}"), words)?;
+        }
+        let words = ["of-broken.service", "exited with status 3"];
+        says(fleet, "why worker1 between", &words)?;
+        ctl_says(
+            fleet,
+            "why worker2 tarket",
+            4,
+            &["Did you mean target.service?"],
+        )?;
+        let worker2 = fleet.node("worker2");
+        worker2.shell("ln -sf /dev/null /etc/systemd/system/conditional.service")?;
+        worker2.systemctl(&["daemon-reload"])?;
+        says(fleet, "why worker2 conditional", &["it is masked"])
+    });
+}
+
+#[test]
+fn a_node_that_is_away_is_said_to_be_so_and_what_will_come_of_it() {
+    scene(layout(), |fleet| {
+        let worker1 = fleet.node("worker1");
+        ctl_ok(fleet, "start worker1 source")?;
+        fleet.node("worker2").crash()?;
+        await_status(fleet, "worker2", "offline", SOON)?;
+        let lost = [
+            "runs since",
+            "target.service on worker2",
+            "out of sight",
+            "loss_grace",
+        ];
+        says(fleet, "why worker1 source", &lost)?;
+        let away = ["worker2 is offline", "worker1 needs it"];
+        ctl_says(fleet, "why worker2 target", 6, &away)?;
+        worker1.systemctl(&["start", "--no-block", "of-broken.service"])?;
+        let proxy = "proxy@worker2_broken.service";
+        worker1.wait_state(proxy, |active, _| active == "activating", SOON)?;
+        let waits = ["node worker2 is offline", "start_timeout"];
+        says(fleet, "why worker1 of-broken", &waits)
+    });
+}
+
+#[test]
+fn mistakes_are_found_before_anything_runs() {
+    scene(layout(), |fleet| {
+        let words = [
+            "worker1 around.service circle units_need_each_other_in_a_circle",
+            "worker1/around.service_needs_worker2/back.service_needs_worker1/around.service",
+            "worker1 of-missing.service no-unit",
+            "worker3 forbidden.service not-allowed",
+            "main base.service not-stopped",
+        ];
+        ctl_says(fleet, "verify -o plain", 1, &words)?;
+        let state = fleet.node("worker2").state("target.service")?;
+        ensure!(state.active == "inactive", "verify started a unit");
+        ctl_says(fleet, "verify main", 0, &["0 errors"]).map(drop)
+    });
+}
