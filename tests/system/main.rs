@@ -19,6 +19,7 @@ mod conflict;
 mod crowd;
 mod ctl;
 mod cycle;
+mod daemon;
 mod deps;
 mod flood;
 mod harness;

@@ -7,5 +7,6 @@
 )]
 
 mod daemon;
+mod reload;
 mod session;
 mod signals;
