@@ -22,9 +22,10 @@ use node::{
     Event, FromHelper, FromLink, FromManager, HelperAnswer, Input, LinkStatus, Node, Output,
     Request, Verb, Waiter,
 };
+use proto::rhythm::Rhythm;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Interval, sleep_until},
+    time::sleep_until,
 };
 use tracing::{error, warn};
 
@@ -83,6 +84,8 @@ pub(crate) struct Agent {
     pub(crate) tcp: watch::Sender<TcpOptions>,
     pub(crate) public: Public,
     stopping: Option<Stopping>,
+    /// When the service manager is told that we are alive; off where it does not watch.
+    watchdog: Rhythm,
     /// The controller that a client wants, until the agent is started again.
     switched: Option<Address>,
     bus_lost: Repeats,
@@ -125,7 +128,6 @@ enum Came {
     Read(Read<Settings>),
     Signal(Signal),
     Deadline,
-    Watchdog,
     Nothing,
 }
 
@@ -155,6 +157,7 @@ impl Agent {
             tcp,
             public,
             stopping: None,
+            watchdog: Rhythm::at_once(clock.now(), notify::watchdog_interval().unwrap_or_default()),
             switched: None,
             bus_lost: Repeats::default(),
             connection: None,
@@ -169,17 +172,15 @@ impl Agent {
 
     /// Runs until a signal ends it.
     pub(crate) async fn run(&mut self, mut sources: Sources) -> End {
-        let mut watchdog = notify::watchdog_interval().map(tokio::time::interval);
         self.carry_out();
         loop {
-            match self.wait(&mut sources, watchdog.as_mut()).await {
+            match self.wait(&mut sources).await {
                 Came::Manager(event) => self.manager(event),
                 Came::Link(event) => self.link(event),
                 Came::Helper(event) => self.helper(event),
                 Came::Bus(event) => self.bus(event),
                 Came::Read(read) => self.on_read(read),
                 Came::Deadline => self.node.handle_timeout(self.clock.now()),
-                Came::Watchdog => tell(notify::watchdog()),
                 Came::Signal(Signal::Quit) => return End::Quit,
                 Came::Signal(Signal::Stop) => self.begin_stop().await,
                 Came::Signal(Signal::Reload) => self.ask_reload(None),
@@ -187,6 +188,9 @@ impl Agent {
                 Came::Nothing => return End::Broken,
             }
             self.carry_out();
+            if self.watchdog.take(self.clock.now()) {
+                tell(notify::watchdog());
+            }
             if self.may_leave() {
                 self.hear_out(&mut sources).await;
                 self.leave().await;
@@ -197,16 +201,11 @@ impl Agent {
         }
     }
 
-    async fn wait(&mut self, sources: &mut Sources, watchdog: Option<&mut Interval>) -> Came {
+    async fn wait(&mut self, sources: &mut Sources) -> Came {
         let deadline = self.node.deadline().map(|(at, _)| at);
-        let deadline = deadline.into_iter().chain(self.stop_wake()).min();
+        let others = self.stop_wake().into_iter().chain(self.watchdog.due());
+        let deadline = deadline.into_iter().chain(others).min();
         let deadline = deadline.map(|at| self.clock.instant(at));
-        let watchdog = async {
-            match watchdog {
-                Some(interval) => interval.tick().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             signal = sources.signals.next() => Came::Signal(signal),
             event = sources.manager.recv() => event.map_or(Came::Nothing, Came::Manager),
@@ -217,7 +216,6 @@ impl Agent {
             read = self.reload.read() => Came::Read(read),
             () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)),
                 if deadline.is_some() => Came::Deadline,
-            _ = watchdog => Came::Watchdog,
         }
     }
 

@@ -18,7 +18,7 @@ use host::{
     reload::Reload,
     signal::{Signal, Signals},
 };
-use proto::time::Moment;
+use proto::{rhythm::Rhythm, time::Moment};
 use tokio::{sync::mpsc, time::sleep_until};
 use tracing::{info, warn};
 use zbus::Message;
@@ -90,14 +90,14 @@ impl std::fmt::Display for Condition {
 }
 
 /// What the service manager was told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     ready: bool,
     /// What was told last, and when.
     told: Condition,
     told_at: Option<Moment>,
-    watchdog: Option<Duration>,
-    watchdog_at: Moment,
+    /// When the service manager is told that we are alive; off where it does not watch.
+    watchdog: Rhythm,
 }
 
 impl Drive {
@@ -133,8 +133,13 @@ impl Drive {
             deaf: Repeats::default(),
             bus_lost: Repeats::default(),
             state: State {
-                watchdog: notify::watchdog_interval(),
-                ..State::default()
+                ready: false,
+                told: Condition::default(),
+                told_at: None,
+                watchdog: Rhythm::at_once(
+                    clock.now(),
+                    notify::watchdog_interval().unwrap_or_default(),
+                ),
             },
         }
     }
@@ -185,10 +190,7 @@ impl Drive {
             }
             Some(_) | None => never,
         };
-        let watchdog = match self.state.watchdog {
-            Some(_) => self.state.watchdog_at,
-            None => never,
-        };
+        let watchdog = self.state.watchdog.due().unwrap_or(never);
         let stop = self.stop_wake().unwrap_or(never);
         fleet.min(status).min(watchdog).min(stop)
     }
@@ -200,10 +202,7 @@ impl Drive {
             self.carry_out(now);
         }
         self.tell_status(now);
-        if let Some(interval) = self.state.watchdog
-            && self.state.watchdog_at <= now
-        {
-            self.state.watchdog_at = now.plus(interval);
+        if self.state.watchdog.take(now) {
             told(notify::watchdog());
         }
     }

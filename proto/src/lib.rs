@@ -13,6 +13,7 @@
 //! | [`interface`] | the interfaces that are served on a bus, as documents |
 //! | [`dbus`] | every bus name, path, interface, member and error name |
 //! | [`circle`] | circles of things that wait for each other |
+//! | [`rhythm`] | when something is done that is done again and again |
 //! | [`backoff`] | bounded, jittered waiting between attempts |
 
 pub mod backoff;
@@ -22,6 +23,7 @@ pub mod interface;
 pub mod message;
 pub mod model;
 pub mod name;
+pub mod rhythm;
 pub mod sync;
 pub mod time;
 pub mod wire;

@@ -186,6 +186,7 @@ impl Node {
             Input::Configure(live) => {
                 let moved = live.controllers != self.settings.live.controllers;
                 self.settings.live = live;
+                self.link.configured(now, &self.settings.live);
                 if moved {
                     self.link.restart(cx!(self, now));
                     self.disconnected();

@@ -19,13 +19,14 @@ use std::{collections::BTreeSet, time::Duration};
 use proto::{
     message::{Hello, PROTOCOL, ToController, Welcome},
     model::Reason,
+    rhythm::Rhythm,
     time::Moment,
 };
 
 use crate::{
     Settings,
     call::Cx,
-    input::LinkId,
+    input::{LinkId, Live},
     limits::{COMPLAINTS_MAX, RECONNECT, REGISTRATION},
     output::{Event, Output},
 };
@@ -56,7 +57,7 @@ enum State {
     Registered {
         on: Attempt,
         heard: Moment,
-        beat: Moment,
+        beat: Rhythm,
     },
     Stopped,
 }
@@ -129,10 +130,9 @@ impl Link {
             State::Greeting { on } => Some((on.since.plus(REGISTRATION), "registration")),
             State::Registered { heard, beat, .. } => {
                 let silent = heard.plus(settings.live.heartbeat_threshold);
-                if silent < *beat {
-                    Some((silent, "controller is silent"))
-                } else {
-                    Some((*beat, "heartbeat"))
+                match beat.due() {
+                    Some(beat) if beat <= silent => Some((beat, "heartbeat")),
+                    Some(_) | None => Some((silent, "controller is silent")),
                 }
             }
         }
@@ -192,7 +192,7 @@ impl Link {
         self.state = State::Registered {
             on,
             heard: cx.now,
-            beat: cx.now.plus(cx.settings.live.heartbeat_interval),
+            beat: Rhythm::after(cx.now, cx.settings.live.heartbeat_interval, self.random),
         };
         cx.event(Event::Registered {
             address: address(cx.settings, on.address),
@@ -236,6 +236,13 @@ impl Link {
         self.again(cx);
     }
 
+    /// Heartbeats may have another interval; the next ones are due by that.
+    pub(crate) fn configured(&mut self, now: Moment, live: &Live) {
+        if let State::Registered { beat, .. } = &mut self.state {
+            beat.set_spacing(now, live.heartbeat_interval);
+        }
+    }
+
     /// The controller did not follow the protocol.
     pub(crate) fn breach(&mut self, why: String, cx: &mut Cx<'_>) {
         let Some(on) = self.present() else {
@@ -270,8 +277,7 @@ impl Link {
                     self.closed(format!("nothing was heard for {threshold:?}"), cx);
                     return true;
                 }
-                if now >= *beat {
-                    *beat = now.plus(cx.settings.live.heartbeat_interval);
+                if beat.take(now) {
                     cx.say(ToController::Heartbeat);
                 }
             }

@@ -2,7 +2,7 @@
 
 use host::notify;
 use node::Input;
-use proto::time::Moment;
+use proto::{rhythm::Rhythm, time::Moment};
 use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 
@@ -20,8 +20,8 @@ const OWN_UNIT: &str = "unitlink-agent.service";
 pub(super) struct Stopping {
     /// When it waits no longer; nothing without a limit.
     until: Option<Moment>,
-    /// When the service manager is told next that this takes its time.
-    tell_at: Moment,
+    /// When the service manager is told that this takes its time.
+    tell: Rhythm,
 }
 
 impl Agent {
@@ -51,14 +51,14 @@ impl Agent {
         }
         self.stopping = Some(Stopping {
             until: limit.map(|limit| now.plus(limit)),
-            tell_at: now,
+            tell: Rhythm::at_once(now, EXTEND_EVERY),
         });
     }
 
     /// When a stop is to be looked at again.
     pub(super) fn stop_wake(&self) -> Option<Moment> {
-        let Stopping { until, tell_at } = self.stopping?;
-        Some(until.map_or(tell_at, |until| until.min(tell_at)))
+        let Stopping { until, tell } = self.stopping?;
+        until.into_iter().chain(tell.due()).min()
     }
 
     /// Whether nothing is waited for any more; and the service manager is told how it stands.
@@ -73,8 +73,7 @@ impl Agent {
             }
             return true;
         }
-        if stopping.tell_at <= now {
-            stopping.tell_at = now.plus(EXTEND_EVERY);
+        if stopping.tell.take(now) {
             let left = stopping.until.map(|until| until.since(now).as_secs());
             let text = match left {
                 Some(left) => format!("stopping: waiting for {jobs} jobs, {left} s at most"),

@@ -287,6 +287,7 @@ impl Fleet {
             self.nodes.insert(name.clone(), Node::default());
             self.put(Output::NodeAdded(name));
         }
+        self.change_heartbeats(now);
         self.note_status();
         self.touch_all();
     }

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::{
     message::{Claim, ClaimKey, Hello, Hold, HoldKey, HoldWait, TokenState},
     model::{JobId, NodeStatus},
+    rhythm::Rhythm,
     sync::{Listener, Teller},
     time::Moment,
 };
@@ -63,6 +64,8 @@ pub(crate) struct Peer {
     pub(crate) hello: Hello,
     pub(crate) origin: Origin,
     pub(crate) since: Moment,
+    /// When it is told that the controller is alive.
+    pub(crate) heartbeat: Rhythm,
 }
 
 impl Peer {
@@ -79,6 +82,13 @@ impl Peer {
 impl Node {
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match &self.link {
+            Link::Down => None,
+            Link::Up(peer) => Some(peer),
+        }
+    }
+
+    pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer> {
+        match &mut self.link {
             Link::Down => None,
             Link::Up(peer) => Some(peer),
         }

@@ -2,6 +2,7 @@ use proto::{
     message::{Hello, PROTOCOL, Stream, ToAgent, ToController, Welcome},
     model::{Cause, NodeStatus, Reason},
     name::NodeName,
+    rhythm::Rhythm,
     sync::Generation,
     time::Moment,
 };
@@ -74,6 +75,7 @@ impl Fleet {
             version: hello.version.clone(),
             protocol: hello.protocol,
         };
+        let rhythm = Rhythm::after(now, heartbeat.interval, peer.0);
         let Some(node) = self.nodes.get_mut(&name) else {
             return;
         };
@@ -83,10 +85,10 @@ impl Fleet {
             hello,
             origin,
             since: now,
+            heartbeat: rhythm,
         }));
         self.peers.insert(peer, name.clone());
-        self.timers
-            .set(Timer::Heartbeat(peer), now.plus(heartbeat.interval));
+        self.set_heartbeat(peer, rhythm);
         self.timers
             .set(Timer::Silence(peer), now.plus(heartbeat.threshold));
         let version = self.settings.version.clone();
@@ -204,15 +206,38 @@ impl Fleet {
 
     /// Says to an agent that the controller is alive.
     pub(crate) fn heartbeat(&mut self, now: Moment, peer: PeerId) {
-        if self.peers.contains_key(&peer) {
-            self.timers.set(
-                Timer::Heartbeat(peer),
-                now.plus(self.settings.heartbeat.interval),
-            );
+        let name = self.peers.get(&peer);
+        let there = name.and_then(|name| self.nodes.get_mut(name)?.peer_mut());
+        if let Some(there) = there {
+            there.heartbeat.take(now);
+            let rhythm = there.heartbeat;
+            self.set_heartbeat(peer, rhythm);
             self.put(Output::Send {
                 peer,
                 message: ToAgent::Heartbeat,
             });
+        }
+    }
+
+    fn set_heartbeat(&mut self, peer: PeerId, rhythm: Rhythm) {
+        match rhythm.due() {
+            Some(due) => self.timers.set(Timer::Heartbeat(peer), due),
+            None => self.timers.cancel(Timer::Heartbeat(peer)),
+        }
+    }
+
+    /// The interval may be another one: the next heartbeats are due by that.
+    pub(crate) fn change_heartbeats(&mut self, now: Moment) {
+        let interval = self.settings.heartbeat.interval;
+        let peers = self.nodes.values_mut().filter_map(|node| node.peer_mut());
+        let changed: Vec<(PeerId, Rhythm)> = peers
+            .map(|peer| {
+                peer.heartbeat.set_spacing(now, interval);
+                (peer.id, peer.heartbeat)
+            })
+            .collect();
+        for (peer, rhythm) in changed {
+            self.set_heartbeat(peer, rhythm);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleet::Input;
 use host::notify;
-use proto::time::Moment;
+use proto::{rhythm::Rhythm, time::Moment};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -16,8 +16,8 @@ use crate::limits::{EXTEND_BY, EXTEND_EVERY, STOP_TIME};
 pub(super) struct Stopping {
     /// When it waits no longer; nothing without a limit.
     until: Option<Moment>,
-    /// When the service manager is told next that this takes its time.
-    tell_at: Moment,
+    /// When the service manager is told that this takes its time.
+    tell: Rhythm,
 }
 
 impl Drive {
@@ -30,7 +30,7 @@ impl Drive {
         let limit = self.settings.graceful_shutdown;
         self.stopping = Some(Stopping {
             until: limit.map(|limit| now.plus(limit)),
-            tell_at: now,
+            tell: Rhythm::at_once(now, EXTEND_EVERY),
         });
         self.decide(now, Input::Stop);
         let jobs = self.fleet.jobs_open();
@@ -45,8 +45,8 @@ impl Drive {
 
     /// When a stop is to be looked at again.
     pub(super) fn stop_wake(&self) -> Option<Moment> {
-        let Stopping { until, tell_at } = self.stopping?;
-        Some(until.map_or(tell_at, |until| until.min(tell_at)))
+        let Stopping { until, tell } = self.stopping?;
+        until.into_iter().chain(tell.due()).min()
     }
 
     /// Whether nothing is waited for any more; and the service manager is told how it stands.
@@ -65,8 +65,7 @@ impl Drive {
             );
             return true;
         }
-        if stopping.tell_at <= now {
-            stopping.tell_at = now.plus(EXTEND_EVERY);
+        if stopping.tell.take(now) {
             let left = stopping.until.map(|until| until.since(now).as_secs());
             let text = match left {
                 Some(left) => format!("stopping: waiting for {jobs} jobs, {left} s at most"),

@@ -82,7 +82,7 @@ fn new_addresses_are_used_at_once_and_other_settings_without_a_new_connection() 
 #[test]
 fn heartbeats_are_sent_and_silence_ends_the_connection() {
     Stage::registered("").plays(
-        "at 1999
+        "at 1899
          at 2000
          > heartbeat
          heartbeat
