@@ -39,29 +39,31 @@ fn ask(options: &Options) -> ExitCode {
     let outcome = ask::until_answered(options, &mut |waiting_for| {
         notify::status(&format!("waiting: {waiting_for}"));
     });
+    let well = || {
+        let (unit, node) = (options.proxy.unit(), options.proxy.node());
+        let what = match options.verb {
+            Verb::Up => "is up",
+            // The status text outlives the run, and that of the start is not true any more.
+            Verb::Down => "is not needed any more",
+            Verb::Reload => "is up and was reloaded",
+            Verb::Stop => "was stopped",
+        };
+        notify::status(&format!("{unit} on {node} {what}"));
+        ExitCode::SUCCESS
+    };
     match &outcome {
+        Outcome::Up => well(),
         // A stop does not fail because nobody knows what it is for.
         Outcome::Failed {
             failure: Failure::NoAgent,
             ..
-        } if options.verb == Verb::Down => return ExitCode::SUCCESS,
-        Outcome::Up if options.verb == Verb::Down => {}
-        Outcome::Up => notify::status(&format!(
-            "{} on {} {}",
-            options.proxy.unit(),
-            options.proxy.node(),
-            match options.verb {
-                Verb::Up | Verb::Down => "is up",
-                Verb::Reload => "is up and was reloaded",
-                Verb::Stop => "was stopped",
-            }
-        )),
+        } if options.verb == Verb::Down => well(),
         Outcome::Failed { text, .. } => {
             notify::status(text);
             complain(text);
+            ExitCode::from(outcome.exit_code())
         }
     }
-    ExitCode::from(outcome.exit_code())
 }
 
 /// Writes one line at the level "error" of sd-daemon(3), which the journal understands.

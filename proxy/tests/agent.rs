@@ -15,6 +15,7 @@ use std::{
 };
 
 const ID: &str = "00112233445566778899aabbccddeeff";
+const NOT_NEEDED: &str = "STATUS=target.service on worker2 is not needed any more";
 const NEED: &str = "need proxy@worker2_target.service 00112233445566778899aabbccddeeff\n";
 
 /// A directory with the agent's socket and the service manager's, removed when dropped.
@@ -105,6 +106,7 @@ fn a_stop_fails_only_if_the_remote_unit_has() {
     let (mut stream, why) = accept(&agent);
     assert_eq!(why, "why proxy@worker2_target.service\n");
     stream.write_all(b"done\n").expect("written");
+    assert_eq!(machine.status(), NOT_NEEDED);
     assert_eq!(end(helper), (Some(0), String::new()));
 
     let helper = machine.run("down", &[]);
@@ -122,6 +124,7 @@ fn a_stop_does_not_fail_for_want_of_an_agent() {
     let machine = Machine::new();
     let helper = machine.run("down", &["--timeout", "1"]);
     assert_eq!(machine.status().split(": ").next(), Some("STATUS=waiting"));
+    assert_eq!(machine.status(), NOT_NEEDED);
     assert_eq!(end(helper), (Some(0), String::new()));
 }
 
