@@ -93,6 +93,7 @@ fn exit_of(fault: &Fault) -> Exit {
         | Fault::Absent { .. }
         | Fault::ControllerLost(_)
         | Fault::NoNode { .. }
+        | Fault::Unread(_)
         | Fault::Offline { .. } => Exit::DAEMON_GONE,
         Fault::Usage(_)
         | Fault::NoLabel { .. }
@@ -100,7 +101,6 @@ fn exit_of(fault: &Fault) -> Exit {
         | Fault::NoFit { .. }
         | Fault::NoUnit { .. }
         | Fault::NotAble { .. }
-        | Fault::Unread(_)
         | Fault::AccessDenied(_)
         | Fault::Interrupted { .. }
         | Fault::Refused { .. }
@@ -139,10 +139,7 @@ where
                         last_seen_ago: None,
                         address: String::new(),
                     },
-                    _ => Fault::NoNode {
-                        node,
-                        known: Vec::new(),
-                    },
+                    _ => Fault::Unread(format!("there is no node '{node}'")),
                 }
             }
             Which::Controller | Which::Node(_) => Fault::refused(refusal, bus.name()),

@@ -7,7 +7,6 @@ use crate::{
     cli::{Output, Which},
     exit::Exit,
     fleet::{Key, Problem, Reloaded},
-    span,
 };
 
 /// What became of a reload.
@@ -21,8 +20,9 @@ pub(crate) fn reloaded(of: &Which, reloaded: &Reloaded, look: &Look) -> Page {
     } = reloaded;
     let (text, exit) = match result.as_str() {
         "applied" => {
-            let took = span::display(*took);
-            let text = format!("{of}: configuration {generation} is in force, after {took}\n");
+            let took = took.as_secs_f64() * 1000.0;
+            let text =
+                format!("{of}: configuration {generation} is in force, after {took:.1} ms\n");
             (text, Exit::Done)
         }
         "unchanged" => (format!("{of}: configuration has not changed\n"), Exit::Done),
@@ -42,7 +42,12 @@ pub(crate) fn reloaded(of: &Which, reloaded: &Reloaded, look: &Look) -> Page {
             (_, 1) => "1 error".to_owned(),
             (_, count) => format!("{count} errors"),
         };
-        let text = format!("reload of the configuration of {of} rejected: {why}");
+        let whose = match of {
+            Which::Controller => "the controller".to_owned(),
+            Which::Agent => "the agent of this machine".to_owned(),
+            Which::Node(node) => format!("the agent of {node}"),
+        };
+        let text = format!("reload of {whose} rejected: {why}");
         let hint = format!("configuration {generation} stays in force, nothing was changed");
         messages.push(Message::error(text, Some(hint)));
     }
