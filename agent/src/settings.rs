@@ -219,4 +219,97 @@ pub(crate) mod tests {
         assert!(error.contains(why), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+
+    /// Kinds of bad configuration, each below a first line, with all that is said about it after the name
+    /// of the file.
+    const BAD: [(&str, &str); 20] = [
+        (
+            "[heartbeat]\nintervall = \"1s\"",
+            ":3:1: heartbeat.intervall: unknown key, did you mean 'interval'?",
+        ),
+        (
+            "[heartbeet]",
+            ":2:2: heartbeet: unknown table, did you mean 'heartbeat'?",
+        ),
+        (
+            "[log]\nlevel = \"info\"\nlevel = \"warn\"",
+            ":4:1: broken TOML: duplicate key",
+        ),
+        ("[log", ":2:5: broken TOML: unclosed table, expected `]`"),
+        (
+            "log = 3",
+            ":2:7: log: found 3, expected a table, write [log]",
+        ),
+        (
+            "[heartbeat]\ninterval = 2",
+            ":3:12: heartbeat.interval: found 2, expected a time with its unit, write \"2s\"",
+        ),
+        (
+            "[heartbeat]\ninterval = \"1us\"",
+            ":3:12: heartbeat.interval: found \"1us\", expected a time from \"100ms\" to \"1d\"",
+        ),
+        (
+            "[log]\nlevel = \"loud\"",
+            ":3:9: log.level: found \"loud\", expected \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+        ),
+        (
+            "[log]\ntarget = true",
+            ":3:10: log.target: found true, expected \"journal\", \"stderr\" or \"auto\"",
+        ),
+        (
+            "[log]\nformat = \"xml\"",
+            ":3:10: log.format: found \"xml\", expected \"text\" or \"json\"",
+        ),
+        (
+            "controller = \"tcp:host=a,port=1\"",
+            ":2:14: controller: found \"tcp:host=a,port=1\", expected an array of strings",
+        ),
+        (
+            "controller = [1]",
+            ":2:15: controller[0]: found 1, expected a string",
+        ),
+        (
+            "controller = []",
+            ":2:14: controller: found an empty array, expected at least one address of the controller",
+        ),
+        (
+            "controller = [\"10.0.0.1\"]",
+            ":2:15: controller[0]: found \"10.0.0.1\", no transport in front, expected 'unix:path=…' or 'tcp:host=…,port=…'",
+        ),
+        (
+            "controller = [\"tcp:port=842\"]",
+            ":2:15: controller[0]: found \"tcp:port=842\", 'host' is missing",
+        ),
+        (
+            "node_name = \"a b\"",
+            ":2:13: node_name: found \"a b\", a node name has ' '; only letters, digits, '-', '_' and '.' are allowed",
+        ),
+        (
+            "node_name = \"\"",
+            ":2:13: node_name: found \"\", a node name is empty; it has 1 to 64 letters, digits, '-', '_' or '.'",
+        ),
+        (
+            "node_name = 3",
+            ":2:13: node_name: found 3, expected a string",
+        ),
+        (
+            "[tcp]\nkeepalive = \"0s\"",
+            ":3:13: tcp.keepalive: found \"0s\", expected a time from \"1s\" to \"1d\"",
+        ),
+        (
+            "graceful_shutdown_timeout = 60",
+            ":2:29: graceful_shutdown_timeout: found 60, expected a time with its unit, write \"60s\"",
+        ),
+    ];
+
+    #[test]
+    fn each_mistake_is_told_with_its_place_and_what_would_be_right() {
+        for (text, error) in BAD {
+            let folder = Folder::new(&format!("# one\n{text}\n"));
+            let file = folder.0.join("agent.toml");
+            let errors = load(&Sources::file(&file), |root| prove(root, "worker1"));
+            let said = errors.expect_err(text).to_string();
+            assert_eq!(said, format!("{}{error}", file.display()), "{text}");
+        }
+    }
 }
