@@ -25,7 +25,7 @@ use crate::limits::{
     JOURNAL_BYTES_MAX, JOURNAL_COMPLAINT_BYTES_MAX, JOURNAL_LINGER, JOURNAL_PATIENCE,
 };
 use export::{Line, Parser};
-use query::Query;
+use query::{Found, Query};
 
 /// The body of an answer: lines, the cursor to go on from, and whether there are more lines already.
 type Answer = (Vec<Facts>, String, bool);
@@ -34,12 +34,25 @@ type Answer = (Vec<Facts>, String, bool);
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// Lines that were found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Page {
+    keep: Keep,
     lines: Vec<Line>,
+    /// Of all that were found, kept or not.
+    count: usize,
     bytes: usize,
+    /// How many there may be.
+    max: usize,
     /// Whether there is no room for another line.
     is_full: bool,
+}
+
+/// Which of the lines that were found are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    All,
+    /// Only the one that was found last.
+    Last,
 }
 
 /// Reads the journal for the controller, and writes the reply to its call.
@@ -58,22 +71,34 @@ pub(crate) async fn answer(call: &Message) -> Result<Message, ManagerError> {
 }
 
 async fn read(query: &Query) -> Result<Answer, ManagerError> {
+    // Together, because the controller does not wait longer for all of it.
+    let until = Instant::now() + JOURNAL_PATIENCE;
     let mut cursor = query.cursor.clone().unwrap_or_default();
     let mut newest = Line::default();
-    if query.this_boot || cursor.is_empty() && query.wait.is_some() {
-        newest = newest_line().await?;
+    let is_slow = query.is_slow_to_follow();
+    if query.this_boot || is_slow || cursor.is_empty() && query.wait.is_some() {
+        newest = newest_line(until).await?;
     }
     if cursor.is_empty() && query.wait.is_some() {
         // Where there is no line yet, what follows is behind this one. It was asked for first, so that
         // nothing is lost in between.
-        cursor = newest.cursor;
+        cursor.clone_from(&newest.cursor);
     }
     let boot = Some(newest.boot.as_str()).filter(|_| query.this_boot);
     if boot.is_some_and(str::is_empty) {
         // There is nothing at all.
         return Ok((Vec::new(), cursor, false));
     }
-    let page = lines(query, boot).await?;
+    let mut page = if is_slow {
+        lines(&query.at_once(), boot, &newest, until).await?
+    } else {
+        lines(query, boot, &newest, until).await?
+    };
+    if is_slow && page.lines.is_empty() {
+        // All that was there when the newest line was asked for was read.
+        cursor.clone_from(&newest.cursor);
+        page = lines(&query.behind(&newest.cursor), boot, &newest, until).await?;
+    }
     if let Some(last) = page.lines.last() {
         cursor.clone_from(&last.cursor);
     }
@@ -83,28 +108,73 @@ async fn read(query: &Query) -> Result<Answer, ManagerError> {
 
 /// The newest line of the whole journal, as far as where it is and of which boot; empty where there is
 /// none.
-async fn newest_line() -> Result<Line, ManagerError> {
+async fn newest_line(until: Instant) -> Result<Line, ManagerError> {
     let arguments = ["--lines=1", "--output-fields=_BOOT_ID"].map(str::to_owned);
     let mut child = start(&arguments)?;
-    let mut page = Page::default();
-    let until = Instant::now() + JOURNAL_PATIENCE;
+    let mut page = Page::of(Keep::Last, 1);
     collect(&mut child, &mut page, until, &Query::default()).await?;
     Ok(page.lines.pop().unwrap_or_default())
 }
 
-async fn lines(query: &Query, boot: Option<&str>) -> Result<Page, ManagerError> {
-    if query.lines_max() == 0 {
-        return Ok(Page::default());
+/// The cursor of the first of the last lines that are asked for, if there are any.
+async fn beginning(
+    query: &Query,
+    boot: Option<&str>,
+    until: Instant,
+) -> Result<Option<String>, ManagerError> {
+    let backwards = query.backwards();
+    let found = Found {
+        boot,
+        ..Found::default()
+    };
+    let mut child = start(&backwards.arguments(found))?;
+    let mut page = Page::of(Keep::Last, query.lines());
+    let is_whole = collect(&mut child, &mut page, until, &backwards).await?;
+    if !is_whole && !page.is_full {
+        let text = format!(
+            "journalctl has found {} of the last lines after {JOURNAL_PATIENCE:?}; fewer of them, or \
+             only those since a moment, take less time",
+            page.count
+        );
+        return Err(failed(error::TIMEOUT, text));
     }
+    Ok(page.lines.pop().map(|line| line.cursor))
+}
+
+async fn lines(
+    query: &Query,
+    boot: Option<&str>,
+    newest: &Line,
+    until: Instant,
+) -> Result<Page, ManagerError> {
+    let mut page = Page::of(Keep::All, query.lines_max());
+    if page.max == 0 {
+        return Ok(page);
+    }
+    let beginning = if query.counts_back() {
+        beginning(query, boot, until).await?
+    } else {
+        None
+    };
     let machine = if query.follows() {
         machine_id()?
     } else {
         String::new()
     };
-    let mut child = start(&query.arguments(&machine, boot))?;
+    let mut found = Found {
+        machine: &machine,
+        boot,
+        beginning: beginning.as_deref(),
+    };
+    if query.counts_back() && beginning.is_none() {
+        if !query.follows() {
+            return Ok(page);
+        }
+        found.beginning = Some(newest.cursor.as_str()).filter(|cursor| !cursor.is_empty());
+    }
+    let mut child = start(&query.arguments(found))?;
     let wait = query.wait.filter(|_| query.follows());
-    let until = Instant::now() + wait.unwrap_or(JOURNAL_PATIENCE);
-    let mut page = Page::default();
+    let until = wait.map_or(until, |wait| Instant::now() + wait);
     let is_whole = collect(&mut child, &mut page, until, query).await?;
     if !is_whole && wait.is_none() && !page.is_full {
         if page.lines.is_empty() {
@@ -208,6 +278,18 @@ async fn first_line(from: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 impl Page {
+    /// With room for so many lines.
+    fn of(keep: Keep, max: usize) -> Self {
+        Self {
+            keep,
+            lines: Vec::new(),
+            count: 0,
+            bytes: 0,
+            max,
+            is_full: false,
+        }
+    }
+
     /// Takes in a piece of output.
     fn take(
         &mut self,
@@ -219,14 +301,23 @@ impl Page {
         parser
             .feed(piece, &query.units, &mut found)
             .map_err(|error| failed(error::FAILED, error.to_string()))?;
-        let max = query.lines_max();
         for line in found {
             if self.is_full || !query.wants(&line) {
                 continue;
             }
-            self.bytes = self.bytes.saturating_add(line.message.len());
+            self.count += 1;
+            let is_large = match self.keep {
+                Keep::All => {
+                    self.bytes = self.bytes.saturating_add(line.message.len());
+                    self.bytes >= JOURNAL_BYTES_MAX
+                }
+                Keep::Last => {
+                    self.lines.clear();
+                    false
+                }
+            };
             self.lines.push(line);
-            self.is_full = self.bytes >= JOURNAL_BYTES_MAX || self.lines.len() >= max;
+            self.is_full = is_large || self.count >= self.max;
         }
         Ok(())
     }
@@ -300,7 +391,7 @@ mod tests {
     }
 
     async fn collected(script: &str, wait_us: u64) -> (Result<bool, String>, usize) {
-        let mut page = Page::default();
+        let mut page = Page::of(Keep::All, 500);
         let until = Instant::now() + std::time::Duration::from_secs(20);
         let read = collect(&mut played(script), &mut page, until, &query(wait_us)).await;
         (read.map_err(|error| error.text), page.lines.len())

@@ -135,6 +135,10 @@ pub(crate) const JOURNAL_WAIT_MAX: Duration = Duration::from_secs(20);
 /// together, and a chatty service does not cost a process for each line.
 pub(crate) const JOURNAL_LINGER: Duration = Duration::from_millis(150);
 
+/// Bytes of a pattern that messages have to match: what people write, many times over. What it costs to
+/// match it, the time of the read bounds.
+pub(crate) const JOURNAL_PATTERN_BYTES_MAX: usize = 1_024;
+
 /// How long a read may take that waits for nothing. Some gigabytes of journal on a slow disk are
 /// searched in that time; the controller gives up after 30 s.
 pub(crate) const JOURNAL_PATIENCE: Duration = Duration::from_secs(20);

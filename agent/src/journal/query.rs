@@ -11,7 +11,8 @@ use zbus::wire::OwnedVariant;
 
 use super::export::{FIELDS, Line};
 use crate::limits::{
-    JOURNAL_CURSOR_BYTES_MAX, JOURNAL_LINES_MAX, JOURNAL_UNITS_MAX, JOURNAL_WAIT_MAX,
+    JOURNAL_CURSOR_BYTES_MAX, JOURNAL_LINES_MAX, JOURNAL_PATTERN_BYTES_MAX, JOURNAL_UNITS_MAX,
+    JOURNAL_WAIT_MAX,
 };
 
 /// What is asked of the journal.
@@ -31,10 +32,25 @@ pub(crate) struct Query {
     priority: Option<u8>,
     /// The newest first.
     pub(super) reverse: bool,
+    /// Only what matches this, pcre2pattern(3).
+    grep: Option<String>,
     /// Only of this boot.
     pub(super) this_boot: bool,
     /// How long to wait for a line where there is none.
     pub(super) wait: Option<Duration>,
+}
+
+/// What was found out about the journal before it is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found<'a> {
+    /// What the machine is called in it; only what follows needs that.
+    pub(super) machine: &'a str,
+    /// The boot to keep to, if it is to be this one. What `--boot` takes for this one is that of the
+    /// machine where the agent runs in a container, because `ProtectProc=` hides the file that the
+    /// container has in the place of the kernel's.
+    pub(super) boot: Option<&'a str>,
+    /// The first of the last lines, where [`Query::counts_back`].
+    pub(super) beginning: Option<&'a str>,
 }
 
 impl Query {
@@ -110,6 +126,16 @@ impl Query {
                 }
                 self.priority = Some(priority);
             }
+            "Grep" => {
+                let pattern: String = take(key, value, "s")?;
+                if pattern.len() > JOURNAL_PATTERN_BYTES_MAX {
+                    return Err(invalid(format!(
+                        "'Grep' has {} bytes, at most {JOURNAL_PATTERN_BYTES_MAX}",
+                        pattern.len()
+                    )));
+                }
+                self.grep = Some(pattern).filter(|pattern| !pattern.is_empty());
+            }
             "Reverse" => self.reverse = take(key, value, "b")?,
             "ThisBoot" => self.this_boot = take(key, value, "b")?,
             "WaitUSec" => {
@@ -118,8 +144,8 @@ impl Query {
             }
             _ => {
                 return Err(invalid(format!(
-                    "there is no option '{key}'; expected Cursor, Lines, SinceUSec, UntilUSec, \
-                     Priority, Reverse, ThisBoot or WaitUSec"
+                    "there is no option '{key}'; expected Cursor, Grep, Lines, Priority, \
+                     Reverse, SinceUSec, ThisBoot, UntilUSec or WaitUSec"
                 )));
             }
         }
@@ -128,8 +154,13 @@ impl Query {
 
     /// Lines that one answer may have.
     pub(super) fn lines_max(&self) -> usize {
+        self.lines().min(JOURNAL_LINES_MAX)
+    }
+
+    /// Lines that are asked for.
+    pub(super) fn lines(&self) -> usize {
         let asked = self.lines.and_then(|lines| usize::try_from(lines).ok());
-        asked.map_or(JOURNAL_LINES_MAX, |lines| lines.min(JOURNAL_LINES_MAX))
+        asked.unwrap_or(usize::MAX)
     }
 
     /// Whether to wait for lines that are yet to come.
@@ -137,18 +168,60 @@ impl Query {
         self.wait.is_some_and(|wait| !wait.is_zero())
     }
 
-    /// What journalctl(1) is told. `boot` is which one to keep to, if it is to be this one: what
-    /// `--boot` takes for this one is that of the machine where the agent runs in a container, because
-    /// `ProtectProc=` hides the file that the container has in the place of the kernel's.
-    pub(super) fn arguments(&self, machine: &str, boot: Option<&str>) -> Vec<String> {
+    /// Whether the first of the last lines has to be looked for, from the end on. journalctl(1) takes the
+    /// last ones of all for `--lines=`, and drops of them what is too late or does not match.
+    pub(super) fn counts_back(&self) -> bool {
+        let is_filtered = self.until_us.is_some() || self.grep.is_some();
+        is_filtered && self.is_tail()
+    }
+
+    /// The same, from the newest line on.
+    pub(super) fn backwards(&self) -> Self {
+        Self {
+            reverse: true,
+            ..self.at_once()
+        }
+    }
+
+    /// The same of what is there already.
+    pub(super) fn at_once(&self) -> Self {
+        Self {
+            wait: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same behind this place.
+    pub(super) fn behind(&self, cursor: &str) -> Self {
+        Self {
+            cursor: Some(cursor.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Whether lines that are not asked for are only told apart by reading them: how far they were read
+    /// must be remembered, or all of them are read again each time that nothing was found.
+    pub(super) fn is_slow_to_follow(&self) -> bool {
+        self.follows() && self.grep.is_some() && self.cursor.is_some()
+    }
+
+    /// Whether the last lines are asked for, the oldest of them first.
+    fn is_tail(&self) -> bool {
+        self.lines.is_some() && self.cursor.is_none() && !self.reverse
+    }
+
+    /// What journalctl(1) is told.
+    pub(super) fn arguments(&self, found: Found<'_>) -> Vec<String> {
         let mut arguments = vec![format!("--output-fields={FIELDS}")];
         let mut add = |argument: String| arguments.push(argument);
         for unit in &self.units {
             add(format!("--unit={unit}"));
         }
-        match (&self.cursor, self.lines) {
-            // The line of the cursor itself comes too, and is dropped by `Page`: `--after-cursor=` drops
-            // the first line whichever it is, also where that of the cursor is not there any more.
+        let cursor = self.cursor.as_deref().or(found.beginning);
+        match (cursor, self.lines) {
+            // The line of the cursor itself comes too, and is dropped by `wants` if it is not asked for:
+            // `--after-cursor=` drops the first line whichever it is, also where that of the cursor is
+            // not there any more.
             (Some(cursor), _) => add(format!("--cursor={cursor}")),
             // The newest come first, and the answer is over when there are enough.
             (None, Some(_)) if self.reverse => {}
@@ -156,8 +229,7 @@ impl Query {
             (None, None) => {}
         }
         // With both it would begin with the first lines since then, and `wants` drops older ones.
-        let is_tail = self.lines.is_some() && !self.reverse;
-        if let (Some(since), None, false) = (self.since_us, &self.cursor, is_tail) {
+        if let (Some(since), None, false) = (self.since_us, cursor, self.is_tail()) {
             add(format!("--since={}", moment(since)));
         }
         if let Some(until) = self.until_us {
@@ -167,21 +239,24 @@ impl Query {
         if let Some(priority) = self.priority {
             add(format!("--priority={priority}"));
         }
+        if let Some(pattern) = &self.grep {
+            add(format!("--grep={pattern}"));
+        }
         if self.reverse {
             add("--reverse".into());
         }
         if self.follows() {
             add("--follow".into());
             // It would otherwise keep to this boot, for the same reason to the wrong one. Journals of
-            // other machines, which are then read too, are left out by `machine`.
+            // other machines, which are then read too, are left out by this.
             add("--merge".into());
-            add(format!("_MACHINE_ID={machine}"));
+            add(format!("_MACHINE_ID={}", found.machine));
             // Otherwise it begins with the last ten.
-            if self.cursor.is_some() || self.lines.is_none() {
+            if cursor.is_some() || self.lines.is_none() {
                 add("--no-tail".into());
             }
         }
-        if let Some(boot) = boot {
+        if let Some(boot) = found.boot {
             add(format!("_BOOT_ID={boot}"));
         }
         arguments
@@ -238,9 +313,18 @@ mod tests {
         Query::read(&["a.service".into()], options.collect()).map_err(|error| error.text)
     }
 
+    const FOUND: Found<'_> = Found {
+        machine: "m00",
+        boot: Some("b00"),
+        beginning: None,
+    };
+
+    fn told(query: &Query, found: Found<'_>) -> String {
+        query.arguments(found)[1..].join(" ")
+    }
+
     fn arguments(options: &[(&str, Variant<'static>)]) -> String {
-        let arguments = query(options).expect("valid").arguments("m00", Some("b00"));
-        arguments[1..].join(" ")
+        told(&query(options).expect("valid"), FOUND)
     }
 
     #[test_case(&[], "--unit=a.service _BOOT_ID=b00"; "all")]
@@ -264,10 +348,43 @@ mod tests {
         assert_eq!(arguments(options), told);
     }
 
+    #[test_case(&[("Lines", Variant::from(3u32)), ("UntilUSec", Variant::from(5u64))],
+        "--unit=a.service --until=@0.000006 --reverse _BOOT_ID=b00",
+        "--unit=a.service --cursor=s=7 --until=@0.000006 _BOOT_ID=b00"; "the last until a moment")]
+    #[test_case(&[("Lines", Variant::from(3u32)), ("SinceUSec", Variant::from(2u64)), ("UntilUSec", Variant::from(5u64))],
+        "--unit=a.service --since=@0.000002 --until=@0.000006 --reverse _BOOT_ID=b00",
+        "--unit=a.service --cursor=s=7 --until=@0.000006 _BOOT_ID=b00"; "the last between moments")]
+    #[test_case(&[("Lines", Variant::from(3u32)), ("Grep", Variant::from("-x y")), ("WaitUSec", Variant::from(9u64))],
+        "--unit=a.service --grep=-x y --reverse _BOOT_ID=b00",
+        "--unit=a.service --cursor=s=7 --grep=-x y --follow --merge _MACHINE_ID=m00 --no-tail _BOOT_ID=b00"; "the last that match, and what follows")]
+    fn last_lines_that_are_filtered_are_counted_from_the_end_on(
+        options: &[(&str, Variant<'static>)],
+        backwards: &str,
+        forwards: &str,
+    ) {
+        let query = query(options).expect("valid");
+        assert!(query.counts_back());
+        assert_eq!(told(&query.backwards(), FOUND), backwards);
+        let found = Found {
+            beginning: Some("s=7"),
+            ..FOUND
+        };
+        assert_eq!(told(&query, found), forwards);
+    }
+
+    #[test_case(&[("Lines", Variant::from(3u32)), ("SinceUSec", Variant::from(5u64))]; "journalctl counts them")]
+    #[test_case(&[("UntilUSec", Variant::from(5u64))]; "all of them")]
+    #[test_case(&[("UntilUSec", Variant::from(5u64)), ("Lines", Variant::from(3u32)), ("Reverse", Variant::from(true))]; "the newest first")]
+    #[test_case(&[("UntilUSec", Variant::from(5u64)), ("Lines", Variant::from(3u32)), ("Cursor", Variant::from("s=1"))]; "from a cursor on")]
+    fn other_lines_are_not_looked_for_first(options: &[(&str, Variant<'static>)]) {
+        assert!(!query(options).expect("valid").counts_back());
+    }
+
     #[test_case(&[("Lines", Variant::from("3"))], "'Lines' is of the type 's'; expected 'u'"; "of another type")]
     #[test_case(&[("Priority", Variant::from(8u8))], "'Priority' is 8; expected 0 to 7, as in syslog(3)"; "no priority")]
     #[test_case(&[("Cursor", Variant::from("s=1 --file=/x"))], "'Cursor' is none that was answered here"; "no cursor")]
-    #[test_case(&[("Grep", Variant::from("x"))], "there is no option 'Grep'; expected Cursor, Lines, SinceUSec, UntilUSec, Priority, Reverse, ThisBoot or WaitUSec"; "unknown")]
+    #[test_case(&[("Grep", Variant::from("x".repeat(1_025)))], "'Grep' has 1025 bytes, at most 1024"; "a long pattern")]
+    #[test_case(&[("Colour", Variant::from("x"))], "there is no option 'Colour'; expected Cursor, Grep, Lines, Priority, Reverse, SinceUSec, ThisBoot, UntilUSec or WaitUSec"; "unknown")]
     #[test_case(&[("Reverse", Variant::from(true)), ("WaitUSec", Variant::from(1u64))], "'Reverse' and 'WaitUSec' together: what is yet to come is never the oldest"; "contrary")]
     fn what_is_not_valid_is_refused(options: &[(&str, Variant<'static>)], why: &str) {
         assert_eq!(query(options), Err(why.to_owned()));
