@@ -89,8 +89,8 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
                 None => status::fleet(&mut bus, look).await,
                 Some(nodes) if of.units.is_empty() => status::nodes(&mut bus, nodes, look).await,
                 Some(nodes) => {
-                    let log = status::log::of(options, with, look);
-                    status::units(&mut bus, nodes, &of.units, log, look).await
+                    let tail = status::Tail::of(options, with, look);
+                    status::units(&mut bus, nodes, &of.units, tail, look).await
                 }
             }
         }

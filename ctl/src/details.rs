@@ -9,6 +9,8 @@ use crate::{facts::Facts, fleet::Claim, journal::Log};
 /// What a unit is besides its state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Details {
+    /// Its own name, where it was asked for by the name of an alias; empty if it is not said.
+    pub(crate) id: String,
     /// Since when it is in its state, by the clock of the node, since 1970.
     pub(crate) since: Option<Duration>,
     /// How often systemd has restarted it by itself.
@@ -81,6 +83,7 @@ impl Details {
         needed_by.sort();
         needed_by.dedup();
         Self {
+            id: facts.text("Id"),
             since: facts
                 .span("StateChangeTimestamp")
                 .filter(|at| !at.is_zero()),

@@ -30,11 +30,12 @@ pub(crate) struct Line {
 pub(crate) type Answer = (Vec<BTreeMap<String, OwnedVariant>>, String, bool);
 
 /// Which lines are wanted. What is said in the reference of `ReadJournal` is not said again here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) since: Option<u64>,
     pub(crate) until: Option<u64>,
     pub(crate) priority: Option<u8>,
+    pub(crate) grep: Option<String>,
     pub(crate) reverse: bool,
     pub(crate) this_boot: bool,
 }
@@ -72,7 +73,7 @@ impl Line {
 
 impl Wanted {
     /// Asks for a part of these lines, about any of these units.
-    pub(crate) fn body<'a>(&self, units: &'a [UnitName], part: Part<'a>) -> Body<'a> {
+    pub(crate) fn body<'a>(&'a self, units: &'a [UnitName], part: Part<'a>) -> Body<'a> {
         let mut options = BTreeMap::new();
         let mut add = |key, value: Option<Variant<'a>>| {
             if let Some(value) = value {
@@ -86,6 +87,7 @@ impl Wanted {
         add("SinceUSec", self.since.map(Variant::from));
         add("UntilUSec", self.until.map(Variant::from));
         add("Priority", self.priority.map(Variant::from));
+        add("Grep", self.grep.as_deref().map(Variant::from));
         add("Reverse", self.reverse.then(|| Variant::from(true)));
         add("ThisBoot", self.this_boot.then(|| Variant::from(true)));
         (units.iter().map(UnitName::as_str).collect(), options)
@@ -247,6 +249,7 @@ mod tests {
             since: Some(1),
             until: Some(2),
             priority: Some(3),
+            grep: Some("x".into()),
             reverse: true,
             this_boot: true,
         };
@@ -261,6 +264,7 @@ mod tests {
             keys,
             [
                 "Cursor",
+                "Grep",
                 "Lines",
                 "Priority",
                 "Reverse",

@@ -158,6 +158,9 @@ pub(crate) struct Logs {
     /// Only lines as important as this or more: 'err', 'warning', …, or 0 to 7
     #[arg(short, long, value_name = "PRIORITY", value_parser = priority)]
     priority: Option<u8>,
+    /// Only messages that match this regular expression (PCRE2); if it is all in lower case, capitals match too
+    #[arg(short, long, value_name = "PATTERN", allow_hyphen_values = true)]
+    grep: Option<String>,
     /// The newest line first
     #[arg(short, long)]
     reverse: bool,
@@ -176,6 +179,7 @@ impl Logs {
             since: self.since,
             until: self.until,
             priority: self.priority,
+            grep: self.grep.clone(),
             reverse: self.reverse,
             this_boot: self.this_boot,
         }

@@ -1,6 +1,6 @@
 //! `status`: all nodes, some of them, or units of nodes.
 
-pub(super) mod log;
+mod log;
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +14,8 @@ use proto::{
 use zbus::{Message, wire::OwnedVariant};
 
 use super::choose::{self, Known};
+pub(crate) use log::Tail;
+
 use crate::{
     bus::{self, Answer, Bus},
     cli::{Nodes, Output, UnitArg},
@@ -74,20 +76,33 @@ pub(crate) async fn nodes(bus: &mut Bus, which: &Nodes, look: &Look) -> Result<P
     Ok(view::status::nodes(&nodes, look))
 }
 
-/// Units of nodes; `log` is the journal where it is a single one.
+/// Units of nodes; where it is a single one, with the end of its journal.
 pub(crate) async fn units(
     bus: &mut Bus,
     nodes: &Nodes,
     units: &[UnitArg],
-    log: impl Future<Output = Log>,
+    tail: Tail,
     look: &Look,
 ) -> Result<Page, Fault> {
-    let (all, log) = tokio::join!(all_units(bus, nodes, units), log);
+    let log = async {
+        match (nodes, units) {
+            (Nodes::One(node), [UnitArg::Name(unit)]) => tail.read(node, unit).await,
+            (_, _) => Log::NotAsked,
+        }
+    };
+    let (all, mut log) = tokio::join!(all_units(bus, nodes, units), log);
     let (found, missing) = all?;
     match nodes {
         Nodes::One(node) => {
             let mut units: Vec<Unit> = found.into_iter().map(|(_, unit)| unit).collect();
             if let [unit] = units.as_mut_slice() {
+                // The journal knows a unit by its own name only, not by those of its aliases.
+                let own = unit.details.id.parse::<UnitName>().ok();
+                if let (Some(own), Log::Lines(_)) =
+                    (own.filter(|own| own.as_str() != unit.name), &log)
+                {
+                    log = tail.read(node, &own).await;
+                }
                 unit.details.log = log.since(unit.details.begun);
                 // Plain lines do not have them.
                 if look.output != Output::Plain {

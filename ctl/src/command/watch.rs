@@ -19,7 +19,6 @@ use crate::{
     event::Wanted,
     exit::Exit,
     fault::{Daemon, Fault},
-    journal::Log,
     limits,
     live::{Heard, Live},
     span,
@@ -196,7 +195,7 @@ impl<'a> Watch<'a> {
             None => status::fleet(bus, look).await,
             Some(nodes) if self.of.units.is_empty() => status::nodes(bus, nodes, look).await,
             Some(nodes) => {
-                status::units(bus, nodes, &self.of.units, async { Log::NotAsked }, look).await
+                status::units(bus, nodes, &self.of.units, status::Tail::NONE, look).await
             }
         }
     }
