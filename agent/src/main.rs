@@ -199,7 +199,7 @@ async fn run(
     let node_settings = node::Settings {
         node: name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        boot_id: clock::boot_id().context("failed to read the boot id")?,
+        boot_id: clock::boot_id().context("failed to find out the boot id")?,
         incarnation: clock::random_u64().context("failed to get random bits")?,
         live: settings.live(),
     };

@@ -125,7 +125,7 @@ pub struct Hello {
     pub protocol: u32,
     /// The version of its program.
     pub version: String,
-    /// The boot it runs in (`/proc/sys/kernel/random/boot_id`).
+    /// The boot it runs in, as the journal has it.
     pub boot_id: String,
     /// A number that differs for each start of the agent.
     pub incarnation: u64,

@@ -90,7 +90,7 @@ pub struct Settings {
     pub node: NodeName,
     /// The version of the agent.
     pub version: String,
-    /// The boot that it runs in (`/proc/sys/kernel/random/boot_id`).
+    /// The boot that it runs in, as the journal has it.
     pub boot_id: String,
     /// A number that differs for each start of the agent.
     pub incarnation: u64,

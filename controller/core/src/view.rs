@@ -45,6 +45,8 @@ pub struct AgentView<'a> {
     pub version: &'a str,
     /// What it speaks; 0 is BlueChi's protocol.
     pub protocol: u32,
+    /// The boot that it runs in; empty for one that did not say.
+    pub boot_id: &'a str,
     /// Since when it is connected.
     pub since: Moment,
 }
@@ -186,6 +188,7 @@ impl Fleet {
                 origin: &peer.origin,
                 version: &peer.hello.version,
                 protocol: peer.hello.protocol,
+                boot_id: &peer.hello.boot_id,
                 since: peer.since,
             }),
         }

@@ -28,10 +28,15 @@ impl Drive {
             let agent = node.agent.as_ref();
             let agent = agent.map_or_else(String::new, |agent| {
                 format!(
-                    " from {}, version {}, protocol {}, for {:.0} s",
+                    " from {}, version {}, protocol {}, boot {}, for {:.0} s",
                     agent.origin.address,
                     agent.version,
                     agent.protocol,
+                    if agent.boot_id.is_empty() {
+                        "not told"
+                    } else {
+                        agent.boot_id
+                    },
                     now.since(agent.since).as_secs_f64()
                 )
             });

@@ -1,6 +1,6 @@
 //! What a pure core must be told: the time, who this machine is, and what cannot be foreseen.
 
-use std::{fs, io, time::Duration};
+use std::{env, fs, io, time::Duration};
 
 use proto::time::Moment;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -36,14 +36,34 @@ impl Clock {
     }
 }
 
-/// The id of this boot of the kernel, random(4): 36 characters.
+/// Where the service manager says which boot this is: `%b`, systemd.unit(5). In a container the kernel
+/// only knows that of its host, and the file that is laid over the kernel's is not seen by a process to
+/// which `ProtectProc=` gives a `/proc` of its own.
+const BOOT_ID: &str = "UNITLINK_BOOT_ID";
+
+/// The id of this boot as the journal has it, 32 hexadecimal digits: what the service manager says, or
+/// else the kernel, random(4).
 ///
 /// # Errors
 ///
-/// Fails when `/proc` cannot be read.
+/// Fails when `/proc` is asked and cannot be read, or does not have one.
 pub fn boot_id() -> io::Result<String> {
+    let told = env::var(BOOT_ID).ok();
+    if let Some(id) = told.as_deref().and_then(plain_id) {
+        return Ok(id);
+    }
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    Ok(text.trim_ascii().to_owned())
+    plain_id(&text).ok_or_else(|| {
+        let text = format!("'{}' is no id of a boot", text.trim_ascii());
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    })
+}
+
+/// An id without the dashes that the kernel writes and systemd does not.
+fn plain_id(text: &str) -> Option<String> {
+    let plain: String = text.trim_ascii().chars().filter(|c| *c != '-').collect();
+    let is_id = plain.len() == 32 && plain.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| plain.to_ascii_lowercase())
 }
 
 /// The host name as the kernel has it, uname(2).
@@ -79,6 +99,16 @@ pub fn random_guid() -> io::Result<Guid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use test_case::test_case;
+
+    #[test_case("0123abcd-0123-0123-0123-0123456789AB\n", Some("0123abcd0123012301230123456789ab"); "the kernel's")]
+    #[test_case("0123abcd0123012301230123456789ab", Some("0123abcd0123012301230123456789ab"); "systemd's")]
+    #[test_case("%b", None; "one that was not filled in")]
+    #[test_case("", None; "none")]
+    #[test_case("0123abcd-0123-0123-0123-0123456789xy", None; "no number")]
+    fn ids_are_written_in_one_way(text: &str, id: Option<&str>) {
+        assert_eq!(plain_id(text).as_deref(), id);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn moments_follow_the_clock_of_the_runtime() {
@@ -98,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_machine_has_an_identity() {
-        assert_eq!(boot_id().expect("/proc is there").len(), 36);
+        assert_eq!(boot_id().expect("/proc is there").len(), 32);
         assert!(!host_name().is_empty());
         assert_ne!(
             random_guid().expect("random"),
