@@ -72,6 +72,15 @@ impl Line {
 }
 
 impl Wanted {
+    /// Whether a unit may have lines of which none is wanted.
+    pub(crate) fn is_narrow(&self) -> bool {
+        let all = Self {
+            reverse: self.reverse,
+            ..Self::default()
+        };
+        *self != all
+    }
+
     /// Asks for a part of these lines, about any of these units.
     pub(crate) fn body<'a>(&'a self, units: &'a [UnitName], part: Part<'a>) -> Body<'a> {
         let mut options = BTreeMap::new();
@@ -243,8 +252,10 @@ mod tests {
     #[test]
     fn only_what_is_wanted_is_said() {
         let units = ["a.service".parse().expect("valid")];
-        let (named, options) = Wanted::default().body(&units, Part::default());
+        let all = Wanted::default();
+        let (named, options) = all.body(&units, Part::default());
         assert_eq!((named, options.len()), (vec!["a.service"], 0));
+        assert!(!all.is_narrow());
         let wanted = Wanted {
             since: Some(1),
             until: Some(2),
@@ -258,6 +269,7 @@ mod tests {
             lines: Some(4),
             wait: Some(5),
         };
+        assert!(wanted.is_narrow());
         let (_, options) = wanted.body(&units, part);
         let keys: Vec<_> = options.keys().copied().collect();
         assert_eq!(

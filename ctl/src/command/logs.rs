@@ -4,7 +4,10 @@
 mod follow;
 mod source;
 
-use proto::{dbus::public, name::NodeName};
+use proto::{
+    dbus::public,
+    name::{NodeName, UnitName},
+};
 use zbus::Message;
 
 use super::{
@@ -16,7 +19,7 @@ use crate::{
     cli::{Logs, Options},
     exit::Exit,
     fault::Fault,
-    journal::{Answer, Line, Merge, Wanted},
+    journal::{Answer, Line, Merge, Part, Wanted},
     pager::Pager,
     view::{
         Look, Page, detail,
@@ -155,25 +158,60 @@ impl Reading {
             bus::node_call(node, public::NODE_OWN, "ReadProperties", &body)
         });
         let calls = calls.collect::<Result<Vec<_>, _>>()?;
+        let mut missing: Vec<(NodeName, UnitName)> = Vec::new();
         for ((node, _), answer) in silent.iter().zip(bus.ask_each(&calls).await) {
             // Whoever cannot tell has said that there are no lines, and that is enough.
             let Ok(Ok(answer)) = answer else {
                 continue;
             };
-            for unit in not_found(&answer).unwrap_or_default() {
-                let fault = Fault::NoUnit {
-                    node: node.to_string(),
-                    unit: unit.clone(),
-                };
-                self.fail(node, unit, fault);
-            }
+            let units = not_found(&answer).unwrap_or_default().into_iter();
+            missing.extend(units.map(|unit| (node.clone(), unit)));
         }
+        if self.wanted.is_narrow() {
+            self.drop_former(bus, &mut missing).await?;
+        }
+        for (node, unit) in missing {
+            let fault = Fault::NoUnit {
+                node: node.to_string(),
+                unit: unit.to_string(),
+            };
+            self.fail(&node, unit.to_string(), fault);
+        }
+        Ok(())
+    }
+
+    /// Leaves out units that there were once: they have lines, if not such as are wanted.
+    async fn drop_former(
+        &self,
+        bus: &mut Bus,
+        missing: &mut Vec<(NodeName, UnitName)>,
+    ) -> Result<(), Fault> {
+        let any = Wanted::default();
+        let part = Part {
+            lines: Some(1),
+            ..Part::default()
+        };
+        let calls = missing.iter().map(|(node, unit)| {
+            let units = std::slice::from_ref(unit);
+            bus::node_call(
+                node,
+                public::NODE_OWN,
+                "ReadJournal",
+                &any.body(units, part),
+            )
+        });
+        let calls = calls.collect::<Result<Vec<_>, _>>()?;
+        let mut answers = bus.ask_each(&calls).await.into_iter();
+        missing.retain(|_| match answers.next() {
+            Some(Ok(Ok(answer))) => lines(&answer).is_ok_and(|(lines, ..)| lines.is_empty()),
+            _ => true,
+        });
         Ok(())
     }
 }
 
 /// Units that do not exist.
-fn not_found(answer: &Message) -> Result<Vec<String>, Fault> {
+fn not_found(answer: &Message) -> Result<Vec<UnitName>, Fault> {
     type Told = Vec<(
         String,
         std::collections::BTreeMap<String, zbus::wire::OwnedVariant>,
@@ -181,7 +219,7 @@ fn not_found(answer: &Message) -> Result<Vec<String>, Fault> {
     let told: Told = bus::read(answer, "ReadProperties")?;
     let missing = told.into_iter().filter_map(|(unit, facts)| {
         let load = crate::facts::Facts(facts).text("LoadState");
-        (load == "not-found").then_some(unit)
+        (load == "not-found").then(|| unit.parse().ok())?
     });
     Ok(missing.collect())
 }
