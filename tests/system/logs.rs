@@ -2,6 +2,8 @@
 
 mod cat;
 mod follow;
+mod last;
+mod life;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -16,13 +18,16 @@ fn say(node: &Node, word: &str) -> Result<()> {
         .map(drop)
 }
 
-/// What units of these nodes have said themselves, without what systemd says about them.
-fn said(fleet: &Fleet, line: &str) -> Result<Vec<Value>> {
+/// Lines of journals.
+fn told(fleet: &Fleet, line: &str) -> Result<Vec<Value>> {
     let output = ctl_ok(fleet, &format!("-o json {line}"))?;
     let lines = output.lines().map(serde_json::from_str::<Value>);
-    let mut lines = lines
-        .collect::<Result<Vec<_>, _>>()
-        .context(output.clone())?;
+    lines.collect::<Result<Vec<_>, _>>().context(output.clone())
+}
+
+/// What units of these nodes have said themselves, without what systemd says about them.
+fn said(fleet: &Fleet, line: &str) -> Result<Vec<Value>> {
+    let mut lines = told(fleet, line)?;
     lines.retain(|line| line["identifier"] != "systemd");
     Ok(lines)
 }

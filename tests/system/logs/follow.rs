@@ -15,13 +15,13 @@ use super::say;
 use crate::world::{SOON, await_status, scene, three};
 
 /// A command that goes on, and what it prints.
-struct Following {
+pub(super) struct Following {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Following {
-    fn start(fleet: &Fleet, line: &str) -> Result<Self> {
+    pub(super) fn start(fleet: &Fleet, line: &str) -> Result<Self> {
         let mut args = vec!["ctl"];
         args.extend(line.split(' '));
         let mut command = fleet.node("main").command(&args)?;
@@ -42,7 +42,7 @@ impl Following {
     }
 
     /// Waits for lines with these ends, in this order; others may be between them, but none twice.
-    fn hears(&self, ends: &[&str]) -> Result<()> {
+    pub(super) fn hears(&self, ends: &[&str]) -> Result<()> {
         let until = Instant::now() + SOON;
         let mut heard = Vec::new();
         let mut ends_left = ends.iter();
@@ -63,7 +63,7 @@ impl Following {
     }
 
     /// Ends it; what it has said on standard error.
-    fn end(mut self) -> Result<String> {
+    pub(super) fn end(mut self) -> Result<String> {
         self.child.kill()?;
         let mut said = String::new();
         let err = self.child.stderr.take();
