@@ -65,7 +65,7 @@ fn lines_that_match_are_counted() {
         let lines = matching("-g 00$ -n 2 -r")?;
         ensure!(messages(&lines) == ["1700", "1600"], "{lines:?}");
         ctl_says(fleet, "logs worker1 many -g nothing", 0, &["No entries"])?;
-        ctl_says(fleet, "logs worker1 many -g (", 1, &["journalctl says"])?;
+        ctl_says(fleet, "logs worker1 many -g (", 10, &["journalctl says"])?;
 
         let units = "say@no-a say@yes-b say@no-c say@yes-d";
         let line = format!("logs -f -o cat worker1 {units} -g ^yes");
