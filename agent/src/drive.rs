@@ -32,6 +32,7 @@ use tracing::{error, warn};
 use crate::{
     link::{Connection, Ending, ForUs, LinkEvent, LinkNews, Surroundings},
     local::HelperEvent,
+    notes::JobNotes,
     public::Public,
     records::RecordFile,
     report,
@@ -76,6 +77,7 @@ pub(crate) struct Agent {
     pub(crate) clock: Clock,
     pub(crate) name: String,
     pub(crate) records: RecordFile,
+    pub(crate) jobs: JobNotes,
     pub(crate) around: Surroundings,
     pub(crate) dial: Dial,
     pub(crate) settings: Settings,
@@ -103,6 +105,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) name: String,
     pub(crate) records: RecordFile,
+    pub(crate) jobs: JobNotes,
     pub(crate) around: Surroundings,
     pub(crate) dial: Dial,
     pub(crate) tcp: watch::Sender<TcpOptions>,
@@ -138,6 +141,7 @@ impl Agent {
             clock,
             name,
             records,
+            jobs,
             around,
             dial,
             tcp,
@@ -150,6 +154,7 @@ impl Agent {
             clock,
             name,
             records,
+            jobs,
             around,
             dial,
             settings,
@@ -309,6 +314,11 @@ impl Agent {
                 Output::Persist(text) => {
                     if let Err(error) = self.records.write(&text) {
                         error!(%error, "failed to write the records of holds, going on without");
+                    }
+                }
+                Output::KeepJob { job, text } => {
+                    if let Err(error) = self.jobs.keep(job, text.as_deref()) {
+                        error!(%job, %error, "failed to note a job, going on without");
                     }
                 }
                 Output::Connect { link, address } => {

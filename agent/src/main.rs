@@ -7,6 +7,7 @@ mod journal;
 mod limits;
 mod link;
 mod local;
+mod notes;
 mod public;
 mod records;
 mod report;
@@ -42,6 +43,7 @@ use limits::{
     MANAGER_EVENTS_MAX,
 };
 use link::Surroundings;
+use notes::JobNotes;
 use public::Public;
 use records::RecordFile;
 use settings::{OPTIONS, Settings};
@@ -196,6 +198,12 @@ async fn run(
         warn!(%error, "failed to read the records of holds, going on without");
         node::Records::default()
     });
+    let jobs = JobNotes::in_folder(Path::new(records::FOLDER))
+        .with_context(|| format!("failed to make a folder in {}", records::FOLDER))?;
+    let noted = jobs.read().unwrap_or_else(|error| {
+        warn!(%error, "failed to read the notes of jobs, going on without");
+        Vec::new()
+    });
     let node_settings = node::Settings {
         node: name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -204,7 +212,8 @@ async fn run(
         live: settings.live(),
     };
     let seed = node_settings.incarnation.rotate_left(32);
-    let node = Node::new(node_settings, remembered, clock.now(), seed);
+    let now = clock.now();
+    let node = Node::new(node_settings, remembered, now, seed).with_jobs(noted, now);
 
     let (manager_events, manager) = mpsc::channel(MANAGER_EVENTS_MAX);
     let (link_events, link) = mpsc::channel(LINK_EVENTS_MAX);
@@ -235,6 +244,7 @@ async fn run(
         clock,
         name: name.to_string(),
         records,
+        jobs,
         around: Surroundings::new(edge, Some(log)),
         dial,
         tcp,

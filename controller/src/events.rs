@@ -61,6 +61,12 @@ fn write(event: &Event) {
             claims,
             claimed,
         } => info!(%node, why, jobs, claims, claimed, "node is offline"),
+        Event::NodeResumed { node, away, why } => {
+            debug!(%node, away_ms = away.as_millis(), why, "agent is back");
+        }
+        Event::JobsAdopted { node, jobs } => {
+            info!(%node, jobs, "jobs that were begun before the controller go on");
+        }
         Event::Rejected {
             node,
             address,

@@ -248,6 +248,10 @@ impl Public {
             Verb::Claims(of) => self.reply(&call, &standing::claims(fleet, of.as_ref(), now)),
             Verb::Holds(on) => self.reply(&call, &standing::holds(fleet, on.as_ref(), now)),
             Verb::Jobs => self.reply(&call, &standing::jobs(fleet, now)),
+            Verb::FindJobs(node, unit) => {
+                let found = standing::found_jobs(fleet, &node, &unit, now);
+                self.reply(&call, &found);
+            }
             Verb::SetCallTimeout(usec) => {
                 let within = (usec > 0).then(|| Duration::from_micros(usec).min(CALL_TIMEOUT_MAX));
                 if within.is_some() {

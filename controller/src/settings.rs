@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use fleet::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, UnitPattern, UnitPolicy};
+use fleet::{
+    ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, RESUME_WINDOW, UnitPattern, UnitPolicy,
+};
 use host::{
     address::{AddressError, ListenAddress},
     config::{ConfigErrors, Loaded, Located, Section, Sources, load},
@@ -107,7 +109,10 @@ pub(crate) fn prove(root: &Section<'_>) -> Settings {
         target: value(section.word("target", &log::TARGETS), log::Target::Auto),
         format: value(section.word("format", &log::FORMATS), log::Format::Text),
     });
-    let heartbeat = root.section("heartbeat", prove_heartbeat);
+    let (heartbeat, resume_window) = root.section("heartbeat", |section| {
+        let window = wait(section, "resume_window", GRACES, RESUME_WINDOW);
+        (prove_heartbeat(section), window)
+    });
     let (claims, units) = root.section("claims", |section| {
         (
             prove_claims(section, ClaimPolicy::default()),
@@ -130,6 +135,7 @@ pub(crate) fn prove(root: &Section<'_>) -> Settings {
         fleet: fleet::Settings {
             nodes: prove_nodes(root, claims, &units),
             heartbeat,
+            resume_window,
             call_timeout,
             job_timeout,
             version: env!("CARGO_PKG_VERSION").to_owned(),

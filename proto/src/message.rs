@@ -16,7 +16,7 @@ use crate::{
 /// The version of the protocol between agent and controller that goes beyond BlueChi's. Peers of
 /// one version more or less must understand each other: unknown keys of [`Hello`] and [`Welcome`]
 /// are ignored, and nothing is ever removed.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// The first version that knows [`ToController::Waits`].
 pub const PROTOCOL_WAITS: u32 = 2;
@@ -29,6 +29,10 @@ pub const PROTOCOL_READS: u32 = 3;
 
 /// The first version that tells whether a unit was stopped or has ended by itself.
 pub const PROTOCOL_ENDINGS: u32 = 3;
+
+/// The first version whose agents go on with jobs when the connection ends, tell them on the next, and
+/// keep ends until they are acknowledged.
+pub const PROTOCOL_JOBS: u32 = 4;
 
 /// A unit of another node, as its source names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +146,32 @@ pub struct Welcome {
     pub start_timeout: Duration,
 }
 
+/// A job as the agent that does it knows it, told when a connection begins.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KnownJob {
+    /// The job.
+    pub job: JobId,
+    /// What is done.
+    pub kind: JobKind,
+    /// The unit.
+    pub unit: UnitName,
+    /// How it deals with jobs that are queued already.
+    pub mode: JobMode,
+    /// How long ago the agent was given it.
+    pub age: Duration,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// How a job stands that an agent knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// Its end has not been told, or is told again after this.
+    Open(JobState),
+    /// It has ended, and a controller has acknowledged that; kept for one that asks again.
+    Ended(JobResult, Option<Reason>),
+}
+
 /// The number of an order, given by the agent, and never used twice on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub u64);
@@ -178,6 +208,9 @@ pub enum ToController {
     Waits(Delta<HoldKey, HoldWait>),
     /// It has taken in a message about a set of the controller's.
     Acknowledged(Stream, Generation),
+    /// All jobs that it knows of. Told once, after the welcome and before all that is about jobs; from
+    /// [`PROTOCOL_JOBS`] on.
+    Jobs(Vec<KnownJob>),
     /// A job is at work or not.
     JobState {
         /// The job.
@@ -197,7 +230,8 @@ pub enum ToController {
         /// The unit.
         unit: UnitName,
     },
-    /// A job has ended.
+    /// A job has ended. From [`PROTOCOL_JOBS`] on it is told on each connection until it is acknowledged
+    /// with [`ToAgent::JobHeard`].
     JobDone {
         /// The job.
         job: JobId,
@@ -236,6 +270,8 @@ pub enum ToAgent {
     },
     /// Take a job back.
     CancelJob(JobId),
+    /// The controller has taken in that a job has ended.
+    JobHeard(JobId),
     /// An order of the agent has been carried out, or not.
     Ordered {
         /// The order.

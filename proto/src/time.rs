@@ -23,6 +23,12 @@ impl Moment {
         Self(self.0.saturating_add(wait))
     }
 
+    /// The moment `time` earlier; the beginning, where that is later.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(time))
+    }
+
     /// How long ago `earlier` was; zero if it was not.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

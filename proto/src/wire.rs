@@ -1,6 +1,7 @@
 //! The D-Bus bodies of the messages between agent and controller that go beyond BlueChi's, and
 //! their conversions. `docs/design/wire.md` has the table of members and signatures.
 
+mod job;
 mod wait;
 
 use std::{collections::HashMap, time::Duration};
@@ -16,6 +17,7 @@ use crate::{
     sync::{Delta, Generation},
 };
 
+pub use job::{JobBody, jobs_from_wire, jobs_to_wire};
 pub use wait::{WaitBody, WaitsBody, waits_from_wire, waits_to_wire};
 
 /// A message about a set: generation, whether it is whole, what is put, what is dropped.

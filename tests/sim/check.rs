@@ -176,7 +176,7 @@ impl Oracle {
             }
             let online = core
                 .node(&machine.name)
-                .is_some_and(|node| node.status == NodeStatus::Online);
+                .is_some_and(|node| node.status == NodeStatus::Online && node.away.is_none());
             match (coverage.online, online) {
                 (true, false) => coverage.away = Some(now),
                 (false, true) => {

@@ -128,6 +128,7 @@ pub(crate) fn settings(nodes: BTreeMap<NodeName, NodeSettings>) -> Settings {
     Settings {
         nodes,
         heartbeat: Heartbeat::default(),
+        resume_window: fleet::RESUME_WINDOW,
         call_timeout: Duration::from_secs(25),
         job_timeout: Some(Duration::from_secs(120)),
         version: "simulated".to_owned(),

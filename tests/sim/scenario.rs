@@ -1,6 +1,7 @@
 //! Named scenarios: what one fault alone does, in the order of `docs/reference/faults.md`.
 
 mod circle;
+mod job;
 mod kinds;
 mod stage;
 

@@ -5,6 +5,7 @@ mod action;
 mod agent;
 mod controller;
 mod helper;
+mod jobs;
 mod manager;
 mod net;
 
@@ -13,7 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 use fleet::{PeerId, Settings};
 use node::{CallId, FromHelper, FromManager, LinkId, Request, Waiter};
 use proto::{
-    model::Token,
+    model::{JobId, NodeStatus, Token},
     name::{NodeName, UnitName},
     time::Moment,
 };
@@ -63,6 +64,8 @@ pub(crate) struct Machine {
     pub(crate) systemd: Systemd,
     /// The file of records in `/run`.
     pub(crate) records: Option<String>,
+    /// The notes of jobs in `/run`.
+    pub(crate) notes: BTreeMap<JobId, String>,
     /// The agent's process.
     pub(crate) agent: Option<Agent>,
     /// Whether systemd starts the agent again by itself.
@@ -182,6 +185,10 @@ pub(crate) struct World {
     pub(crate) machines: Vec<Machine>,
     pub(crate) controller: Controller,
     conns: BTreeMap<u64, Conn>,
+    /// The jobs that any run of the controller has announced.
+    pub(crate) jobs: jobs::AllJobs,
+    /// What the controller has said of nodes.
+    pub(crate) reports: Vec<(NodeName, NodeStatus)>,
     runs: u64,
     pub(crate) oracle: Oracle,
     /// What has happened, if somebody wants to read it.
@@ -205,6 +212,7 @@ impl World {
                 boot: 0,
                 systemd,
                 records: None,
+                notes: BTreeMap::new(),
                 agent: None,
                 agent_wanted: true,
                 helpers: BTreeMap::new(),
@@ -224,6 +232,8 @@ impl World {
             machines,
             controller: Controller::default(),
             conns: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            reports: Vec::new(),
             runs: 0,
             rng,
             settings: plan.settings.clone(),

@@ -2,7 +2,9 @@
 
 use crate::{
     Node,
-    limits::{CLAIMS_MAX, EARLY_MAX, HOLDS_MAX, JOBS_MAX, UNITS_MAX, WAITERS_MAX, WAITS_MAX},
+    limits::{
+        CLAIMS_MAX, EARLY_MAX, ENDS_MAX, HOLDS_MAX, JOBS_MAX, UNITS_MAX, WAITERS_MAX, WAITS_MAX,
+    },
 };
 
 impl Node {
@@ -23,6 +25,7 @@ impl Node {
                 HOLDS_MAX.saturating_add(UNITS_MAX),
             ),
             ("jobs", self.jobs.len(), JOBS_MAX),
+            ("ends of jobs", self.jobs.ended_len(), ENDS_MAX),
             ("early ends of jobs", self.calls.early(), EARLY_MAX),
             ("units", self.units.len(), UNITS_MAX),
             ("orders", self.orders.len(), WAITERS_MAX),

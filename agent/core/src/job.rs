@@ -2,18 +2,26 @@
 //!
 //! | state | true in it | leaves it |
 //! |---|---|---|
+//! | noted | it is known from before a restart of the agent | the first look at the service manager |
 //! | called | systemd was asked, has not answered | an answer: queued; an error: done |
 //! | queued | systemd has the job | its end: done, or describing where a start failed |
 //! | describing | the unit is asked why | the answer: done |
+//! | finding | it ended unseen, the unit is asked how | the answer: done |
 //!
-//! A job belongs to the connection on which it came. When that ends, systemd goes on with it, and
-//! nobody is told the result.
+//! A job outlives the connection on which it came, the controller that gave it, and the agent: it is told on the
+//! next connection, and its end is kept until it is acknowledged. Its number is that of one job for ever; a
+//! command with a number that is known is answered and not carried out again. Only a controller that
+//! speaks less than [`PROTOCOL_JOBS`] is told of nothing that was begun on another connection.
+
+mod end;
+mod find;
+pub(crate) mod note;
 
 use std::collections::BTreeMap;
 
 use proto::{
     dbus::{error, systemd::NO_SUCH_UNIT},
-    message::ToController,
+    message::{PROTOCOL_JOBS, Standing, ToController},
     model::{Cause, JobId, JobKind, JobMode, JobResult, JobState, Reason},
     name::UnitName,
 };
@@ -22,10 +30,12 @@ use crate::{
     call::{Cx, Purpose, Step, job_of},
     input::{Answer, CallId, ManagerError},
     limits::JOBS_MAX,
-    output::{Event, Request, Verb},
+    output::{Event, Output, Request, Verb},
     reason::{self, Ending},
     unit::ManagerJob,
 };
+use end::{End, Ends, Task};
+use note::{JobNote, NoteStage};
 
 /// Errors of systemd that mean that there is no unit to work on (org.freedesktop.systemd1(5)).
 const NOT_THERE: [&str; 4] = [
@@ -35,18 +45,21 @@ const NOT_THERE: [&str; 4] = [
     "org.freedesktop.systemd1.UnitMasked",
 ];
 
-/// The jobs of the present connection.
+/// The jobs of the controller, those under way and those that have ended.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Jobs {
     entries: BTreeMap<JobId, Job>,
+    ends: Ends,
+    /// Whether the controller of the last connection acknowledges ends.
+    acknowledged: bool,
     /// Whether the agent is about to stop.
     draining: bool,
 }
 
 #[derive(Clone, Debug, Hash)]
 struct Job {
-    kind: JobKind,
-    unit: UnitName,
+    task: Task,
+    state: JobState,
     /// The controller has taken it back before systemd had a job to cancel.
     cancel: bool,
     stage: Stage,
@@ -54,14 +67,20 @@ struct Job {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Stage {
+    /// Nothing was heard of the service manager yet.
+    Noted(Option<ManagerJob>),
     Working(Step),
-    Describing { call: CallId, result: JobResult },
+    Describing {
+        call: CallId,
+        result: JobResult,
+    },
+    Finding(CallId),
 }
 
 impl Jobs {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (JobId, JobKind, &UnitName)> {
         let jobs = self.entries.iter();
-        jobs.map(|(id, job)| (*id, job.kind, &job.unit))
+        jobs.map(|(id, job)| (*id, job.task.kind, &job.task.unit))
     }
 
     /// From now on no job is begun.
@@ -82,6 +101,9 @@ impl Jobs {
             result: JobResult::Failed,
             reason: Some(Reason::new(cause, text)),
         };
+        if self.is_known(id, cx) {
+            return;
+        }
         if self.draining {
             let node = &cx.settings.node;
             let text = format!("the agent of node {node} is stopping, and takes no new jobs");
@@ -92,13 +114,6 @@ impl Jobs {
             };
             cx.event(Event::JobRefused { job: id, error });
             cx.say(refuse(Cause::Canceled, text));
-            return;
-        }
-        if self.entries.contains_key(&id) {
-            cx.say(refuse(
-                Cause::Limit,
-                format!("job {id} is under way already"),
-            ));
             return;
         }
         if self.entries.len() >= JOBS_MAX {
@@ -114,7 +129,19 @@ impl Jobs {
             cx.say(refuse(Cause::Manager, text));
             return;
         }
-        let verb = match kind {
+        let task = Task {
+            kind,
+            unit,
+            mode,
+            since: cx.now,
+        };
+        self.ask(id, task, cx);
+    }
+
+    /// Asks systemd for a job.
+    fn ask(&mut self, id: JobId, task: Task, cx: &mut Cx<'_>) {
+        keep_note(&task.note(id, NoteStage::Open(None)), cx);
+        let verb = match task.kind {
             JobKind::Start => Verb::Start,
             JobKind::Stop => Verb::Stop,
             JobKind::Restart => Verb::Restart,
@@ -122,20 +149,45 @@ impl Jobs {
         };
         let request = Request::Queue {
             verb,
-            unit: unit.clone(),
-            mode,
+            unit: task.unit.clone(),
+            mode: task.mode,
         };
         let call = cx.call(Purpose::Job(id), request);
-        let stage = Stage::Working(Step::Called(call));
         self.entries.insert(
             id,
             Job {
-                kind,
-                unit,
+                task,
+                state: JobState::Waiting,
                 cancel: false,
-                stage,
+                stage: Stage::Working(Step::Called(call)),
             },
         );
+    }
+
+    /// Whether a job of this number is known; what is known of it is then said again.
+    fn is_known(&self, id: JobId, cx: &mut Cx<'_>) -> bool {
+        if let Some(job) = self.entries.get(&id) {
+            if job.stage.is_queued() {
+                cx.say(ToController::JobState {
+                    job: id,
+                    state: JobState::Waiting,
+                });
+                if job.state == JobState::Running {
+                    let state = job.state;
+                    cx.say(ToController::JobState { job: id, state });
+                }
+            }
+            return true;
+        }
+        if let Some(end) = self.ends.get(id) {
+            cx.say(ToController::JobDone {
+                job: id,
+                result: end.result,
+                reason: end.reason.clone(),
+            });
+            return true;
+        }
+        false
     }
 
     pub(crate) fn cancel(&mut self, id: JobId, cx: &mut Cx<'_>) {
@@ -147,7 +199,7 @@ impl Jobs {
             Stage::Working(Step::Queued(manager_job)) => {
                 cx.call(Purpose::Cancel, Request::Cancel(manager_job));
             }
-            Stage::Describing { .. } => {}
+            Stage::Noted(_) | Stage::Describing { .. } | Stage::Finding(_) => {}
         }
     }
 
@@ -166,6 +218,8 @@ impl Jobs {
                 Ok(manager_job) => {
                     job.stage = Stage::Working(Step::Queued(manager_job));
                     let cancel = job.cancel;
+                    let stage = NoteStage::Open(Some(manager_job));
+                    keep_note(&job.task.note(id, stage), cx);
                     cx.say(ToController::JobState {
                         job: id,
                         state: JobState::Waiting,
@@ -199,15 +253,19 @@ impl Jobs {
                     Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_) | Answer::Waits(_))
                     | Err(_) => None,
                 };
-                let why = cx.why(&job.unit, &Ending::Job(end), description.as_ref());
+                let why = cx.why(&job.task.unit, &Ending::Job(end), description.as_ref());
                 self.done(id, end, Some(why), cx);
             }
-            Stage::Working(_) | Stage::Describing { .. } => {}
+            Stage::Finding(open) if *open == call => self.found(id, result, cx),
+            Stage::Noted(_) | Stage::Working(_) | Stage::Describing { .. } | Stage::Finding(_) => {}
         }
     }
 
-    pub(crate) fn running(&self, id: JobId, manager_job: ManagerJob, cx: &mut Cx<'_>) {
+    pub(crate) fn running(&mut self, id: JobId, manager_job: ManagerJob, cx: &mut Cx<'_>) {
         if self.is_at(id, manager_job) {
+            if let Some(job) = self.entries.get_mut(&id) {
+                job.state = JobState::Running;
+            }
             cx.say(ToController::JobState {
                 job: id,
                 state: JobState::Running,
@@ -228,34 +286,58 @@ impl Jobs {
         let Some(job) = self.entries.get_mut(&id) else {
             return;
         };
-        if wants_a_reason(job.kind, result) && cx.units.connected {
-            let call = cx.call(Purpose::Job(id), Request::Describe(job.unit.clone()));
+        if wants_a_reason(job.task.kind, result) && cx.units.connected {
+            let call = cx.call(Purpose::Job(id), Request::Describe(job.task.unit.clone()));
             job.stage = Stage::Describing { call, result };
         } else {
             self.done(id, result, None, cx);
         }
     }
 
-    /// The service manager went away before it answered.
-    pub(crate) fn call_lost(&mut self, id: JobId, call: CallId, cx: &mut Cx<'_>) {
-        let end = match self.entries.get(&id).map(|job| &job.stage) {
-            Some(Stage::Working(Step::Called(open))) if *open == call => JobResult::Failed,
-            Some(Stage::Describing { call: open, result }) if *open == call => *result,
-            Some(Stage::Working(_) | Stage::Describing { .. }) | None => return,
-        };
-        self.lost(id, end, cx);
-    }
-
-    /// The job ended while the service manager was out of reach.
-    pub(crate) fn job_lost(&mut self, id: JobId, manager_job: ManagerJob, cx: &mut Cx<'_>) {
-        if self.is_at(id, manager_job) {
-            self.lost(id, JobResult::Failed, cx);
+    /// The controller has registered this node: it is told what is under way and what has ended.
+    pub(crate) fn registered(&mut self, protocol: u32, cx: &mut Cx<'_>) {
+        self.acknowledged = protocol >= PROTOCOL_JOBS;
+        if !self.acknowledged {
+            return self.disown(cx);
+        }
+        if self.entries.is_empty() && self.ends.is_empty() {
+            return;
+        }
+        let open = self.entries.iter();
+        let open = open.map(|(id, job)| job.task.known(*id, cx.now, Standing::Open(job.state)));
+        let mut known: Vec<_> = open.collect();
+        known.extend(self.ends.known(cx.now));
+        if known.is_empty() {
+            return;
+        }
+        cx.say(ToController::Jobs(known));
+        for (id, end) in self.ends.unheard() {
+            cx.say(ToController::JobDone {
+                job: id,
+                result: end.result,
+                reason: end.reason.clone(),
+            });
         }
     }
 
-    /// The connection has ended: its jobs are nobody's.
-    pub(crate) fn disconnected(&mut self) {
-        self.entries.clear();
+    /// The controller has taken in that a job has ended.
+    pub(crate) fn heard(&mut self, id: JobId, cx: &mut Cx<'_>) {
+        if self.ends.heard(id, cx.now) {
+            drop_note(id, cx);
+        }
+    }
+
+    /// The jobs are nobody's: there is another controller now, or one that knows nothing of jobs that it has
+    /// not given on this connection. systemd goes on with them.
+    pub(crate) fn disown(&mut self, cx: &mut Cx<'_>) {
+        let open = std::mem::take(&mut self.entries).into_keys();
+        for id in open.chain(self.ends.clear()) {
+            drop_note(id, cx);
+        }
+    }
+
+    pub(crate) fn ended_len(&self) -> usize {
+        self.ends.len()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -267,22 +349,53 @@ impl Jobs {
         stage == Some(&Stage::Working(Step::Queued(manager_job)))
     }
 
-    fn lost(&mut self, id: JobId, result: JobResult, cx: &mut Cx<'_>) {
-        let text = format!(
-            "the connection to systemd of node {} was lost while the job was under way",
-            cx.settings.node
-        );
-        self.done(id, result, Some(Reason::new(Cause::Manager, text)), cx);
-    }
-
     fn done(&mut self, id: JobId, result: JobResult, reason: Option<Reason>, cx: &mut Cx<'_>) {
-        self.entries.remove(&id);
+        let Some(job) = self.entries.remove(&id) else {
+            return;
+        };
+        if self.acknowledged || cx.link.is_none() {
+            let stage = NoteStage::Ended(result, reason.clone());
+            keep_note(&job.task.note(id, stage), cx);
+            let end = End {
+                task: job.task,
+                result,
+                reason: reason.clone(),
+                heard: None,
+            };
+            if let Some(lost) = self.ends.keep(id, end, cx.now) {
+                drop_note(lost, cx);
+                cx.event(Event::Limit {
+                    what: "ends of jobs that no controller has acknowledged",
+                });
+            }
+        } else {
+            drop_note(id, cx);
+        }
         cx.say(ToController::JobDone {
             job: id,
             result,
             reason,
         });
     }
+}
+
+impl Stage {
+    /// Whether it is known that systemd has, or had, the job.
+    fn is_queued(&self) -> bool {
+        match self {
+            Self::Noted(_) | Self::Working(Step::Called(_)) => false,
+            Self::Working(Step::Queued(_)) | Self::Describing { .. } | Self::Finding(_) => true,
+        }
+    }
+}
+
+fn keep_note(note: &JobNote, cx: &mut Cx<'_>) {
+    let (job, text) = (note.job, Some(note.to_string()));
+    cx.out.push(Output::KeepJob { job, text });
+}
+
+fn drop_note(job: JobId, cx: &mut Cx<'_>) {
+    cx.out.push(Output::KeepJob { job, text: None });
 }
 
 /// Whether the unit can say more about this end than its word does.

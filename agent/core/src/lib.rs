@@ -15,6 +15,8 @@
 //!   told, the number is never used again.
 //! * [`Output::Persist`] is to be done, and to be durable for a reader of the file, before any
 //!   output that follows it.
+//! * [`Output::KeepJob`] likewise. The notes that there are at a start are given to [`Node::with_jobs`]
+//!   before anything else.
 //! * Every [`Output::Call`] is answered once with [`FromManager::Answered`], unless
 //!   [`FromManager::Disconnected`] comes first. The shell gives calls a deadline and answers with an
 //!   error then. An answer and the end of its job may come in either order.
@@ -67,6 +69,7 @@ pub use input::{
     Answer, CallId, Description, FromHelper, FromLink, FromManager, Input, LinkId, Live,
     ManagerError, Snapshot, Waited, Waiter,
 };
+pub use job::note::{JobNote, NoteStage};
 pub use link::LinkStatus;
 pub use output::{Event, HelperAnswer, LOOK_AGAIN, Output, Request, Verb};
 pub use record::{Record, RecordState, Records};
@@ -160,6 +163,13 @@ impl Node {
         node
     }
 
+    /// The same node, which was given these jobs before its agent was restarted.
+    #[must_use]
+    pub fn with_jobs(mut self, notes: Vec<JobNote>, now: Moment) -> Self {
+        self.jobs.restore(notes, now);
+        self
+    }
+
     /// Takes in what has happened.
     pub fn handle(&mut self, now: Moment, input: Input) {
         match input {
@@ -188,6 +198,7 @@ impl Node {
                 self.settings.live = live;
                 self.link.configured(now, &self.settings.live);
                 if moved {
+                    self.jobs.disown(cx!(self, now));
                     self.link.restart(cx!(self, now));
                     self.disconnected();
                 }
@@ -195,6 +206,7 @@ impl Node {
             Input::Rename(name) => {
                 if name != self.settings.node {
                     self.settings.node = name;
+                    self.jobs.disown(cx!(self, now));
                     self.link.restart(cx!(self, now));
                     self.disconnected();
                 }
@@ -291,6 +303,7 @@ impl Node {
                 if !self.link.welcomed(&welcome, cx!(self, now)) {
                     return Err("a second welcome came".to_owned());
                 }
+                self.jobs.registered(welcome.protocol, cx!(self, now));
                 self.holds.registered(welcome.protocol);
                 self.claims.registered(welcome.start_timeout);
                 self.waits.registered(&welcome);
@@ -304,6 +317,7 @@ impl Node {
             | ToAgent::Acknowledged(..)
             | ToAgent::Job { .. }
             | ToAgent::CancelJob(_)
+            | ToAgent::JobHeard(_)
             | ToAgent::Ordered { .. }
                 if !registered =>
             {
@@ -338,6 +352,7 @@ impl Node {
                 self.jobs.begin(job, kind, unit, mode, cx!(self, now));
             }
             ToAgent::CancelJob(job) => self.jobs.cancel(job, cx!(self, now)),
+            ToAgent::JobHeard(job) => self.jobs.heard(job, cx!(self, now)),
             ToAgent::Ordered { order, result } => self.orders.ended(order, result, cx!(self, now)),
         }
         Ok(())
@@ -350,7 +365,6 @@ impl Node {
 
     /// There is no connection any more, or another one is being made.
     fn disconnected(&mut self) {
-        self.jobs.disconnected();
         self.claims.disconnected();
         self.holds.disconnected();
         self.waits.disconnected();

@@ -24,6 +24,15 @@ pub const WAITERS_MAX: usize = 1_024;
 /// operation has one for each unit.
 pub const JOBS_MAX: usize = 4_096;
 
+/// Ends of jobs that are kept until a controller has acknowledged them, and for a while after. A
+/// controller that is away gives no jobs, so there are as many at most as were under way; those that
+/// do not fit are the oldest.
+pub const ENDS_MAX: usize = 4_096;
+
+/// How long an end is kept after it was acknowledged: as long as a client that has lost its controller
+/// asks the next one for its job.
+pub const ENDS_KEPT: Duration = Duration::from_secs(60);
+
 /// Ends of jobs that are remembered because their call is not answered yet. They are told within
 /// milliseconds of each other; the number covers a boot's burst.
 pub const EARLY_MAX: usize = 1_024;

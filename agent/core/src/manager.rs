@@ -140,6 +140,7 @@ impl Node {
                 Purpose::Cancel | Purpose::Again(_) | Purpose::Waits | Purpose::Needless => {}
             }
         }
+        self.jobs.manager_reached(&snapshot.jobs, cx!(self, now));
         self.take_snapshot(now, snapshot.units);
         self.needless.manager_reached(&self.units, now);
         self.link.start(cx!(self, now));

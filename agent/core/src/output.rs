@@ -18,6 +18,14 @@ use crate::{
 pub enum Output {
     /// Write this text as the file of records, atomically, before anything that follows is done.
     Persist(String),
+    /// Write this text as the note of this job, atomically, before anything that follows is done; or
+    /// remove the note. See [`JobNote`](crate::JobNote).
+    KeepJob {
+        /// The job.
+        job: JobId,
+        /// The note.
+        text: Option<String>,
+    },
     /// Connect to this address (an index into the controller's addresses), and tell
     /// [`FromLink::Connected`](crate::FromLink::Connected) or `Failed` under this number. There is
     /// never more than one connection.

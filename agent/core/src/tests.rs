@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use proto::{
     message::{
-        Attempt, ClaimKey, Hold, HoldKey, OrderId, PROTOCOL, Stream, ToAgent, ToController,
-        TokenState, Welcome,
+        Attempt, ClaimKey, Hold, HoldKey, OrderId, PROTOCOL, PROTOCOL_JOBS, Stream, ToAgent,
+        ToController, TokenState, Welcome,
     },
     model::{Cause, ClaimState, JobId, JobMode, Reason, Token},
     sync::{Delta, Generation},
@@ -40,6 +40,7 @@ pub(crate) struct Stage {
     holds: u64,
     states: u64,
     log: bool,
+    notes: bool,
 }
 
 impl Stage {
@@ -60,6 +61,7 @@ impl Stage {
             holds: 0,
             states: 0,
             log: false,
+            notes: false,
         }
     }
 
@@ -72,6 +74,22 @@ impl Stage {
 
     pub(crate) fn with_log(mut self) -> Self {
         self.log = true;
+        self
+    }
+
+    /// Shows what is noted of jobs.
+    pub(crate) fn with_notes(mut self) -> Self {
+        self.notes = true;
+        self
+    }
+
+    /// The node after a restart of its agent, with what was noted of jobs.
+    pub(crate) fn with_jobs(mut self, notes: &[&str]) -> Self {
+        let notes = notes.iter().map(|note| {
+            let note = format!("unitlink job 1\n{note}\n");
+            note.parse().expect("note")
+        });
+        self.node = self.node.with_jobs(notes.collect(), self.now);
         self
     }
 
@@ -123,7 +141,7 @@ impl Stage {
     fn drain(&mut self, done: &mut Vec<String>) {
         while let Some(output) = self.node.poll_output() {
             let acknowledged = set_of(&output);
-            done.extend(show(output, self.log));
+            done.extend(show(output, self.log, self.notes));
             if let Some((stream, generation)) = acknowledged {
                 let message = ToAgent::Acknowledged(stream, generation);
                 self.node.handle(self.now, self.said(message));
@@ -225,6 +243,17 @@ impl Stage {
                 unit: name.parse().expect("unit"),
                 mode: JobMode::Replace,
             })],
+            ["heard", id] => {
+                vec![self.said(ToAgent::JobHeard(JobId(id.parse().expect("job"))))]
+            }
+            ["old-welcome"] => {
+                (self.holds, self.states) = (0, 0);
+                vec![self.said(ToAgent::Welcome(Welcome {
+                    protocol: PROTOCOL_JOBS - 1,
+                    version: "0".into(),
+                    start_timeout: Duration::from_secs(90),
+                }))]
+            }
             ["cancel", id] => {
                 vec![self.said(ToAgent::CancelJob(JobId(id.parse().expect("job"))))]
             }
@@ -288,6 +317,7 @@ fn set_of(output: &Output) -> Option<(Stream, Generation)> {
         | ToController::Heartbeat
         | ToController::Acknowledged(..)
         | ToController::Order { .. }
+        | ToController::Jobs(_)
         | ToController::JobState { .. }
         | ToController::JobDone { .. } => None,
     }

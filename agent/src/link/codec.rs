@@ -6,12 +6,12 @@ use host::link::{self, CallSerial, LinkSender, Method};
 use node::ManagerError;
 use proto::{
     dbus::{error, internal},
-    message::{OrderId, ToController},
+    message::{OrderId, PROTOCOL_JOBS, ToController},
     model::{Cause, JobId, JobKind, JobMode, JobState, Reason},
     name::UnitName,
     sync::Generation,
     wire::{
-        Facts, NeedsBody, StatesBody, hello_to_wire, needs_from_wire, needs_to_wire,
+        Facts, NeedsBody, StatesBody, hello_to_wire, jobs_to_wire, needs_from_wire, needs_to_wire,
         states_from_wire, states_to_wire, unit_from_wire, waits_to_wire, welcome_from_wire,
     },
 };
@@ -71,6 +71,10 @@ pub(super) struct Calls {
     holds: Option<Message>,
     /// Orders that are not carried out. The core bounds them.
     orders: BTreeMap<CallSerial, OrderId>,
+    /// Whether the controller acknowledges ends of jobs.
+    acknowledges: bool,
+    /// Ends of jobs that were told and are not acknowledged. The core bounds them.
+    ends: BTreeMap<CallSerial, JobId>,
     /// Jobs that systemd has not queued. The core bounds them.
     jobs: BTreeMap<JobId, Message>,
     refused: Option<(JobId, ManagerError)>,
@@ -145,6 +149,10 @@ impl Calls {
                     .map(|call| link::reply(call, &()))
                     .collect::<Result<_, _>>()?
             }
+            ToController::Jobs(jobs) => {
+                let body = jobs_to_wire(jobs);
+                vec![link::call_quietly(serial, controller("Jobs"), &body)?]
+            }
             ToController::Order {
                 order,
                 kind,
@@ -178,7 +186,12 @@ impl Calls {
                     None => ("", ""),
                 };
                 let body = (job.0, result.as_str(), cause, text);
-                let done = link::call_quietly(serial, controller("JobDone"), &body)?;
+                let done = if self.acknowledges {
+                    self.ends.insert(serial, *job);
+                    link::call(serial, controller("JobDone"), &body)?
+                } else {
+                    link::call_quietly(serial, controller("JobDone"), &body)?
+                };
                 // First the end, with its reason; the error then belongs to a job that is over.
                 let error = self.jobs.remove(job).filter(link::expects_reply);
                 let error = error
@@ -346,7 +359,15 @@ impl Calls {
             let body = message.body();
             let facts: Facts = take("Hello", &body)?;
             let welcome = welcome_from_wire(&facts).map_err(|error| invalid("Hello", &error))?;
+            self.acknowledges = welcome.protocol >= PROTOCOL_JOBS;
             return Ok(Heard::Say(ToAgent::Welcome(welcome)));
+        }
+        if let Some(job) = self.ends.remove(&serial) {
+            return Ok(if is_error {
+                Heard::Nothing
+            } else {
+                Heard::Say(ToAgent::JobHeard(job))
+            });
         }
         if let Some(order) = self.orders.remove(&serial) {
             let result = if is_error {

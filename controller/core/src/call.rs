@@ -9,7 +9,7 @@ use crate::{
     Fleet,
     input::{ClientId, PeerId, RequestId},
     limits::{CALL_TIMEOUTS_MAX, CALLS_PER_NODE_MAX},
-    node::Node,
+    node::{Link, Node},
     output::{Answer, Output, RequestError},
     timer::Timer,
 };
@@ -17,17 +17,21 @@ use crate::{
 /// The calls that were handed on and wait for an answer, with their nodes and how long they may.
 pub(crate) type Calls = BTreeMap<RequestId, (NodeName, Duration)>;
 
-/// The node, and the connection of its agent.
+/// The node, and the connection of its agent; none while it is online and its agent is coming back.
 pub(crate) fn online<'a>(
     nodes: &'a mut BTreeMap<NodeName, Node>,
     name: &NodeName,
-) -> Result<(&'a mut Node, PeerId), RequestError> {
+) -> Result<(&'a mut Node, Option<PeerId>), RequestError> {
     let Some(node) = nodes.get_mut(name) else {
         return Err(RequestError::UnknownNode(name.clone()));
     };
-    match node.peer().map(|peer| peer.id) {
-        Some(peer) => Ok((node, peer)),
-        None => Err(RequestError::Offline(name.clone())),
+    match &node.link {
+        Link::Up(peer) => {
+            let peer = peer.id;
+            Ok((node, Some(peer)))
+        }
+        Link::Away(..) => Ok((node, None)),
+        Link::Down => Err(RequestError::Offline(name.clone())),
     }
 }
 
@@ -51,8 +55,19 @@ impl Fleet {
         node.calls.insert(id);
         self.calls.insert(id, (name, within));
         self.timers.set(Timer::Call(id), now.plus(within));
-        self.put(Output::Forward { id, peer });
+        // Otherwise it is handed on when the agent is back.
+        if let Some(peer) = peer {
+            self.put(Output::Forward { id, peer });
+        }
         Ok(())
+    }
+
+    /// The agent is back: it is given the calls that came meanwhile.
+    pub(crate) fn forward_again(&mut self, name: &NodeName, peer: PeerId) {
+        let calls = self.nodes.get(name).map(|node| node.calls.clone());
+        for id in calls.unwrap_or_default() {
+            self.put(Output::Forward { id, peer });
+        }
     }
 
     /// The agent has answered. A call that was answered before, by time or by the end of its node,

@@ -94,6 +94,7 @@ impl Fleet {
         };
         let first = !node.hold_states.has_heard();
         let changes = node.hold_states.hear(delta, HOLDS_PER_TARGET_MAX)?;
+        node.resumed = false;
         if first {
             node.holds.connected();
             let reported: Vec<HoldKey> = node.hold_states.entries().keys().cloned().collect();
@@ -157,7 +158,8 @@ impl Fleet {
         self.touch_target(name);
     }
 
-    /// A node is away: as a source it has its grace, as a target it is out of sight.
+    /// A node has no connection: as a source it has its grace. As a target it is out of sight when it is offline,
+    /// which [`Fleet::touch_target`] looks at.
     pub(crate) fn claims_disconnected(&mut self, now: Moment, name: &NodeName) {
         let grace = self.settings.policy(name).map(|policy| policy.source_grace);
         let Some(node) = self.nodes.get_mut(name) else {
@@ -167,9 +169,11 @@ impl Fleet {
         node.holds.disconnected();
         if node.claims_known || !node.adopted.is_empty() {
             let at = now.plus(grace.unwrap_or_default());
-            self.timers.set(Timer::Grace(name.clone()), at);
+            // It counts from when the connection ended, not from when it was given up.
+            if !self.timers.is_set(&Timer::Grace(name.clone())) {
+                self.timers.set(Timer::Grace(name.clone()), at);
+            }
         }
-        self.touch_target(name);
     }
 
     /// The graces of sources may be others than before: of each that is away, it ends by so much
@@ -246,7 +250,7 @@ impl Fleet {
     }
 
     /// Notes that all claims on a node are to be looked at.
-    fn touch_target(&mut self, name: &NodeName) {
+    pub(crate) fn touch_target(&mut self, name: &NodeName) {
         let Some(node) = self.nodes.get(name) else {
             return;
         };

@@ -41,10 +41,11 @@ impl Fleet {
                 });
             }
         }
-        let online = self.nodes.values().filter(|n| n.peer().is_some()).count();
-        must(found, online == self.peers.len(), || {
-            format!("{} connections for {online} nodes", self.peers.len())
+        let up = self.nodes.values().filter(|n| n.peer().is_some()).count();
+        must(found, up == self.peers.len(), || {
+            format!("{} connections for {up} nodes", self.peers.len())
         });
+        let online = self.nodes.values().filter(|n| n.is_online()).count();
         must(found, online == self.online, || {
             format!("{online} nodes are online, {} are counted", self.online)
         });
@@ -64,7 +65,7 @@ impl Fleet {
             let there = self
                 .nodes
                 .get(&job.node)
-                .is_some_and(|node| node.peer().is_some() && node.jobs.contains(&job.id));
+                .is_some_and(|node| node.is_online() && node.jobs.contains(&job.id));
             must(found, there, || {
                 format!(
                     "job {} is open on {}, which knows nothing of it",
@@ -79,10 +80,13 @@ impl Fleet {
             let there = self
                 .nodes
                 .get(name)
-                .is_some_and(|node| node.peer().is_some() && node.calls.contains(id));
+                .is_some_and(|node| node.is_online() && node.calls.contains(id));
             must(found, there, || {
                 format!("call {} waits for {name}, which knows nothing of it", id.0)
             });
+        }
+        if let Err(what) = self.jobs.ended.check() {
+            found.push(Violation(what));
         }
         let jobs: usize = self.nodes.values().map(|node| node.jobs.len()).sum();
         let calls: usize = self.nodes.values().map(|node| node.calls.len()).sum();
@@ -172,6 +176,10 @@ impl Fleet {
         for timer in self.timers.iter() {
             let needed = match timer {
                 Timer::Heartbeat(peer) | Timer::Silence(peer) => self.peers.contains_key(peer),
+                Timer::Resume(name) => {
+                    let node = self.nodes.get(name);
+                    node.is_some_and(|node| node.is_online() && node.peer().is_none())
+                }
                 Timer::Grace(name) => self.nodes.get(name).is_some_and(|n| n.peer().is_none()),
                 Timer::Loss(source, key) => {
                     let record = self.nodes.get(source).and_then(|n| n.records.get(key));
@@ -187,6 +195,11 @@ impl Fleet {
             must(found, needed, || format!("{timer:?} is waited for in vain"));
         }
         for (name, node) in &self.nodes {
+            let away = node.is_online() && node.peer().is_none();
+            let ends = self.timers.is_set(&Timer::Resume(name.clone()));
+            must(found, away == ends, || {
+                format!("nobody waits until {name} is back")
+            });
             if let Some(peer) = node.peer() {
                 let set = self.timers.is_set(&Timer::Heartbeat(peer.id))
                     && self.timers.is_set(&Timer::Silence(peer.id));

@@ -1,3 +1,5 @@
+mod told;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use proto::{
@@ -15,6 +17,9 @@ use crate::{
     output::{Answer, Event, Output, RequestError},
     timer::Timer,
 };
+
+pub(crate) use told::EndedJobs;
+pub use told::{EndedJob, JobsKnown};
 
 /// A job: something that is done with a unit of a node.
 ///
@@ -44,13 +49,15 @@ pub struct Job {
     pub(crate) owner: Owner,
     pub(crate) asker: Asker,
     pub(crate) phase: Phase,
+    /// The client's call that brings the unit.
+    pub(crate) transient: Option<RequestId>,
 }
 
 impl Job {
     /// The node whose units ordered it; `None` for one that a client of the API asked for.
     pub fn source(&self) -> Option<&NodeName> {
         match &self.owner {
-            Owner::Client(_) => None,
+            Owner::Client(_) | Owner::Before => None,
             Owner::Node(node) => Some(node),
         }
     }
@@ -63,6 +70,8 @@ pub(crate) enum Owner {
     Client(ClientId),
     /// A unit of this node.
     Node(NodeName),
+    /// Somebody who asked a controller before this one.
+    Before,
 }
 
 /// Whom to answer.
@@ -72,6 +81,8 @@ pub(crate) enum Asker {
     Client(RequestId),
     /// An agent, when it has ended.
     Agent(PeerId, OrderId),
+    /// Nobody who asked is known here.
+    Nobody,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +101,7 @@ pub(crate) struct Jobs {
     next: JobId,
     open: BTreeMap<JobId, Job>,
     by_owner: BTreeMap<Owner, usize>,
+    pub(crate) ended: EndedJobs,
 }
 
 impl Jobs {
@@ -98,13 +110,17 @@ impl Jobs {
             next: first,
             open: BTreeMap::new(),
             by_owner: BTreeMap::new(),
+            ended: EndedJobs::default(),
         }
     }
 
-    /// A number that no open job has. 0 is no job, as in the lists of systemd.
+    /// A number that no job has or had, as far as is known. 0 is no job, as in the lists of systemd.
     fn allot(&mut self) -> JobId {
         // The bounds on jobs leave nearly all numbers free, so this ends after a few steps.
-        while self.next.0 == 0 || self.open.contains_key(&self.next) {
+        while self.next.0 == 0
+            || self.open.contains_key(&self.next)
+            || self.ended.contains(self.next)
+        {
             self.next = JobId(self.next.0.wrapping_add(1));
         }
         let id = self.next;
@@ -174,7 +190,7 @@ impl Fleet {
         }
         let within = match &owner {
             Owner::Client(client) => self.call_timeout_of(*client),
-            Owner::Node(_) => self.settings.call_timeout,
+            Owner::Node(_) | Owner::Before => self.settings.call_timeout,
         };
         let (node, peer) = crate::call::online(&mut self.nodes, &name)?;
         if node.jobs.len() >= JOBS_PER_NODE_MAX {
@@ -187,6 +203,7 @@ impl Fleet {
         let (whose, max) = match &owner {
             Owner::Client(_) => ("this client".to_owned(), JOBS_PER_CLIENT_MAX),
             Owner::Node(name) => (format!("units of node {name}"), ORDERS_PER_NODE_MAX),
+            Owner::Before => ("before".to_owned(), JOBS_PER_NODE_MAX),
         };
         if self.jobs.of(&owner) >= max {
             let what = "jobs";
@@ -197,7 +214,7 @@ impl Fleet {
         self.jobs.insert(Job {
             id,
             node: name,
-            unit: unit.clone(),
+            unit,
             kind,
             state: JobState::Waiting,
             mode,
@@ -206,29 +223,45 @@ impl Fleet {
             owner,
             asker,
             phase: Phase::Asked,
+            transient,
         });
         self.timers.set(Timer::Queued(id), now.plus(within));
-        let job = id;
-        self.put(match transient {
-            Some(id) => Output::Transient { peer, job, id },
-            None => {
-                let message = ToAgent::Job {
-                    job,
-                    kind,
-                    unit,
-                    mode,
-                };
-                Output::Send { peer, message }
-            }
-        });
+        // Otherwise it is sent when the agent is back.
+        if let Some(peer) = peer {
+            self.send_job(id, peer);
+        }
         Ok(())
+    }
+
+    /// Asks the agent for a job that has its number.
+    fn send_job(&mut self, id: JobId, peer: PeerId) {
+        let Some(job) = self.jobs.get(id) else {
+            return;
+        };
+        let output = match job.transient {
+            Some(request) => Output::Transient {
+                peer,
+                job: id,
+                id: request,
+            },
+            None => Output::Send {
+                peer,
+                message: ToAgent::Job {
+                    job: id,
+                    kind: job.kind,
+                    unit: job.unit.clone(),
+                    mode: job.mode,
+                },
+            },
+        };
+        self.put(output);
     }
 
     /// The agent has answered the call that asked for the job.
     pub(crate) fn job_answered(
         &mut self,
         now: Moment,
-        node: &NodeName,
+        (node, peer): (&NodeName, PeerId),
         id: JobId,
         result: Result<(), AgentError>,
     ) {
@@ -236,6 +269,7 @@ impl Fleet {
             (Some(Phase::Asked), Ok(())) => self.job_queued(now, id),
             (Some(Phase::Asked), Err(error)) => {
                 self.job_never_was(id, RequestError::Agent(error));
+                self.acknowledge_job(peer, id);
             }
             (Some(Phase::Queued | Phase::Canceling), _) | (None, _) => {}
         }
@@ -374,13 +408,14 @@ impl Fleet {
                 id: request,
                 result: Ok(Answer::Job(id)),
             }),
-            Asker::Agent(..) => {}
+            Asker::Agent(..) | Asker::Nobody => {}
         }
     }
 
     /// Forgets a job that was not announced, and answers the call that asked for it.
     fn job_never_was(&mut self, id: JobId, error: RequestError) {
-        let Some(job) = self.forget_job(id) else {
+        let reason = Reason::new(Cause::Manager, error.to_string());
+        let Some(job) = self.forget_job(id, JobResult::Failed, Some(reason)) else {
             return;
         };
         match job.asker {
@@ -389,11 +424,12 @@ impl Fleet {
                 result: Err(error),
             }),
             Asker::Agent(peer, order) => self.ordered(peer, order, refused(&job, error)),
+            Asker::Nobody => {}
         }
     }
 
     fn remove_job(&mut self, id: JobId, result: JobResult, reason: Option<Reason>) {
-        if let Some(job) = self.forget_job(id) {
+        if let Some(job) = self.forget_job(id, result, reason.clone()) {
             if let Asker::Agent(peer, order) = job.asker {
                 self.ordered(peer, order, ended(&job, result, reason.clone()));
             }
@@ -405,8 +441,17 @@ impl Fleet {
         }
     }
 
-    fn forget_job(&mut self, id: JobId) -> Option<Job> {
+    fn forget_job(&mut self, id: JobId, result: JobResult, reason: Option<Reason>) -> Option<Job> {
         let job = self.jobs.remove(id)?;
+        self.jobs.ended.keep(EndedJob {
+            id,
+            node: job.node.clone(),
+            unit: job.unit.clone(),
+            kind: job.kind,
+            since: job.since,
+            result,
+            reason,
+        });
         if let Some(node) = self.nodes.get_mut(&job.node) {
             node.jobs.remove(&id);
         }

@@ -69,11 +69,13 @@ use proto::{
 
 pub use input::{AgentError, ClientId, Gone, Input, Origin, PeerId, Request, RequestId, Transport};
 pub use invariant::Violation;
-pub use job::Job;
+pub use job::{EndedJob, Job, JobsKnown};
 pub use monitor::{Choice, MonitorId, MonitorRequest, Occasion, SubscriptionId, UnitNews};
 pub use output::{Answer, Breach, Disconnect, Event, FleetStatus, Level, Output, RequestError};
 pub use pattern::{UnitPattern, UnitPatternError};
-pub use settings::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, Settings, UnitPolicy};
+pub use settings::{
+    ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, RESUME_WINDOW, Settings, UnitPolicy,
+};
 pub use view::{AgentView, ClaimView, HoldView, NodeView};
 
 use call::Calls;
@@ -103,6 +105,8 @@ pub struct Fleet {
     outputs: VecDeque<Output>,
     /// The last moment that was told.
     clock: Moment,
+    /// When the controller started.
+    begun: Moment,
     /// Whether the controller is about to end.
     stopping: bool,
     /// When the controller went on after it had not run for a while.
@@ -132,6 +136,7 @@ impl Fleet {
             unsettled: Unsettled::default(),
             outputs: VecDeque::new(),
             clock: now,
+            begun: now,
             stopping: false,
             resumed: None,
         }
@@ -149,7 +154,7 @@ impl Fleet {
             Input::Message { peer, message } => self.message(now, peer, message),
             Input::JobAnswered { peer, job, result } => {
                 if let Some(name) = self.peers.get(&peer).cloned() {
-                    self.job_answered(now, &name, job, result);
+                    self.job_answered(now, (&name, peer), job, result);
                 }
             }
             Input::Unit { peer, unit, news } => self.unit_news(now, peer, unit, news),
@@ -174,6 +179,10 @@ impl Fleet {
         while let Some((at, timer)) = self.timers.pop(now) {
             match timer {
                 Timer::Heartbeat(peer) => self.heartbeat(now, peer),
+                Timer::Resume(ref name) => match self.excused(at, now) {
+                    Some(later) => self.timers.set(timer, later),
+                    None => self.away_over(now, &name.clone()),
+                },
                 Timer::Silence(peer) => self.look_for_silence(now, peer),
                 Timer::Grace(ref name) => match self.excused(at, now) {
                     Some(later) => self.timers.set(timer, later),
@@ -268,6 +277,7 @@ impl Fleet {
             if let Some(peer) = peer.map(|peer| peer.id) {
                 self.disconnect(now, peer, Disconnect::Removed);
             }
+            self.away_over(now, &name);
             self.timers.cancel(Timer::Grace(name.clone()));
             self.forget_claims(&name);
             self.settle(now);

@@ -13,6 +13,10 @@ pub const JOBS_PER_CLIENT_MAX: usize = 16_384;
 /// Jobs that the units of one node may have open at once: as many as its agent lets helpers wait.
 pub const ORDERS_PER_NODE_MAX: usize = 1_024;
 
+/// Jobs that have ended and are remembered, for clients that lost their controller or were away: some minutes
+/// of a busy fleet, at some hundred bytes each.
+pub const ENDED_JOBS_MAX: usize = 8192;
+
 /// Calls that may wait for the answer of one node at once. Each has its body in memory, and a node
 /// answers them one after the other.
 pub const CALLS_PER_NODE_MAX: usize = 512;

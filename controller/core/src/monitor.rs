@@ -533,7 +533,7 @@ impl Fleet {
             return Err("monitors of clients are counted wrong".to_owned());
         }
         for (node, units) in &self.monitors.seen {
-            let online = self.nodes.get(node).is_some_and(|it| it.peer().is_some());
+            let online = self.nodes.get(node).is_some_and(|it| it.is_online());
             if let Some(unit) = units
                 .keys()
                 .find(|unit| !online || !self.monitors.covers(node, unit))

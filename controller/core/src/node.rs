@@ -43,6 +43,10 @@ pub(crate) struct Node {
     /// The claims on it, by unit and source: those of `records` of all sources.
     pub(crate) claimed_by: BTreeSet<HoldKey>,
 
+    /// Whether its agent has told on this connection which jobs it knows of.
+    pub(crate) jobs_told: bool,
+    /// Whether it was online until it connected again, and what it held then stands until it is told anew.
+    pub(crate) resumed: bool,
     /// Jobs that are open on it.
     pub(crate) jobs: BTreeSet<JobId>,
     /// Calls that wait for its answer.
@@ -55,6 +59,9 @@ pub(crate) enum Link {
     #[default]
     Down,
     Up(Box<Peer>),
+    /// The connection has broken, and the agent is coming back: the node is online. Who it was, when it
+    /// broke, and why.
+    Away(Box<Peer>, Moment, String),
 }
 
 /// The agent of a node that is online.
@@ -77,35 +84,55 @@ impl Peer {
             && self.hello.boot_id == hello.boot_id
             && self.hello.incarnation == hello.incarnation
     }
+
+    /// Whether this is the same run of the same machine, whose agent may have been restarted, and both tell
+    /// what was before.
+    pub(crate) fn is_again(&self, hello: &Hello) -> bool {
+        self.hello.protocol != 0 && hello.protocol != 0 && self.hello.boot_id == hello.boot_id
+    }
 }
 
 impl Node {
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match &self.link {
-            Link::Down => None,
+            Link::Down | Link::Away(..) => None,
             Link::Up(peer) => Some(peer),
         }
     }
 
     pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer> {
         match &mut self.link {
-            Link::Down => None,
+            Link::Down | Link::Away(..) => None,
             Link::Up(peer) => Some(peer),
         }
+    }
+
+    /// The agent of a node that is online, be it connected or coming back.
+    pub(crate) fn agent(&self) -> Option<&Peer> {
+        match &self.link {
+            Link::Down => None,
+            Link::Up(peer) | Link::Away(peer, ..) => Some(peer),
+        }
+    }
+
+    pub(crate) fn is_online(&self) -> bool {
+        self.agent().is_some()
     }
 
     pub(crate) fn status(&self) -> NodeStatus {
         match &self.link {
             Link::Down => NodeStatus::Offline,
-            Link::Up(_) => NodeStatus::Online,
+            Link::Up(_) | Link::Away(..) => NodeStatus::Online,
         }
     }
 
     /// What can be said of it as a target.
     pub(crate) fn sight(&self) -> Sight {
         match &self.link {
-            Link::Up(_) if self.hold_states.has_heard() => Sight::Clear,
-            Link::Up(_) | Link::Down => Sight::Out,
+            Link::Up(_) | Link::Away(..) if self.hold_states.has_heard() || self.resumed => {
+                Sight::Clear
+            }
+            Link::Up(_) | Link::Away(..) | Link::Down => Sight::Out,
         }
     }
 }

@@ -144,6 +144,9 @@ pub enum Breach {
     /// It acknowledged a set that is its own.
     #[error("it acknowledged a set that is its own")]
     OwnSet,
+    /// It told its jobs a second time.
+    #[error("it told its jobs twice")]
+    SecondJobs,
     /// It said hello a second time.
     #[error("it said hello twice")]
     SecondHello,
@@ -276,6 +279,22 @@ pub enum Event {
         /// Claims of other nodes on it.
         claimed: usize,
     },
+    /// An agent is back on a new connection, before its node was called offline.
+    NodeResumed {
+        /// The node.
+        node: NodeName,
+        /// How long there was no connection.
+        away: Duration,
+        /// Why the connection before has ended.
+        why: String,
+    },
+    /// A node has told of jobs that were begun before the controller was.
+    JobsAdopted {
+        /// The node.
+        node: NodeName,
+        /// How many.
+        jobs: usize,
+    },
     /// An agent may not register.
     Rejected {
         /// The name it said.
@@ -338,9 +357,10 @@ impl Event {
     /// How much it matters.
     pub fn level(&self) -> Level {
         match self {
-            Self::NodeOnline { .. } | Self::NodeOffline { .. } | Self::HoldsAdopted { .. } => {
-                Level::Info
-            }
+            Self::NodeOnline { .. }
+            | Self::NodeOffline { .. }
+            | Self::HoldsAdopted { .. }
+            | Self::JobsAdopted { .. } => Level::Info,
             Self::Rejected { .. }
             | Self::ClaimsExpired { .. }
             | Self::JobTimedOut { .. }
@@ -354,7 +374,7 @@ impl Event {
                 _ if *was_lost => Level::Info,
                 _ => Level::Debug,
             },
-            Self::JobUnknown { .. } => Level::Debug,
+            Self::NodeResumed { .. } | Self::JobUnknown { .. } => Level::Debug,
         }
     }
 }

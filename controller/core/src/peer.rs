@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
+
 use proto::{
-    message::{Hello, PROTOCOL, Stream, ToAgent, ToController, Welcome},
+    message::{Hello, PROTOCOL, PROTOCOL_JOBS, Stream, ToAgent, ToController, Welcome},
     model::{Cause, NodeStatus, Reason},
     name::NodeName,
     rhythm::Rhythm,
@@ -43,7 +45,13 @@ impl Fleet {
                     self.disconnect(now, old, Disconnect::Replaced);
                     return self.register(now, peer, hello, origin);
                 }
-                None => return self.register(now, peer, hello, origin),
+                None => {
+                    // Another boot, or an agent that tells nothing of before, is a new beginning.
+                    if node.agent().is_some_and(|agent| !agent.is_again(&hello)) {
+                        self.away_over(now, &name);
+                    }
+                    return self.register(now, peer, hello, origin);
+                }
             },
         };
         self.put(Output::Log(Event::Rejected {
@@ -80,6 +88,12 @@ impl Fleet {
             return;
         };
         node.last_heard = Some(now);
+        node.jobs_told = false;
+        let away = match &node.link {
+            Link::Away(_, since, why) => Some((now.since(*since), why.clone())),
+            Link::Up(_) | Link::Down => None,
+        };
+        node.resumed &= away.is_some();
         node.link = Link::Up(Box::new(Peer {
             id: peer,
             hello,
@@ -100,15 +114,25 @@ impl Fleet {
                 start_timeout,
             }),
         });
-        self.put(Output::Log(event));
-        self.put(Output::NodeStatus {
-            node: name.clone(),
-            status: NodeStatus::Online,
-        });
-        self.online = self.online.saturating_add(1);
-        self.note_status();
+        match away {
+            Some((away, why)) => {
+                self.timers.cancel(Timer::Resume(name.clone()));
+                let node = name.clone();
+                self.put(Output::Log(Event::NodeResumed { node, away, why }));
+            }
+            None => {
+                self.put(Output::Log(event));
+                self.put(Output::NodeStatus {
+                    node: name.clone(),
+                    status: NodeStatus::Online,
+                });
+                self.online = self.online.saturating_add(1);
+                self.note_status();
+            }
+        }
         self.claims_connected(&name);
         self.watch_anew(&name, peer);
+        self.forward_again(&name, peer);
     }
 
     /// A registered agent has said something.
@@ -132,8 +156,11 @@ impl Fleet {
                 self.hear_claims(&name, delta)
                     .map(|()| self.acknowledge(peer, Stream::Claims, generation))
             }
+            ToController::Jobs(known) => self.hear_jobs(now, (&name, peer), known),
             ToController::HoldStates(delta) => {
                 let generation = delta.generation;
+                // Whoever has jobs to tell of has told them before.
+                self.no_more_jobs(now, &name, peer);
                 self.hear_hold_states(now, &name, delta)
                     .map(|()| self.acknowledge(peer, Stream::HoldStates, generation))
             }
@@ -165,6 +192,7 @@ impl Fleet {
                 reason,
             } => {
                 self.job_done(now, &name, job, result, reason);
+                self.acknowledge_job(peer, job);
                 Ok(())
             }
         };
@@ -266,27 +294,95 @@ impl Fleet {
             Gone::Closed => "its agent closed the connection".to_owned(),
             Gone::Failed(text) => text,
         };
-        self.offline(now, peer, &why);
+        self.away(now, peer, why);
     }
 
     /// Ends a connection.
     pub(crate) fn disconnect(&mut self, now: Moment, peer: PeerId, why: Disconnect) {
         let text = why.to_string();
+        let comes_back = match &why {
+            Disconnect::Replaced => true,
+            Disconnect::Rejected
+            | Disconnect::Goodbye
+            | Disconnect::Silent(_)
+            | Disconnect::Breach(_)
+            | Disconnect::Removed => false,
+        };
         self.put(Output::Disconnect { peer, why });
-        self.offline(now, peer, &text);
+        if comes_back {
+            self.away(now, peer, text);
+        } else {
+            self.offline(now, peer, text);
+        }
     }
 
-    /// The agent of a node is not connected any more.
-    fn offline(&mut self, now: Moment, peer: PeerId, why: &str) {
-        let Some(name) = self.peers.remove(&peer) else {
+    /// The connection of an agent has broken. It is back within moments, or its node is offline after
+    /// the window. What only BlueChi's agents speak knows nothing of coming back.
+    fn away(&mut self, now: Moment, peer: PeerId, why: String) {
+        let window = self.settings.resume_window;
+        let Some((name, agent)) = self.unlink(peer) else {
             return;
         };
-        self.timers.cancel(Timer::Heartbeat(peer));
-        self.timers.cancel(Timer::Silence(peer));
         let Some(node) = self.nodes.get_mut(&name) else {
             return;
         };
+        if window.is_zero() || agent.hello.protocol == 0 {
+            return self.went(now, &name, &why);
+        }
+        let calls = std::mem::take(&mut node.calls);
+        let lost = if agent.hello.protocol < PROTOCOL_JOBS {
+            std::mem::take(&mut node.jobs)
+        } else {
+            BTreeSet::new()
+        };
+        node.link = Link::Away(agent, now, why.clone());
+        node.resumed = node.hold_states.has_heard() || node.resumed;
+        self.timers
+            .set(Timer::Resume(name.clone()), now.plus(window));
+        // What was handed on may have been done or not; only whoever asked can know whether to ask again.
+        self.lose_calls(calls);
+        self.lose_jobs(&name, lost, &why);
+        self.claims_disconnected(now, &name);
+    }
+
+    /// The agent of a node is not connected any more, and is not waited for.
+    fn offline(&mut self, now: Moment, peer: PeerId, why: String) {
+        if let Some((name, _)) = self.unlink(peer) {
+            self.went(now, &name, &why);
+        }
+    }
+
+    /// The agent of a node has not come back.
+    pub(crate) fn away_over(&mut self, now: Moment, name: &NodeName) {
+        let Some(node) = self.nodes.get(name) else {
+            return;
+        };
+        if let Link::Away(_, _, why) = &node.link {
+            let why = why.clone();
+            self.went(now, name, &why);
+        }
+    }
+
+    /// Forgets a connection. Its node is still said to be online after this.
+    fn unlink(&mut self, peer: PeerId) -> Option<(NodeName, Box<Peer>)> {
+        let name = self.peers.remove(&peer)?;
+        self.timers.cancel(Timer::Heartbeat(peer));
+        self.timers.cancel(Timer::Silence(peer));
+        let node = self.nodes.get_mut(&name)?;
+        match std::mem::take(&mut node.link) {
+            Link::Up(agent) => Some((name, agent)),
+            Link::Down | Link::Away(..) => None,
+        }
+    }
+
+    /// A node is offline.
+    fn went(&mut self, now: Moment, name: &NodeName, why: &str) {
+        self.timers.cancel(Timer::Resume(name.clone()));
+        let Some(node) = self.nodes.get_mut(name) else {
+            return;
+        };
         node.link = Link::Down;
+        node.resumed = false;
         let jobs = std::mem::take(&mut node.jobs);
         let calls = std::mem::take(&mut node.calls);
         let event = Event::NodeOffline {
@@ -303,9 +399,22 @@ impl Fleet {
         });
         self.online = self.online.saturating_sub(1);
         self.note_status();
-        self.lose_jobs(&name, jobs, why);
+        self.lose_jobs(name, jobs, why);
         self.lose_calls(calls);
-        self.unwatch(&name);
-        self.claims_disconnected(now, &name);
+        self.unwatch(name);
+        self.claims_disconnected(now, name);
+        self.touch_target(name);
+    }
+
+    /// Whoever tells its holds has told all its jobs.
+    fn no_more_jobs(&mut self, now: Moment, name: &NodeName, peer: PeerId) {
+        let told = self.nodes.get(name).is_none_or(|node| {
+            let agent = node.peer();
+            node.jobs_told || agent.is_none_or(|it| it.hello.protocol < PROTOCOL_JOBS)
+        });
+        if !told {
+            // It was not told, so this is not for the second time.
+            let _ = self.hear_jobs(now, (name, peer), Vec::new());
+        }
     }
 }

@@ -14,6 +14,8 @@ pub struct Settings {
     pub nodes: BTreeMap<NodeName, NodeSettings>,
     /// How it is found out that a peer does not answer.
     pub heartbeat: Heartbeat,
+    /// How long a node whose connection broke is online while its agent comes back; zero is not at all.
+    pub resume_window: Duration,
     /// How long a node may take to answer a call of a client, or to say that it has a job queued.
     pub call_timeout: Duration,
     /// How long a job may take; `None` leaves it to systemd, whose own limits govern.
@@ -21,6 +23,10 @@ pub struct Settings {
     /// The version of the program, for the welcome.
     pub version: String,
 }
+
+/// How long a node may be without a connection by default: an agent comes back within milliseconds, and over a
+/// network that was interrupted within a second or two.
+pub const RESUME_WINDOW: Duration = Duration::from_secs(2);
 
 impl Settings {
     /// What holds for the claims of this node on units of which nothing else is said. Policies are looked up

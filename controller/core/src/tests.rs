@@ -7,4 +7,5 @@ mod monitors;
 mod nodes;
 mod orders;
 mod random;
+mod resume;
 mod world;

@@ -11,6 +11,8 @@ pub(crate) enum Timer {
     Heartbeat(PeerId),
     /// When an agent may have been silent for too long.
     Silence(PeerId),
+    /// When a node is offline whose agent has not come back.
+    Resume(NodeName),
     /// When the claims of a node that is away are given up.
     Grace(NodeName),
     /// When a claim whose target is out of sight is given up.
@@ -28,6 +30,7 @@ impl Timer {
         match self {
             Self::Heartbeat(_) => "heartbeat",
             Self::Silence(_) => "silence of an agent",
+            Self::Resume(_) => "return of an agent",
             Self::Grace(_) => "grace of a source",
             Self::Loss(..) => "grace of a lost target",
             Self::Queued(_) => "answer about a job",

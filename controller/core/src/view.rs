@@ -11,7 +11,7 @@ use crate::{
     input::Origin,
     job::Job,
     job::Phase,
-    node::Node,
+    node::{Link, Node},
     output::FleetStatus,
     settings::{ClaimPolicy, DependsOn},
     timer::Timer,
@@ -24,6 +24,8 @@ pub struct NodeView<'a> {
     pub name: &'a NodeName,
     /// Whether its agent is connected.
     pub status: NodeStatus,
+    /// Since when its agent has no connection, although the node is online: it is coming back.
+    pub away: Option<Moment>,
     /// When its agent was last heard, on this connection or one before.
     pub last_heard: Option<Moment>,
     /// The words by which people group nodes.
@@ -32,7 +34,7 @@ pub struct NodeView<'a> {
     pub depends_on: Option<&'a DependsOn>,
     /// What holds for its claims.
     pub claims: Option<&'a ClaimPolicy>,
-    /// Its agent, while it is online.
+    /// Its agent, while it is online; one that is just coming back as it was.
     pub agent: Option<AgentView<'a>>,
 }
 
@@ -180,11 +182,15 @@ impl Fleet {
         NodeView {
             name,
             status: node.status(),
+            away: match &node.link {
+                Link::Away(_, since, _) => Some(*since),
+                Link::Up(_) | Link::Down => None,
+            },
             last_heard: node.last_heard,
             labels: settings.map_or(&[], |settings| &settings.labels),
             depends_on: settings.map(|settings| &settings.depends_on),
             claims: settings.map(|settings| &settings.claims),
-            agent: node.peer().map(|peer| AgentView {
+            agent: node.agent().map(|peer| AgentView {
                 origin: &peer.origin,
                 version: &peer.hello.version,
                 protocol: peer.hello.protocol,

@@ -5,7 +5,8 @@
 use std::{fs, time::Duration};
 
 use fleet::{
-    DependsOn, Fleet, Heartbeat, Input, NodeSettings, Origin, Output, PeerId, Settings, Transport,
+    DependsOn, Fleet, Heartbeat, Input, NodeSettings, Origin, Output, PeerId, RESUME_WINDOW,
+    Settings, Transport,
 };
 use proto::{
     message::{
@@ -91,6 +92,7 @@ fn world() -> World {
         (name.parse().expect("name"), settings)
     });
     let settings = Settings {
+        resume_window: RESUME_WINDOW,
         nodes: nodes.into(),
         heartbeat: Heartbeat::default(),
         call_timeout: Duration::from_secs(30),

@@ -13,7 +13,7 @@ use fleet::{AgentError, Choice, Gone, Input, PeerId, RequestId};
 use host::link::{self, CallSerial, Limits, LinkSender};
 use proto::{
     dbus::error,
-    message::{OrderId, Stream, ToAgent, ToController},
+    message::{OrderId, PROTOCOL_JOBS, Stream, ToAgent, ToController},
     model::{Cause, JobId},
     name::{NodeName, UnitName},
     sync::Generation,
@@ -67,6 +67,8 @@ struct Peer {
     /// The call that registered it.
     registration: Message,
     legacy: bool,
+    /// Whether it waits until its word about the end of a job has arrived.
+    awaits_heard: bool,
     /// Whether it is registered, and what it says of sets is said for it.
     adapted: bool,
     /// Units that the core wants to hear of.
@@ -82,6 +84,8 @@ struct Peer {
     claims: Option<Message>,
     hold_states: Option<Message>,
     waits: Option<Message>,
+    /// Its calls that tell ends of jobs, each until the core has taken it in.
+    told_ends: BTreeMap<JobId, Message>,
     /// Its orders; the core bounds them.
     orders: BTreeMap<OrderId, Message>,
 }
@@ -110,6 +114,7 @@ impl Agents {
             node: hello.node.clone(),
             registration: call,
             legacy: hello.protocol == 0,
+            awaits_heard: hello.protocol >= PROTOCOL_JOBS,
             adapted: false,
             watched: BTreeSet::new(),
             waiting: BTreeMap::new(),
@@ -118,6 +123,7 @@ impl Agents {
             claims: None,
             hold_states: None,
             waits: None,
+            told_ends: BTreeMap::new(),
             orders: BTreeMap::new(),
         };
         self.peers.insert(peer, new);
@@ -202,7 +208,12 @@ impl Agents {
         let peer = self.peers.get_mut(&id)?;
         match heard {
             Ok(Heard::Say(said)) => {
-                peer.reply(&message, || link::reply(&message, &()));
+                match said {
+                    ToController::JobDone { job, .. } if peer.awaits_heard => {
+                        peer.told_ends.insert(job, message);
+                    }
+                    _ => peer.reply(&message, || link::reply(&message, &())),
+                }
                 let said = peer.keep_early_end(said)?;
                 Some(Input::Message {
                     peer: id,
@@ -405,6 +416,12 @@ impl Agents {
                     .map(|call| link::reply(&call, &()))
                     .transpose()
             }
+            ToAgent::JobHeard(job) => {
+                let call = peer.told_ends.remove(job);
+                call.filter(link::expects_reply)
+                    .map(|call| link::reply(&call, &()))
+                    .transpose()
+            }
             ToAgent::Ordered { order, result } => {
                 let (cause, text) = match result {
                     Ok(()) => ("", ""),
@@ -429,6 +446,7 @@ impl Agents {
             | ToAgent::Rejected(_)
             | ToAgent::Heartbeat
             | ToAgent::Acknowledged(..)
+            | ToAgent::JobHeard(_)
             | ToAgent::Ordered { .. }
             | ToAgent::CancelJob(_) => {
                 peer.send_built(built);

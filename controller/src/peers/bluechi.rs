@@ -160,6 +160,7 @@ impl Bluechi {
             | ToAgent::Heartbeat
             | ToAgent::Job { .. }
             | ToAgent::CancelJob(_)
+            | ToAgent::JobHeard(_)
             | ToAgent::Ordered { .. } => {}
         }
         self.tell_sets();

@@ -10,8 +10,9 @@ use proto::{
     model::{JobId, JobKind, JobResult, JobState, Reason},
     name::{NodeName, UnitName},
     wire::{
-        Facts, NeedsBody, StatesBody, WaitsBody, WireError, hello_from_wire, needs_from_wire,
-        needs_to_wire, states_from_wire, states_to_wire, waits_from_wire, welcome_to_wire,
+        Facts, JobBody, NeedsBody, StatesBody, WaitsBody, WireError, hello_from_wire,
+        jobs_from_wire, needs_from_wire, needs_to_wire, states_from_wire, states_to_wire,
+        waits_from_wire, welcome_to_wire,
     },
 };
 use thiserror::Error;
@@ -211,6 +212,11 @@ pub(crate) fn read(message: &Message) -> Result<Heard, CodecError> {
                 reason,
             }))
         }
+        (Type::MethodCall, internal::CONTROLLER_OWN, "Jobs") => {
+            let jobs: Vec<JobBody> = take(member, &body)?;
+            let jobs = jobs_from_wire(&jobs).map_err(|error| value(member, error))?;
+            Ok(Heard::Say(ToController::Jobs(jobs)))
+        }
         (Type::MethodCall, internal::CONTROLLER_OWN, "Goodbye") => {
             Ok(Heard::Say(ToController::Goodbye))
         }
@@ -309,6 +315,7 @@ pub(crate) fn write(
         ToAgent::Welcome(_)
         | ToAgent::Rejected(_)
         | ToAgent::Acknowledged(..)
+        | ToAgent::JobHeard(_)
         | ToAgent::Ordered { .. } => return Ok(None),
     }))
 }

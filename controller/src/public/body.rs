@@ -3,6 +3,7 @@
 use fleet::{DependsOn, NodeView, OnLoss, RequestError, Transport};
 use host::{
     bus::object::{Facts, facts, variant},
+    clock::START,
     config::InForce,
     link,
 };
@@ -283,7 +284,7 @@ pub(crate) fn running_facts(times: Times) -> Facts {
     facts([
         ("StartTimestamp", variant(times.real(start))),
         ("StartTimestampMonotonic", variant(times.monotonic(start))),
-        ("UptimeUSec", variant(micros(times.now.since_beginning()))),
+        ("UptimeUSec", variant(micros(times.now.since(START)))),
     ])
 }
 
@@ -304,8 +305,7 @@ impl Times {
 
     fn monotonic(self, moment: Option<Moment>) -> u64 {
         moment.map_or(0, |moment| {
-            self.start_usec
-                .saturating_add(micros(moment.since_beginning()))
+            self.start_usec.saturating_add(micros(moment.since(START)))
         })
     }
 

@@ -31,6 +31,8 @@ pub(crate) enum Verb {
     Holds(Option<NodeName>),
     /// The jobs, with all that is known.
     Jobs,
+    /// The jobs of a unit of a node, with those that have ended.
+    FindJobs(NodeName, UnitName),
     /// How long calls of this client may wait for a node, in microseconds; 0 is as configured.
     SetCallTimeout(u64),
     /// The path of a node.
@@ -223,6 +225,13 @@ fn own_of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb
     match member {
         "ListClaims" => return list(Verb::Claims(Some(node.clone()))),
         "ListHolds" => return list(Verb::Holds(Some(node.clone()))),
+        "FindJobs" => {
+            let unit: &str = take(member, body)?;
+            let unit = unit
+                .parse()
+                .map_err(|error: proto::name::UnitNameError| Failure::invalid(error.to_string()))?;
+            return Ok(Some(Verb::FindJobs(node.clone(), unit)));
+        }
         _ => {}
     }
     let Some((name, signature, _)) = PASSED_OWN.iter().find(|(name, ..)| *name == member) else {

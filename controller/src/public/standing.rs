@@ -1,11 +1,11 @@
 //! How claims, holds and jobs stand, as dictionaries: what may grow without another signature.
 
-use fleet::{ClaimView, Fleet, HoldView, Job};
+use fleet::{ClaimView, EndedJob, Fleet, HoldView, Job};
 use host::bus::object::{Facts, facts, variant};
 use proto::{
     message::Attempt,
     model::{ClaimState, Reason},
-    name::NodeName,
+    name::{NodeName, UnitName},
     time::Moment,
 };
 use zbus::wire::ObjectPath;
@@ -29,6 +29,40 @@ pub(super) fn holds(fleet: &Fleet, on: Option<&NodeName>, now: Moment) -> Vec<Fa
 /// All jobs that are announced.
 pub(super) fn jobs(fleet: &Fleet, now: Moment) -> Vec<Facts> {
     fleet.jobs().map(|job| job_facts(job, now)).collect()
+}
+
+/// The jobs of a unit, with those that have ended, and whether these are all that its node knows of.
+pub(super) fn found_jobs(
+    fleet: &Fleet,
+    node: &NodeName,
+    unit: &UnitName,
+    now: Moment,
+) -> (&'static str, Vec<Facts>) {
+    let known = fleet.jobs_known(node, now);
+    let known = known.map_or("yes", fleet::JobsKnown::as_str);
+    let open = fleet.jobs();
+    let open = open.filter(|job| job.node == *node && job.unit == *unit);
+    let mut found: Vec<Facts> = open.map(|job| job_facts(job, now)).collect();
+    let ended = fleet.ended_jobs(node, unit);
+    found.extend(ended.map(|ended| ended_facts(ended, now)));
+    (known, found)
+}
+
+fn ended_facts(job: &EndedJob, now: Moment) -> Facts {
+    let path = ObjectPath::from_string_unchecked(job_path(job.id));
+    let reason = job.reason.as_ref();
+    facts([
+        ("Id", variant(job.id.0)),
+        ("Path", variant(path)),
+        ("Node", variant(job.node.as_str())),
+        ("Unit", variant(job.unit.as_str())),
+        ("JobType", variant(job.kind.as_str())),
+        ("State", variant("ended")),
+        ("AgeUSec", variant(micros(now.since(job.since)))),
+        ("Result", variant(job.result.as_str())),
+        ("Cause", variant(reason.map_or("", |it| it.cause.as_str()))),
+        ("Reason", variant(reason.map_or("", |it| it.text.as_str()))),
+    ])
 }
 
 fn claim_facts(claim: &ClaimView<'_>, now: Moment) -> Facts {

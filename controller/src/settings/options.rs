@@ -135,6 +135,13 @@ const GROUPS: &[Group] = &[
                 about: "A node from which nothing was heard for so long is offline; at least twice the \
                         interval.",
             },
+            Key {
+                name: "resume_window",
+                value: Default("\"2s\""),
+                effect: Live,
+                about: "A node whose connection breaks is online for so long while its agent comes back, and \
+                        its jobs go on. \"0s\" calls it offline at once.",
+            },
         ],
     },
     Group {

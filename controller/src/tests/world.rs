@@ -88,6 +88,7 @@ impl World {
         let fleet_settings = fleet::Settings {
             nodes: nodes.iter().map(node).collect(),
             heartbeat: fleet::Heartbeat::default(),
+            resume_window: Duration::ZERO,
             call_timeout: CALL_TIMEOUT,
             job_timeout: None,
             version: "1".into(),

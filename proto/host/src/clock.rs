@@ -8,6 +8,12 @@ use tokio::time::Instant;
 
 use crate::sasl::Guid;
 
+/// How long before the start of a daemon the time begins, so that what others tell of can have been before it.
+const EARLIER: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The moment at which a [`Clock`] starts.
+pub const START: Moment = Moment::at(EARLIER);
+
 /// Makes moments of the runtime's clock, which is `CLOCK_MONOTONIC`; in tests it can be paused.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -15,7 +21,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock whose moments count from now. A daemon has one.
+    /// A clock whose moments count from 30 days ago. A daemon has one.
     pub fn start() -> Self {
         Self {
             beginning: Instant::now(),
@@ -24,14 +30,14 @@ impl Clock {
 
     /// The time.
     pub fn now(&self) -> Moment {
-        Moment::at(self.beginning.elapsed())
+        Moment::at(EARLIER.saturating_add(self.beginning.elapsed()))
     }
 
     /// The instant of a moment, to sleep until it. A moment too far away to be counted is a year
     /// away from now.
     pub fn instant(&self, moment: Moment) -> Instant {
         self.beginning
-            .checked_add(moment.since_beginning())
+            .checked_add(moment.since_beginning().saturating_sub(EARLIER))
             .unwrap_or_else(|| Instant::now() + Duration::from_secs(365 * 24 * 3600))
     }
 }

@@ -61,6 +61,9 @@ pub(crate) fn check_quiet(world: &World) -> Vec<String> {
     for (job, _) in world.controller.jobs.iter().filter(|(_, ended)| !**ended) {
         wrong.push(format!("job {job} has not ended"));
     }
+    for job in world.jobs_lost() {
+        wrong.push(format!("job {job} was lost"));
+    }
     wrong.found
 }
 

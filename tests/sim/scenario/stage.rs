@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use fleet::{ClaimPolicy, DependsOn, NodeSettings, OnLoss};
 use node::LinkStatus;
-use proto::{model::Token, name::UnitName};
+use proto::{
+    model::{JobResult, NodeStatus, Token},
+    name::{NodeName, UnitName},
+};
 
 pub(super) use crate::generate::unit;
 use crate::{
@@ -234,6 +237,17 @@ impl Stage {
         let machine = self.here().machines.get(self.at(name));
         let agent = machine.and_then(|m| m.agent.as_ref());
         agent.is_some_and(|agent| agent.core.link_status() != LinkStatus::Unreachable)
+    }
+
+    /// How each job of the world has ended, as often as that was said.
+    pub(super) fn job_results(&self) -> Vec<Vec<JobResult>> {
+        let jobs = self.here().jobs.values();
+        jobs.map(|job| job.results.clone()).collect()
+    }
+
+    /// What the controller has said of nodes.
+    pub(super) fn reports(&self) -> Vec<(NodeName, NodeStatus)> {
+        self.here().reports.clone()
     }
 
     /// The run that a unit is in.

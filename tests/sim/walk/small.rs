@@ -231,6 +231,8 @@ impl Plan {
             (name.clone(), settings)
         };
         let mut settings = generate::settings(names.iter().map(any).collect());
+        // Whether a node is called offline is one fault more than a link that breaks; walks have the harder one.
+        settings.resume_window = std::time::Duration::ZERO;
         settings.heartbeat = Heartbeat {
             interval: NEVER,
             threshold: NEVER.saturating_mul(2),

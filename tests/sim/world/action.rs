@@ -85,6 +85,7 @@ impl World {
         machine.boot += 1;
         machine.systemd.boot();
         machine.records = None;
+        machine.notes.clear();
         machine.agent_wanted = true;
         let boot = machine.boot;
         let name = machine.name.clone();
@@ -118,6 +119,7 @@ impl World {
         machine.agent = None;
         machine.helpers.clear();
         machine.records = None;
+        machine.notes.clear();
         machine.asleep = Moment::default();
         machine.lag = Duration::ZERO;
         machine.systemd.boot();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use node::{FromHelper, FromLink, Input, LinkId, Live, Node, Output, Records, Waiter};
+use node::{FromHelper, FromLink, Input, JobNote, LinkId, Live, Node, Output, Records, Waiter};
 use proto::{
     message::{ToAgent, ToController},
     time::Moment,
@@ -41,6 +41,8 @@ impl World {
             return;
         }
         let records = machine.records.as_deref().map(Records::parse);
+        let notes = machine.notes.values().map(|note| note.parse());
+        let notes: Vec<JobNote> = notes.map(|note| note.expect("a note")).collect();
         let settings = node::Settings {
             node: machine.name.clone(),
             version: "simulated".to_owned(),
@@ -53,7 +55,8 @@ impl World {
             },
         };
         machine.agent = Some(Agent {
-            core: Node::new(settings, records.unwrap_or_default(), clock, seed),
+            core: Node::new(settings, records.unwrap_or_default(), clock, seed)
+                .with_jobs(notes, clock),
             run,
             link: None,
             conn: None,
@@ -174,6 +177,10 @@ impl World {
         let line = format!("{} -> {output:?}", machine.name);
         match output {
             Output::Persist(text) => machine.records = Some(text),
+            Output::KeepJob { job, text } => match text {
+                Some(text) => drop(machine.notes.insert(job, text)),
+                None => drop(machine.notes.remove(&job)),
+            },
             Output::Connect { link, .. } => {
                 agent.link = Some(link);
                 agent.conn = None;

@@ -261,6 +261,7 @@ impl World {
                 }
             }
             Output::JobNew(job) => {
+                self.job_announced(job);
                 if self.controller.jobs.insert(job, false).is_some() {
                     self.violated(
                         Rule::Answered,
@@ -268,7 +269,8 @@ impl World {
                     );
                 }
             }
-            Output::JobRemoved { job, .. } => {
+            Output::JobRemoved { job, result, .. } => {
+                self.job_ended(&job, result);
                 if self.controller.jobs.insert(job.id, true) != Some(false) {
                     self.violated(
                         Rule::Answered,
@@ -284,13 +286,13 @@ impl World {
                     );
                 }
             }
+            Output::NodeStatus { node, status } => self.reports.push((node, status)),
             Output::Forward { .. }
             | Output::Transient { .. }
             | Output::Watch { .. }
             | Output::Monitor { .. }
             | Output::NodeAdded(_)
             | Output::NodeRemoved(_)
-            | Output::NodeStatus { .. }
             | Output::FleetStatus(_)
             | Output::Log(_) => {}
         }

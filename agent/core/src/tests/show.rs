@@ -1,13 +1,21 @@
 //! Outputs as lines of a script.
 
-use proto::{message::ToController, sync::Delta};
+use proto::{
+    message::{Standing, ToController},
+    sync::Delta,
+};
 
 use crate::{Event, HelperAnswer, Output, Request};
 
 /// Writes an output as a line of a script.
-pub(super) fn show(output: Output, log: bool) -> Option<String> {
+pub(super) fn show(output: Output, log: bool, notes: bool) -> Option<String> {
     Some(match output {
         Output::Persist(text) => format!("persist {}", text.lines().count() - 1),
+        Output::KeepJob { job, text } if notes => match text {
+            Some(text) => format!("note {}", text.lines().nth(1).unwrap_or_default()),
+            None => format!("note {job} removed"),
+        },
+        Output::KeepJob { .. } => return None,
         Output::Connect { link, address } => format!("connect {} to {address}", link.0),
         Output::Send { message, .. } => show_message(message),
         Output::Disconnect(link) => format!("disconnect {}", link.0),
@@ -53,6 +61,20 @@ fn show_message(message: ToController) -> String {
     match message {
         ToController::Hello(hello) => format!("hello {}", hello.node),
         ToController::Goodbye => "goodbye".into(),
+        ToController::Jobs(jobs) => {
+            let jobs = jobs.iter().map(|known| {
+                let standing = match &known.standing {
+                    Standing::Open(state) => state.to_string(),
+                    Standing::Ended(result, _) => format!("was {result}"),
+                };
+                let age = known.age.as_millis();
+                format!(
+                    " {} {} {} {standing} {age}",
+                    known.job, known.kind, known.unit
+                )
+            });
+            format!("jobs{}", jobs.collect::<Vec<_>>().join(","))
+        }
         ToController::Heartbeat => "heartbeat".into(),
         ToController::Claims(delta) => show_delta(
             "claims",

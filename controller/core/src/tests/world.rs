@@ -66,6 +66,7 @@ pub(super) fn settings(nodes: &str) -> Settings {
     Settings {
         nodes: nodes.split_whitespace().map(node).collect(),
         heartbeat: Heartbeat::default(),
+        resume_window: Duration::ZERO,
         call_timeout: Duration::from_secs(30),
         job_timeout: None,
         version: "1".into(),
@@ -348,6 +349,7 @@ impl World {
                     | ToAgent::Acknowledged(..)
                     | ToAgent::Job { .. }
                     | ToAgent::CancelJob(_)
+                    | ToAgent::JobHeard(_)
                     | ToAgent::Ordered { .. } => {}
                 }
             }
@@ -472,6 +474,7 @@ fn message_line(message: &ToAgent) -> Option<String> {
         })?,
         ToAgent::Job { job, kind, .. } => format!("job {job} {kind}"),
         ToAgent::CancelJob(job) => format!("cancel {job}"),
+        ToAgent::JobHeard(job) => format!("heard {job}"),
         ToAgent::Ordered { order, result } => match result {
             Ok(()) => format!("ordered {}", order.0),
             Err(reason) => format!("ordered {}: {}: {reason}", order.0, reason.cause),

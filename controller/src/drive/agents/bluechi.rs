@@ -95,6 +95,7 @@ impl Agents {
             | ToAgent::Rejected(_)
             | ToAgent::Job { .. }
             | ToAgent::CancelJob(_)
+            | ToAgent::JobHeard(_)
             | ToAgent::Ordered { .. } => false,
         };
         self.act(id);

@@ -1,0 +1,286 @@
+//! Nodes whose connection breaks and comes back, controllers that are restarted, and what becomes of jobs.
+
+use std::time::Duration;
+
+use proto::{
+    message::{KnownJob, PROTOCOL, Standing, ToController},
+    model::{Cause, JobId, JobKind, JobMode, JobResult, JobState, Reason},
+};
+use test_case::test_case;
+
+use super::world::{World, name, settings, unit};
+use crate::{JobsKnown, PeerId, RESUME_WINDOW, Request};
+
+/// A fleet with a window, whose nodes `a` and `b` are online with agents of this version.
+fn fleet() -> World {
+    let mut settings = settings("a b");
+    settings.resume_window = RESUME_WINDOW;
+    let mut world = World::with(settings);
+    for node in ["a", "b"] {
+        comes(&mut world, node, &[]);
+    }
+    world.take();
+    world
+}
+
+/// An agent connects, with these jobs.
+fn comes(world: &mut World, node: &str, jobs: &[KnownJob]) -> PeerId {
+    let peer = world.hello(node, 1, PROTOCOL);
+    if !jobs.is_empty() {
+        world.say(peer, ToController::Jobs(jobs.to_vec()));
+    }
+    world.hold_states(peer, true, &[]);
+    world.claims(peer, true, &[]);
+    peer
+}
+
+fn known(job: u32, standing: Standing) -> KnownJob {
+    KnownJob {
+        job: JobId(job),
+        kind: JobKind::Start,
+        unit: unit("t.service"),
+        mode: JobMode::Replace,
+        age: Duration::from_secs(3),
+        standing,
+    }
+}
+
+fn open(job: u32) -> KnownJob {
+    known(job, Standing::Open(JobState::Running))
+}
+
+fn done(job: u32, result: JobResult) -> ToController {
+    ToController::JobDone {
+        job: JobId(job),
+        result,
+        reason: None,
+    }
+}
+
+#[test]
+fn a_node_that_is_back_within_the_window_was_never_offline() {
+    let mut world = fleet();
+    world.cut("a");
+    world.pass(1_999);
+    assert!(world.take().is_empty());
+    comes(&mut world, "a", &[]);
+    world.pass(10_000);
+    assert_eq!(world.take(), ["3 < welcome"]);
+}
+
+#[test]
+fn a_node_that_does_not_come_back_is_offline_after_the_window() {
+    let mut world = fleet();
+    world.cut("a");
+    world.pass(2_000);
+    assert_eq!(world.take(), ["a is offline", "fleet is degraded"]);
+    comes(&mut world, "a", &[]);
+    assert_eq!(world.take(), ["3 < welcome", "a is online", "fleet is up"]);
+}
+
+#[test]
+fn an_agent_that_stops_on_purpose_is_offline_at_once() {
+    let mut world = fleet();
+    world.say(world.peer("a"), ToController::Goodbye);
+    assert_eq!(
+        world.take(),
+        [
+            "1 closed: it stopped on purpose",
+            "a is offline",
+            "fleet is degraded"
+        ]
+    );
+}
+
+#[test]
+fn the_same_agent_on_a_new_connection_is_no_news() {
+    let mut world = fleet();
+    world.freeze("a");
+    comes(&mut world, "a", &[]);
+    assert_eq!(
+        world.take(),
+        [
+            "1 closed: the same agent has connected again",
+            "3 < welcome"
+        ]
+    );
+}
+
+#[test]
+fn jobs_and_calls_that_are_asked_for_meanwhile_wait_for_the_agent() {
+    let mut world = fleet();
+    world.cut("a");
+    world.start(1, "a");
+    world.request(2, Request::Forward { node: name("a") });
+    assert!(world.take().is_empty());
+    comes(&mut world, "a", &[]);
+    assert_eq!(
+        world.take(),
+        ["3 < welcome", "3 < call 2", "3 < job 1 start"]
+    );
+}
+
+#[test]
+fn a_job_goes_on_over_a_connection_that_breaks() {
+    let mut world = fleet();
+    world.start(1, "a");
+    world.answered("a", 1, Ok(()));
+    world.take();
+    world.cut("a");
+    let peer = comes(&mut world, "a", &[open(1)]);
+    assert_eq!(world.take(), ["3 < welcome", "job 1 is running"]);
+    world.say(peer, done(1, JobResult::Done));
+    assert_eq!(world.take(), ["job 1 done", "3 < heard 1"]);
+    world.say(peer, done(1, JobResult::Done));
+    assert_eq!(world.take(), ["3 < heard 1"], "told again, and ended once");
+}
+
+#[test]
+fn a_job_of_which_the_agent_knows_nothing_is_sent_again_or_has_failed() {
+    let mut world = fleet();
+    world.start(1, "a");
+    world.answered("a", 1, Ok(()));
+    world.start(2, "a");
+    world.request(3, Request::Cancel(JobId(1)));
+    world.take();
+    world.cut("a");
+    comes(&mut world, "a", &[]);
+    assert_eq!(
+        world.take(),
+        [
+            "3 < welcome",
+            "job 1 failed: the agent of node a knows nothing of the job any more",
+            "3 < job 2 start",
+        ]
+    );
+}
+
+#[test]
+fn a_job_that_was_to_be_taken_back_is_asked_for_again() {
+    let mut world = fleet();
+    world.start(1, "a");
+    world.answered("a", 1, Ok(()));
+    world.cut("a");
+    world.request(2, Request::Cancel(JobId(1)));
+    world.take();
+    comes(&mut world, "a", &[open(1)]);
+    assert_eq!(
+        world.take(),
+        ["3 < welcome", "job 1 is running", "3 < cancel 1"]
+    );
+}
+
+#[test]
+fn jobs_of_a_node_that_is_lost_fail_and_do_not_come_back() {
+    let mut world = fleet();
+    world.start(1, "a");
+    world.answered("a", 1, Ok(()));
+    world.take();
+    world.cut("a");
+    world.pass(2_000);
+    assert_eq!(
+        world.take()[2],
+        "job 1 failed: node a was lost while the job was open: its agent closed the connection"
+    );
+    let peer = comes(&mut world, "a", &[open(1)]);
+    world.say(peer, done(1, JobResult::Done));
+    assert_eq!(
+        world.take(),
+        ["3 < welcome", "a is online", "fleet is up", "3 < heard 1"]
+    );
+}
+
+#[test]
+fn a_controller_that_begins_has_the_jobs_of_the_one_before() {
+    let mut world = fleet();
+    world.cut("a");
+    let peer = comes(&mut world, "a", &[open(70), open(71)]);
+    assert_eq!(world.take(), ["3 < welcome", "new job 70", "new job 71"]);
+    let job = world.fleet.job(JobId(70)).expect("adopted");
+    assert_eq!(world.now.since(job.since), Duration::from_secs(3));
+    world.say(peer, done(70, JobResult::Failed));
+    assert_eq!(world.take(), ["job 70 failed", "3 < heard 70"]);
+}
+
+#[test]
+fn an_end_that_was_heard_before_is_remembered_and_not_announced() {
+    let mut world = fleet();
+    world.cut("a");
+    let reason = Some(Reason::new(Cause::UnitFailed, "exit-code"));
+    let ended = Standing::Ended(JobResult::Failed, reason.clone());
+    comes(&mut world, "a", &[known(70, ended)]);
+    assert_eq!(world.take(), ["3 < welcome"]);
+    let (node, unit) = (name("a"), unit("t.service"));
+    let found: Vec<_> = world.fleet.ended_jobs(&node, &unit).collect();
+    assert_eq!((found[0].id, found[0].reason.clone()), (JobId(70), reason));
+}
+
+#[test]
+fn a_number_that_an_agent_knows_is_not_given_again() {
+    let mut world = fleet();
+    world.cut("a");
+    let ended = Standing::Ended(JobResult::Done, None);
+    comes(&mut world, "a", &[open(1), known(2, ended)]);
+    world.take();
+    world.start(1, "b");
+    assert_eq!(world.take(), ["2 < job 3 start"]);
+}
+
+#[test]
+fn it_is_known_whether_a_node_has_told_its_jobs() {
+    let mut world = World::with(settings("a b"));
+    let known = |world: &World, node| world.fleet.jobs_known(&name(node), world.now);
+    assert_eq!(known(&world, "a"), Some(JobsKnown::NotYet), "it may come");
+    assert_eq!(known(&world, "x"), None);
+    let peer = world.hello("a", 1, PROTOCOL);
+    assert_eq!(
+        known(&world, "a"),
+        Some(JobsKnown::NotYet),
+        "it is about to"
+    );
+    world.hold_states(peer, true, &[]);
+    assert_eq!(known(&world, "a"), Some(JobsKnown::Yes), "there are none");
+    world.pass(7_000);
+    assert_eq!(known(&world, "b"), Some(JobsKnown::Away));
+}
+
+#[test]
+fn an_agent_of_the_version_before_loses_its_jobs_with_its_connection() {
+    let mut world = fleet();
+    world.cut("b");
+    let peer = world.hello("b", 1, PROTOCOL - 1);
+    world.hold_states(peer, true, &[]);
+    world.claims(peer, true, &[]);
+    world.start(1, "b");
+    world.answered("b", 1, Ok(()));
+    world.take();
+    world.cut("b");
+    assert_eq!(
+        world.take(),
+        ["job 1 failed: node b was lost while the job was open: its agent closed the connection"]
+    );
+    let peer = world.hello("b", 1, PROTOCOL - 1);
+    world.hold_states(peer, true, &[]);
+    world.say(peer, done(1, JobResult::Done));
+    assert_eq!(
+        world.take(),
+        ["4 < welcome"],
+        "it waits for no acknowledgement"
+    );
+}
+
+#[test_case(0; "without a window")]
+#[test_case(60_000; "with a long one")]
+fn a_window_that_is_changed_holds_for_the_next_time(window: u64) {
+    let mut world = fleet();
+    let mut settings = settings("a b");
+    settings.resume_window = Duration::from_millis(window);
+    world.cut("b");
+    world.give(crate::Input::Settings(settings));
+    world.cut("a");
+    world.pass(2_000);
+    let lines = world.take();
+    assert!(lines.contains(&"b is offline".to_owned()), "{lines:?}");
+    let offline = lines.contains(&"a is offline".to_owned());
+    assert_eq!(offline, window == 0, "{lines:?}");
+}
