@@ -152,6 +152,19 @@ impl Fault {
         }
     }
 
+    /// Whether the bus says this because the controller went away, or is just not there: another may be
+    /// about to come.
+    pub(crate) fn is_of_lost_controller(&self) -> bool {
+        matches!(self, Self::ControllerLost(_))
+            || matches!(self, Self::Refused { name, .. } if matches!(
+                name.as_str(),
+                "org.freedesktop.DBus.Error.ServiceUnknown"
+                    | "org.freedesktop.DBus.Error.NameHasNoOwner"
+                    | "org.freedesktop.DBus.Error.Disconnected"
+                    | error::NO_REPLY
+            ))
+    }
+
     /// An error that was answered to a question about the fleet or a node.
     pub(crate) fn refused(refusal: Refusal, bus: &'static str) -> Self {
         Self::refused_by(Daemon::Controller, refusal, bus)

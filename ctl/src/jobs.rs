@@ -36,6 +36,9 @@ enum Wish {
     Asked(NonZeroU32),
     /// It has a number.
     Running(JobId),
+    /// The controller went away. What became of the job, which may have a number, or whether there ever
+    /// was one, has to be found out.
+    Lost(Option<JobId>),
     /// It is decided.
     Settled(Option<JobId>, End),
 }
@@ -74,6 +77,7 @@ impl Jobs {
             return;
         };
         *wish = match answer {
+            Err(fault) if fault.is_of_lost_controller() => Wish::Lost(None),
             Err(fault) => Wish::Settled(None, End::Fault(fault)),
             Ok(job) if !self.wait => Wish::Settled(Some(job), End::Queued),
             Ok(job) => {
@@ -88,13 +92,62 @@ impl Jobs {
                 }
             }
         };
-        if !self
-            .wishes
-            .iter()
-            .any(|wish| matches!(wish, Wish::Asked(_)))
-        {
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        if !self.wishes.iter().any(Wish::is_unnumbered) {
             self.early.clear();
         }
+    }
+
+    /// The controller has gone: of what is open nothing is known until there is another.
+    pub(crate) fn controller_gone(&mut self) {
+        self.controller = None;
+        for wish in &mut self.wishes {
+            match wish {
+                Wish::Running(job) => *wish = Wish::Lost(Some(*job)),
+                // The bus answers the call.
+                Wish::Asked(_) | Wish::Lost(_) | Wish::Settled(..) => {}
+            }
+        }
+    }
+
+    /// The places of jobs that are to be found, with their numbers.
+    pub(crate) fn lost(&self) -> Vec<(usize, Option<JobId>)> {
+        let wishes = self.wishes.iter().enumerate();
+        let lost = wishes.filter_map(|(at, wish)| match wish {
+            Wish::Lost(job) => Some((at, *job)),
+            Wish::Asked(_) | Wish::Running(_) | Wish::Settled(..) => None,
+        });
+        lost.collect()
+    }
+
+    /// The job at this place was found at `controller`.
+    pub(crate) fn found(&mut self, at: usize, controller: &str, found: Found) {
+        let early = |job: JobId| {
+            let mut early = self.early.iter();
+            let it = early.find(|(sender, early, _)| sender == controller && *early == job);
+            it.map(|(_, _, ended)| ended.clone())
+        };
+        let wish = match found {
+            Found::Open(job) => match early(job) {
+                Some(ended) => Wish::Settled(Some(job), End::Ended(ended)),
+                None => Wish::Running(job),
+            },
+            Found::Ended(job, ended) => Wish::Settled(Some(job), End::Ended(ended)),
+            Found::AskedAgain(call) => Wish::Asked(call),
+            Found::Never(job, fault) => Wish::Settled(job, End::Fault(fault)),
+        };
+        if let Some(lost) = self
+            .wishes
+            .get_mut(at)
+            .filter(|it| matches!(it, Wish::Lost(_)))
+        {
+            *lost = wish;
+            self.controller = Some(controller.to_owned());
+        }
+        self.tidy();
     }
 
     /// `sender` says that a job has ended. The first word about a job is the fullest.
@@ -106,14 +159,10 @@ impl Jobs {
         {
             return;
         }
-        let running = Wish::Running(job);
-        if let Some(wish) = self.wishes.iter_mut().find(|wish| **wish == running) {
+        let is_it = |wish: &Wish| *wish == Wish::Running(job) || *wish == Wish::Lost(Some(job));
+        if let Some(wish) = self.wishes.iter_mut().find(|wish| is_it(wish)) {
             *wish = Wish::Settled(Some(job), End::Ended(ended));
-        } else if self
-            .wishes
-            .iter()
-            .any(|wish| matches!(wish, Wish::Asked(_)))
-        {
+        } else if self.wishes.iter().any(Wish::is_unnumbered) {
             if self.early.len() >= limits::EARLY_ENDS_MAX {
                 self.early.pop_front();
             }
@@ -127,6 +176,7 @@ impl Jobs {
             let job = match wish {
                 Wish::Asked(_) => None,
                 Wish::Running(job) => Some(*job),
+                Wish::Lost(job) => *job,
                 Wish::Settled(..) => continue,
             };
             *wish = Wish::Settled(job, End::Fault(fault.clone()));
@@ -142,7 +192,7 @@ impl Jobs {
     pub(crate) fn calls(&self) -> impl Iterator<Item = NonZeroU32> + '_ {
         self.wishes.iter().filter_map(|wish| match wish {
             Wish::Asked(call) => Some(*call),
-            Wish::Running(_) | Wish::Settled(..) => None,
+            Wish::Running(_) | Wish::Lost(_) | Wish::Settled(..) => None,
         })
     }
 
@@ -150,7 +200,7 @@ impl Jobs {
     pub(crate) fn open(&self) -> impl Iterator<Item = usize> + '_ {
         let wishes = self.wishes.iter().enumerate();
         wishes.filter_map(|(at, wish)| match wish {
-            Wish::Asked(_) | Wish::Running(_) => Some(at),
+            Wish::Asked(_) | Wish::Running(_) | Wish::Lost(_) => Some(at),
             Wish::Settled(..) => None,
         })
     }
@@ -159,9 +209,32 @@ impl Jobs {
     pub(crate) fn into_ends(self) -> impl Iterator<Item = (Option<JobId>, End)> {
         self.wishes.into_iter().filter_map(|wish| match wish {
             Wish::Settled(job, end) => Some((job, end)),
-            Wish::Asked(_) | Wish::Running(_) => None,
+            Wish::Asked(_) | Wish::Running(_) | Wish::Lost(_) => None,
         })
     }
+}
+
+impl Wish {
+    /// Whether it may turn out that any job is the one.
+    fn is_unnumbered(&self) -> bool {
+        match self {
+            Self::Asked(_) | Self::Lost(None) => true,
+            Self::Running(_) | Self::Lost(Some(_)) | Self::Settled(..) => false,
+        }
+    }
+}
+
+/// What was found of a job after its controller went away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is under way.
+    Open(JobId),
+    /// It has ended.
+    Ended(JobId, Ended),
+    /// There never was one, and it was asked for again with this call.
+    AskedAgain(NonZeroU32),
+    /// It cannot be said what became of it.
+    Never(Option<JobId>, Fault),
 }
 
 #[cfg(test)]
@@ -234,6 +307,55 @@ mod tests {
                 (Some(JOB), End::Ended(ended("done", "")))
             ]
         );
+    }
+
+    #[test]
+    fn a_job_is_found_again_at_the_next_controller() {
+        let mut jobs = Jobs::new([CALL], true);
+        jobs.answered(CALL, ":1.1", Ok(JOB));
+        jobs.controller_gone();
+        assert_eq!(jobs.lost(), [(0, Some(JOB))]);
+        jobs.found(0, ":1.9", Found::Open(JOB));
+        jobs.ended(":1.1", JOB, ended("failed", "of the one before"));
+        assert!(!jobs.is_settled());
+        jobs.ended(":1.9", JOB, ended("done", ""));
+        assert_eq!(ends(jobs), [(Some(JOB), End::Ended(ended("done", "")))]);
+    }
+
+    #[test]
+    fn an_end_that_comes_before_the_job_is_found_counts() {
+        let mut jobs = Jobs::new([CALL], true);
+        jobs.answered(CALL, ":1.1", Ok(JOB));
+        jobs.controller_gone();
+        jobs.ended(":1.9", JOB, ended("done", ""));
+        assert_eq!(ends(jobs), [(Some(JOB), End::Ended(ended("done", "")))]);
+    }
+
+    #[test]
+    fn a_call_that_nobody_answered_is_looked_for_by_its_unit() {
+        let mut jobs = Jobs::new([CALL], true);
+        let fault = Fault::Refused {
+            name: "org.freedesktop.DBus.Error.NoReply".into(),
+            text: "gone".into(),
+        };
+        jobs.controller_gone();
+        jobs.answered(CALL, "org.freedesktop.DBus", Err(fault));
+        assert_eq!(jobs.lost(), [(0, None)]);
+        jobs.ended(":1.9", JOB, ended("done", ""));
+        jobs.found(0, ":1.9", Found::Open(JOB));
+        assert_eq!(ends(jobs), [(Some(JOB), End::Ended(ended("done", "")))]);
+    }
+
+    #[test]
+    fn a_call_that_never_arrived_is_made_again() {
+        let again = CALL.saturating_add(1);
+        let mut jobs = Jobs::new([CALL], true);
+        let fault = Fault::ControllerLost("before it answered");
+        jobs.answered(CALL, "org.freedesktop.DBus", Err(fault));
+        jobs.found(0, ":1.9", Found::AskedAgain(again));
+        jobs.answered(again, ":1.9", Ok(JOB));
+        jobs.ended(":1.9", JOB, ended("done", ""));
+        assert_eq!(ends(jobs), [(Some(JOB), End::Ended(ended("done", "")))]);
     }
 
     #[test]

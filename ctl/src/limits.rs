@@ -61,6 +61,14 @@ pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// beyond only says again that something has changed.
 pub(crate) const SIGNALS_KEPT_MAX: usize = 4096;
 
+/// How long a controller may be away while jobs of it are waited for: it is restarted within milliseconds, and
+/// an upgrade takes a few seconds.
+pub(crate) const CONTROLLER_AWAY_MAX: Duration = Duration::from_secs(15);
+
+/// How long to wait before a controller that has just begun is asked again for a job: its nodes come back
+/// within some tens of milliseconds.
+pub(crate) const FIND_EVERY: Duration = Duration::from_millis(100);
+
 /// How long to wait before a bus that went away is looked for again: it needs no more to be back.
 pub(crate) const RECONNECT_EVERY: Duration = Duration::from_millis(500);
 

@@ -1,6 +1,8 @@
 //! `start`, `stop`, `restart`, `reload`: one call for each unit, sent together with the wish to hear
 //! of the ends of jobs.
 
+mod find;
+
 use std::{collections::BTreeMap, time::Instant};
 
 use proto::{
@@ -14,6 +16,8 @@ use super::{
     choose,
     progress::{Interrupt, Progress, until},
 };
+use find::Search;
+
 use crate::{
     bus::{self, Bus},
     cli::{Options, Units},
@@ -62,7 +66,8 @@ pub(crate) async fn run(
     bus.send(&messages).await?;
 
     let mut jobs = Jobs::new(calls.iter().map(bus::serial), wait);
-    let refusals = wait_for(&mut bus, &mut jobs, later, &asked).await;
+    let search = Search::new(&asked, &calls);
+    let refusals = wait_for(&mut bus, &mut jobs, later, search).await;
 
     let mut outcomes = Vec::new();
     for (target, (id, end)) in asked.targets.iter().zip(jobs.into_ends()) {
@@ -127,9 +132,10 @@ async fn wait_for(
     bus: &mut Bus,
     jobs: &mut Jobs,
     later: &[Message],
-    asked: &Asked<'_>,
+    mut search: Search<'_>,
 ) -> Vec<(usize, Refusal)> {
     let began = Instant::now();
+    let asked = search.asked();
     let mut progress = Progress::new(asked);
     let mut interrupt = Interrupt::watch();
     let mut refusals = Vec::new();
@@ -137,12 +143,18 @@ async fn wait_for(
     let places: BTreeMap<_, _> = jobs.calls().zip(0..).collect();
     while !jobs.is_settled() {
         let due = progress.due();
+        let search_due = search.due().map(tokio::time::Instant::from_std);
         tokio::select! {
             message = bus.next() => match message {
                 Ok(message) => {
-                    let is_answer = bus::replies_to(&message)
-                        .is_some_and(|call| places.contains_key(&call));
-                    if let Some((to, refusal)) = take(jobs, message)
+                    let call = bus::replies_to(&message);
+                    let is_answer = call.is_some_and(|call| places.contains_key(&call));
+                    let done = heard(bus, jobs, &mut search, message).await;
+                    let refused = done.unwrap_or_else(|fault| {
+                        jobs.abandon(&fault);
+                        None
+                    });
+                    if let Some((to, refusal)) = refused
                         && let Some(at) = places.get(&to)
                     {
                         refusals.push((*at, refusal));
@@ -160,7 +172,15 @@ async fn wait_for(
                 }),
                 Err(fault) => jobs.abandon(&fault),
             },
-            () = until(due) => progress.show(jobs.open(), began.elapsed()),
+            () = until(search_due) => {
+                if let Err(fault) = search.timeout(bus, jobs).await {
+                    jobs.abandon(&fault);
+                }
+            }
+            () = until(due) => match search.away() {
+                Some(away) => progress.show_away(away),
+                None => progress.show(jobs.open(), began.elapsed()),
+            },
             () = interrupt.pressed() => jobs.abandon(&Fault::Interrupted {
                 hint: format!("{}; {}", asked.goes_on(), asked.look_at_status()),
             }),
@@ -168,6 +188,36 @@ async fn wait_for(
     }
     progress.wipe();
     refusals
+}
+
+/// Takes in one message; an error that may need another question is handed back with the number of its
+/// call.
+async fn heard(
+    bus: &mut Bus,
+    jobs: &mut Jobs,
+    search: &mut Search<'_>,
+    message: Message,
+) -> Result<Option<(std::num::NonZeroU32, Refusal)>, Fault> {
+    if let Some(owner) = bus::new_owner(&message, public::BUS_NAME) {
+        search.owner_changed(owner.is_some(), bus, jobs).await?;
+        return Ok(None);
+    }
+    if let Some(call) = bus::replies_to(&message).filter(|call| search.is_question(*call)) {
+        if let Some((_, answer)) = bus::answer(message) {
+            search.answered(call, answer, bus, jobs).await?;
+        }
+        return Ok(None);
+    }
+    let refused = take(jobs, message);
+    if !jobs.lost().is_empty() && search.away().is_none() {
+        search.lost_a_call();
+    }
+    // What the bus says about a controller that is not there is no answer.
+    let lost = |refusal: &Refusal| {
+        let Refusal { name, text } = refusal.clone();
+        Fault::Refused { name, text }.is_of_lost_controller()
+    };
+    Ok(refused.filter(|(_, refusal)| !lost(refusal)))
 }
 
 /// Takes in one message. An error is handed back with the number of its call.
@@ -226,16 +276,6 @@ fn signal(jobs: &mut Jobs, message: &Message) {
                     text,
                 };
                 jobs.ended(&sender, JobId(id), ended);
-            }
-        }
-        ("org.freedesktop.DBus", "NameOwnerChanged") if sender == "org.freedesktop.DBus" => {
-            if let Ok((name, old, _)) = body.deserialize::<(String, String, String)>()
-                && name == public::BUS_NAME
-                && !old.is_empty()
-            {
-                jobs.abandon(&Fault::ControllerLost(
-                    "while the job was waited for; the job goes on",
-                ));
             }
         }
         (_, _) => {}

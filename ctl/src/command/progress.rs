@@ -46,6 +46,16 @@ impl<'a> Progress<'a> {
         let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
     }
 
+    /// Writes that there is no controller since then.
+    pub(crate) fn show_away(&mut self, since: Duration) {
+        self.due = Instant::now() + limits::PROGRESS_EVERY;
+        if self.terminal {
+            self.shown = true;
+            let line = self.asked.away(since);
+            let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
+        }
+    }
+
     /// Takes the line away.
     pub(crate) fn wipe(&self) {
         if self.shown {

@@ -67,6 +67,15 @@ impl Asked<'_> {
         line.chars().take(PROGRESS_COLUMNS).collect()
     }
 
+    /// The line that a terminal shows while there is no controller.
+    pub(crate) fn away(&self, waited: Duration) -> String {
+        let line = format!(
+            "the controller is away since {}; it is waited for, and nodes go on with what they do",
+            span::display(waited)
+        );
+        line.chars().take(PROGRESS_COLUMNS).collect()
+    }
+
     /// Where to look for what became of it.
     pub(crate) fn look_at_status(&self) -> String {
         let nodes: BTreeSet<_> = self
