@@ -7,9 +7,16 @@
 
 mod agent;
 mod answer;
+mod job;
 mod units;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Result, bail, ensure};
 use host::{
@@ -36,11 +43,30 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// the kernel, which drops what does not fit in.
 const CONNECTING_MAX: usize = 128;
 
-/// How soon a connection that was lost is made again.
+/// How soon a connection that was lost is made again: as agents do.
 const RECONNECT: Backoff = Backoff {
-    first: Duration::from_millis(100),
+    first: Duration::from_millis(20),
     max: Duration::from_secs(5),
 };
+
+/// What has happened to the agents of a plan.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Connections that were lost after they had registered.
+    pub lost: AtomicU64,
+    /// Connections that could not be made, or came to nothing before they registered.
+    pub failed: AtomicU64,
+    /// Jobs that were carried out.
+    pub jobs: AtomicU64,
+    /// Commands whose job was known already; they are answered and not carried out.
+    pub repeated: AtomicU64,
+}
+
+impl Counts {
+    fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// Which agents there are, and how they behave.
 #[derive(Clone, Debug)]
@@ -63,6 +89,10 @@ pub struct Plan {
     pub silent: usize,
     /// What every node needs of others.
     pub needs: Vec<ClaimKey>,
+    /// What has happened to them.
+    pub counts: Arc<Counts>,
+    /// Whether all links are broken just now.
+    pub broken: watch::Receiver<bool>,
 }
 
 impl Plan {
@@ -78,6 +108,8 @@ impl Plan {
             failing: 0,
             silent: 0,
             needs: Vec::new(),
+            counts: Arc::default(),
+            broken: watch::channel(false).1,
         }
     }
 
@@ -147,10 +179,17 @@ impl Doors {
     async fn keep_connected(self, mut agent: Agent) -> String {
         let mut attempt = 0_u32;
         loop {
+            let counts = &self.plan.counts;
             match self.connection(&mut agent).await {
                 Ended::Rejected(why) => return format!("{} is rejected: {why}", agent.name()),
-                Ended::Lost { registered: true } => attempt = 1,
-                Ended::Lost { registered: false } => attempt = attempt.saturating_add(1),
+                Ended::Lost { registered: true } => {
+                    Counts::add(&counts.lost);
+                    attempt = 0;
+                }
+                Ended::Lost { registered: false } => {
+                    Counts::add(&counts.failed);
+                    attempt = attempt.saturating_add(1);
+                }
             }
             sleep(RECONNECT.wait(attempt, clock::random_u64().unwrap_or(0))).await;
         }
@@ -158,6 +197,9 @@ impl Doors {
 
     async fn connection(&self, agent: &mut Agent) -> Ended {
         let lost = Ended::Lost { registered: false };
+        let mut broken = self.plan.broken.clone();
+        // Whoever can break links is gone when nobody can.
+        let _ = broken.wait_for(|broken| !broken).await;
         let Ok(turn) = self.connecting.acquire().await else {
             return lost;
         };
@@ -171,16 +213,28 @@ impl Doors {
         };
         let online = &self.online;
         let mut turn = Some(turn);
-        let ended = agent
-            .serve(link, || {
-                turn.take();
-                online.send_modify(|count| *count += 1);
-            })
-            .await;
-        if ended == (Ended::Lost { registered: true }) {
+        let mut registered = false;
+        let serving = agent.serve(link, || {
+            turn.take();
+            registered = true;
+            online.send_modify(|count| *count += 1);
+        });
+        let breaks = async {
+            if broken.wait_for(|broken| *broken).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let ended = tokio::select! {
+            ended = serving => ended,
+            () = breaks => Ended::Lost { registered: true },
+        };
+        if registered {
             online.send_modify(|count| *count -= 1);
         }
-        ended
+        match ended {
+            Ended::Lost { .. } => Ended::Lost { registered },
+            rejected @ Ended::Rejected(_) => rejected,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod agent;
 mod beside;
 mod controller;
 mod frozen;
+mod job;
 mod link;
 mod manager;
 mod node;

@@ -55,15 +55,14 @@ fn need(text: &str) -> Result<ClaimKey> {
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     let plan = Plan {
-        controller: cli.controller,
         prefix: cli.prefix,
-        count: cli.count,
         services: cli.services,
         heartbeat: Duration::from_millis(cli.heartbeat.max(1)),
         job_time: Duration::from_millis(cli.job_time),
         failing: cli.failing,
         silent: cli.silent,
         needs: cli.needs,
+        ..Plan::new(cli.controller, cli.count)
     };
     let mut out = std::io::stdout();
     if cli.configuration {

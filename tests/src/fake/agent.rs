@@ -13,7 +13,7 @@ use host::{
 use proto::{
     dbus::internal,
     message::{Claim, ClaimKey, Hello, Hold, HoldKey, PROTOCOL, TokenState},
-    model::{ClaimState, JobResult, Token},
+    model::{ClaimState, JobKind, JobResult, Token},
     name::{NodeName, UnitName},
     sync::{Generation, Listener, Teller},
     wire::{
@@ -25,7 +25,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use zbus::{Message, message::Type, wire::Structure};
 
 use super::{
-    Plan, answer,
+    Counts, Plan, answer,
+    job::Jobs,
     units::{Units, states},
 };
 
@@ -56,6 +57,7 @@ pub(super) struct Agent {
     holds: Listener<HoldKey, Hold>,
     hold_states: Teller<HoldKey, TokenState>,
     watched: Watched,
+    jobs: Jobs,
     /// What is under way, by the time of its end: all takes equally long.
     work: VecDeque<(Instant, Work)>,
     /// Calls about sets that are on the way.
@@ -110,6 +112,7 @@ impl Agent {
             holds: Listener::default(),
             hold_states: Teller::default(),
             watched: Watched::default(),
+            jobs: Jobs::default(),
             work: VecDeque::new(),
             claims_call: None,
             states_call: None,
@@ -146,7 +149,9 @@ impl Agent {
             break;
         }
         registered();
-        self.begin();
+        if self.begin(&sender).is_err() {
+            return Ended::Lost { registered: true };
+        }
         let mut heartbeat = interval(self.plan.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -184,13 +189,14 @@ impl Agent {
     }
 
     /// A connection begins: nothing of the last one is on the way any more.
-    fn begin(&mut self) {
-        self.work.retain(|(_, work)| matches!(work, Work::Hold(..)));
+    fn begin(&mut self, sender: &LinkSender) -> Result<()> {
         self.watched = Watched::default();
         self.holds.connected();
         self.claims.connected();
         self.hold_states.connected();
         (self.claims_call, self.states_call) = (None, None);
+        self.jobs.tell(sender)?;
+        self.tell_sets(sender)
     }
 
     fn heard(&mut self, sender: &LinkSender, message: &Message) -> Result<()> {
@@ -228,9 +234,10 @@ impl Agent {
                 Ok(())
             }
             _ if self.is_silent() => Ok(()),
-            (internal::AGENT, "StartUnit" | "RestartUnit") => self.job(sender, message, Some(true)),
-            (internal::AGENT, "StopUnit") => self.job(sender, message, Some(false)),
-            (internal::AGENT, "ReloadUnit") => self.job(sender, message, None),
+            (internal::AGENT, "StartUnit") => self.job(sender, message, JobKind::Start),
+            (internal::AGENT, "RestartUnit") => self.job(sender, message, JobKind::Restart),
+            (internal::AGENT, "StopUnit") => self.job(sender, message, JobKind::Stop),
+            (internal::AGENT, "ReloadUnit") => self.job(sender, message, JobKind::Reload),
             (internal::AGENT_OWN, "StartTransientUnit") => {
                 let made: Structure<'_> = body.deserialize()?;
                 let [unit, .., id] = made.fields() else {
@@ -241,7 +248,7 @@ impl Agent {
                     message,
                     <&str>::try_from(unit)?,
                     u32::try_from(id)?,
-                    Some(true),
+                    JobKind::Start,
                 )
             }
             (internal::AGENT, "JobCancel") => {
@@ -251,7 +258,7 @@ impl Agent {
                 self.work.retain(|(_, work)| !is_it(work));
                 reply(sender, message)?;
                 if self.work.len() < before {
-                    job_done(sender, canceled, JobResult::Canceled)?;
+                    self.jobs.ended(sender, canceled, JobResult::Canceled)?;
                 }
                 Ok(())
             }
@@ -276,10 +283,10 @@ impl Agent {
         }
     }
 
-    fn job(&mut self, sender: &LinkSender, call: &Message, active: Option<bool>) -> Result<()> {
+    fn job(&mut self, sender: &LinkSender, call: &Message, kind: JobKind) -> Result<()> {
         let body = call.body();
         let (unit, _, id): (&str, &str, u32) = body.deserialize()?;
-        self.queue(sender, call, unit, id, active)
+        self.queue(sender, call, unit, id, kind)
     }
 
     fn queue(
@@ -288,10 +295,20 @@ impl Agent {
         call: &Message,
         unit: &str,
         id: u32,
-        active: Option<bool>,
+        kind: JobKind,
     ) -> Result<()> {
-        let unit = unit.parse()?;
+        let unit: UnitName = unit.parse()?;
         reply(sender, call)?;
+        if !self.jobs.begin(id, kind, unit.clone()) {
+            Counts::add(&self.plan.counts.repeated);
+            return self.jobs.say_again(sender, id);
+        }
+        Counts::add(&self.plan.counts.jobs);
+        let active = match kind {
+            JobKind::Start | JobKind::Restart => Some(true),
+            JobKind::Stop => Some(false),
+            JobKind::Reload => None,
+        };
         emit(sender, "JobStateChanged", &(id, "running"))?;
         self.begin_work(Work::Job { id, unit, active });
         Ok(())
@@ -348,12 +365,14 @@ impl Agent {
             return Ok(());
         };
         match work {
-            Work::Job { id, .. } if self.is_failing() => job_done(sender, id, JobResult::Failed),
+            Work::Job { id, .. } if self.is_failing() => {
+                self.jobs.ended(sender, id, JobResult::Failed)
+            }
             Work::Job { id, unit, active } => {
                 if let Some(active) = active {
                     self.set(sender, &unit, active)?;
                 }
-                job_done(sender, id, JobResult::Done)
+                self.jobs.ended(sender, id, JobResult::Done)
             }
             Work::Hold(key, token) => {
                 let held = self.holds.entries().get(&key);
@@ -403,6 +422,9 @@ impl Agent {
         if message.message_type() == Type::Error {
             bail!("the controller refused a set");
         }
+        if self.jobs.answered(serial) {
+            return Ok(());
+        }
         let is_this = |call: &mut (CallSerial, Generation)| call.0 == serial;
         if let Some((_, generation)) = self.states_call.take_if(is_this) {
             self.hold_states.acknowledged(generation)?;
@@ -422,7 +444,7 @@ impl Agent {
     }
 }
 
-fn controller(member: &str) -> Method<'_> {
+pub(super) fn controller(member: &str) -> Method<'_> {
     Method {
         destination: None,
         path: internal::CONTROLLER_PATH,
@@ -431,7 +453,7 @@ fn controller(member: &str) -> Method<'_> {
     }
 }
 
-fn emit<B>(sender: &LinkSender, member: &str, body: &B) -> Result<()>
+pub(super) fn emit<B>(sender: &LinkSender, member: &str, body: &B) -> Result<()>
 where
     B: serde::Serialize + zbus::wire::DynamicType,
 {
@@ -444,11 +466,4 @@ fn reply(sender: &LinkSender, call: &Message) -> Result<()> {
         sender.try_send(link::reply(call, &())?)?;
     }
     Ok(())
-}
-
-fn job_done(sender: &LinkSender, id: u32, result: JobResult) -> Result<()> {
-    let serial = sender.next_serial();
-    let body = (id, result.as_str(), "", "");
-    let call = link::call_quietly(serial, controller("JobDone"), &body)?;
-    Ok(sender.try_send(call)?)
 }
