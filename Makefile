@@ -118,6 +118,19 @@ chaos: deps chaos-build
 chaos-build: stage
 	$(CARGO) build --locked -p tests --bin chaos
 
+# What restarts, kills, reloads and broken links cost a fleet: ROWS="restart kill" or all, AGENTS= of
+# them; SHORT=1 repeats less. tests/README.md has the rows.
+ROWS       ?=
+AGENTS     ?= 500
+SHORT      ?=
+ACCEPT      = env UNITLINK_STAGE=$(abspath $(STAGE)) $(TARGET)/staged/accept
+.PHONY: accept accept-build
+accept: packages accept-build
+	$(ACCEPT) $(ROWS) --agents $(AGENTS) $(if $(SHORT),--short)
+# Optimised: thousands of agents in one process are part of what is measured.
+accept-build: stage
+	$(CARGO) build --locked --profile staged -p tests --bin accept
+
 # The system cases whose names hold CASE=, TIMES= times: for what fails once in a while.
 CASE       ?=
 TIMES      ?= 20
@@ -138,7 +151,7 @@ CORES       = fleet node
 IMPURE      = tokio|mio|async-io|rustix|socket2|nix
 
 .PHONY: check
-check: deps check-source check-tree check-purity check-packaging check-tests check-simulation check-chaos
+check: deps check-source check-tree check-purity check-packaging check-tests check-accept check-simulation check-chaos
 	@echo "all checks passed"
 
 .PHONY: check-source
@@ -188,6 +201,10 @@ check-tests: stage
 	    echo "no systemd-nspawn: the cases on real systemd nodes are skipped (\`make deps\`)"
 	UNITLINK_STAGE=$(abspath $(STAGE)) $(RUN_TESTS)
 	$(CARGO) test --locked --workspace --doc
+
+.PHONY: check-accept
+check-accept: accept-build
+	$(ACCEPT) --agents 100 --many 500 --short
 
 # Always the same two schedules; `make chaos` tries others. Skipped as the cases are.
 .PHONY: check-chaos

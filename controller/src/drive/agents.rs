@@ -208,11 +208,12 @@ impl Agents {
         let peer = self.peers.get_mut(&id)?;
         match heard {
             Ok(Heard::Say(said)) => {
-                match said {
-                    ToController::JobDone { job, .. } if peer.awaits_heard => {
-                        peer.told_ends.insert(job, message);
-                    }
-                    _ => peer.reply(&message, || link::reply(&message, &())),
+                if let ToController::JobDone { job, .. } = said
+                    && peer.awaits_heard
+                {
+                    peer.told_ends.insert(job, message);
+                } else {
+                    peer.reply(&message, || link::reply(&message, &()));
                 }
                 let said = peer.keep_early_end(said)?;
                 Some(Input::Message {
