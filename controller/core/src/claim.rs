@@ -6,6 +6,7 @@
 //! claim that goes and comes in one message, or a node that is replaced by itself, is told as what
 //! it is in the end.
 
+mod past;
 mod rule;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -28,6 +29,7 @@ use crate::{
     timer::Timer,
 };
 
+pub(crate) use past::{Ended, Past};
 pub(crate) use rule::Record;
 use rule::{Target, assess, hold_adopted, hold_for};
 
@@ -293,7 +295,7 @@ impl Fleet {
             .and_then(|node| node.claims.entries().get(&key).copied());
         match claim {
             Some(claim) => self.settle_known(now, source, key, claim),
-            None => self.settle_unknown(source, &key),
+            None => self.settle_unknown(now, source, &key),
         }
     }
 
@@ -372,7 +374,10 @@ impl Fleet {
                 since,
                 changed: changed_at,
             };
-            node.records.insert(key.clone(), record);
+            let before = node.records.insert(key.clone(), record);
+            if let Some(before) = before.filter(|before| before.token != token) {
+                node.past.note(key.clone(), before.ended(now, false));
+            }
             self.unsettled.tellers.insert(source.clone());
         }
         if changed {
@@ -392,7 +397,7 @@ impl Fleet {
 
     /// A claim that there is not (any more). If the claims of its source are unknown, what the
     /// target reports stands for it.
-    fn settle_unknown(&mut self, source: &NodeName, key: &ClaimKey) {
+    fn settle_unknown(&mut self, now: Moment, source: &NodeName, key: &ClaimKey) {
         let hold = hold_key(source, key);
         self.timers.cancel(Timer::Loss(source.clone(), key.clone()));
         let report = self
@@ -402,7 +407,10 @@ impl Fleet {
             .map(hold_adopted);
         let mut adopted = false;
         if let Some(node) = self.nodes.get_mut(source) {
-            node.records.remove(key);
+            if let Some(record) = node.records.remove(key) {
+                let expired = !node.claims_known;
+                node.past.note(key.clone(), record.ended(now, expired));
+            }
             node.claim_states.drop(key);
             adopted = report.is_some() && node.adopted.contains(key);
             if !adopted {

@@ -76,7 +76,7 @@ pub use pattern::{UnitPattern, UnitPatternError};
 pub use settings::{
     ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, RESUME_WINDOW, Settings, UnitPolicy,
 };
-pub use view::{AgentView, ClaimView, HoldView, NodeView};
+pub use view::{AgentView, ClaimView, EndedView, HoldView, NodeView};
 
 use call::Calls;
 use claim::Unsettled;

@@ -34,6 +34,10 @@ pub const CLAIMS_PER_SOURCE_MAX: usize = 8192;
 /// to fit into one message. A claim beyond it is refused.
 pub const HOLDS_PER_TARGET_MAX: usize = 16_384;
 
+/// Claims of one node whose last end is remembered, for people who ask. A node needs some dozens of
+/// units of others; with more, what ended first is forgotten.
+pub const ENDED_PER_SOURCE_MAX: usize = 256;
+
 /// The shortest grace of a node that was not heard since the controller started, whatever
 /// `source_grace` and `loss_grace` are. An agent that found no controller for a while asks again
 /// every five seconds at most; nothing must be stopped before it had its turn.

@@ -9,7 +9,7 @@ use proto::{
 };
 
 use crate::{
-    claim::Record,
+    claim::{Past, Record},
     input::{Origin, PeerId, RequestId},
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Node {
     pub(crate) claims: Listener<ClaimKey, Claim>,
     /// How each of `claims` stands; settled, it has the same keys.
     pub(crate) records: BTreeMap<ClaimKey, Record>,
+    /// How claims of it have ended.
+    pub(crate) past: Past,
     pub(crate) claim_states: Teller<ClaimKey, TokenState>,
     /// What targets reported to hold for it while its claims were unknown.
     pub(crate) adopted: BTreeSet<ClaimKey>,

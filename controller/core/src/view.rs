@@ -72,6 +72,21 @@ pub struct ClaimView<'a> {
     pub gives_up: Option<Moment>,
 }
 
+/// The last end of a claim.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedView<'a> {
+    /// The node that needed the unit.
+    pub source: &'a NodeName,
+    /// What it needed.
+    pub claim: &'a ClaimKey,
+    /// How it stood at last; if that is not final, the source did not need it any more.
+    pub state: &'a ClaimState,
+    /// Whether the source was away for longer than its grace.
+    pub expired: bool,
+    /// When it ended.
+    pub at: Moment,
+}
+
 /// A hold, as it is now: what a node is told to keep up for another.
 #[derive(Clone, Copy, Debug)]
 pub struct HoldView<'a> {
@@ -140,6 +155,20 @@ impl Fleet {
                 since: record.since,
                 changed: record.changed,
                 gives_up: self.gives_up(source, claim),
+            })
+        })
+    }
+
+    /// How claims have ended last, by source, target and unit, as far as that is remembered; also of
+    /// those that there are again.
+    pub fn ended(&self) -> impl Iterator<Item = EndedView<'_>> {
+        self.nodes.iter().flat_map(|(source, node)| {
+            node.past.iter().map(move |(claim, ended)| EndedView {
+                source,
+                claim,
+                state: &ended.state,
+                expired: ended.expired,
+                at: ended.at,
             })
         })
     }

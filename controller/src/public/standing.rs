@@ -1,6 +1,6 @@
 //! How claims, holds and jobs stand, as dictionaries: what may grow without another signature.
 
-use fleet::{ClaimView, EndedJob, Fleet, HoldView, Job};
+use fleet::{ClaimView, EndedJob, EndedView, Fleet, HoldView, Job};
 use host::bus::object::{Facts, facts, variant};
 use proto::{
     message::Attempt,
@@ -17,6 +17,11 @@ pub(super) fn claims(fleet: &Fleet, of: Option<&NodeName>, now: Moment) -> Vec<F
     let claims = fleet.claims();
     let claims = claims.filter(|claim| of.is_none_or(|node| node == claim.source));
     claims.map(|claim| claim_facts(&claim, now)).collect()
+}
+
+/// How claims have ended.
+pub(super) fn ended(fleet: &Fleet, now: Moment) -> Vec<Facts> {
+    fleet.ended().map(|it| ended_facts(&it, now)).collect()
 }
 
 /// The holds on one node, or on all.
@@ -76,6 +81,18 @@ fn claim_facts(claim: &ClaimView<'_>, now: Moment) -> Facts {
     ]);
     known.extend(state_facts(Some(claim.state)));
     known.extend(end_facts(claim.gives_up, now));
+    known
+}
+
+fn ended_facts(ended: &EndedView<'_>, now: Moment) -> Facts {
+    let mut known = facts([
+        ("Source", variant(ended.source.as_str())),
+        ("Node", variant(ended.claim.node.as_str())),
+        ("Unit", variant(ended.claim.unit.as_str())),
+        ("Expired", variant(ended.expired)),
+        ("EndAgeUSec", variant(micros(now.since(ended.at)))),
+    ]);
+    known.extend(state_facts(Some(ended.state)));
     known
 }
 

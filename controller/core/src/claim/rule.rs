@@ -4,6 +4,7 @@ use proto::{
     time::Moment,
 };
 
+use super::Ended;
 use crate::{
     limits::HOLDS_PER_TARGET_MAX,
     node::Sight,
@@ -22,6 +23,21 @@ pub(crate) struct Record {
     pub(crate) since: Moment,
     /// When it came to stand as it does.
     pub(crate) changed: Moment,
+}
+
+impl Record {
+    /// What is remembered of it when there is no such claim any more, or another attempt.
+    pub(crate) fn ended(self, now: Moment, expired: bool) -> Ended {
+        Ended {
+            at: if self.state.is_final() {
+                self.changed
+            } else {
+                now
+            },
+            state: self.state,
+            expired,
+        }
+    }
 }
 
 /// What is known about the target of a claim.

@@ -8,7 +8,8 @@ use test_case::test_case;
 
 use super::world::{World, down, name, policy_of, settings, token};
 use crate::{
-    ClaimPolicy, DependsOn, Disconnect, Input, OnLoss, UnitPolicy, limits::HOLDS_PER_TARGET_MAX,
+    ClaimPolicy, DependsOn, Disconnect, Input, OnLoss, UnitPolicy,
+    limits::{ENDED_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
 };
 
 const T: &str = "t.service";
@@ -105,6 +106,60 @@ fn a_claim_that_goes_and_comes_in_one_message_is_never_released() {
             "2 < holds +t.service for a 2 start"
         ]
     );
+}
+
+/// How the claim on `t.service` ended, as far as that is remembered.
+fn ended(world: &World) -> String {
+    let mut ended = world.fleet.ended();
+    ended.next().map_or_else(String::new, |it| {
+        let ago = world.now.since(it.at).as_millis();
+        let expired = if it.expired { ", expired" } else { "" };
+        format!("{} {ago} ms ago{expired}", it.state.as_str())
+    })
+}
+
+#[test]
+fn it_is_remembered_how_a_claim_ended() {
+    let mut world = up();
+    assert_eq!(ended(&world), "");
+    let stopped = down(Cause::UnitStopped);
+    world.hold_states(world.peer("b"), false, &[(T, "a", 1, stopped)]);
+    world.pass(100);
+    world.claims(world.peer("a"), false, &[("b", T, 0, false)]);
+    assert_eq!(ended(&world), "down 100 ms ago", "since it was down");
+
+    let mut world = up();
+    world.claims(world.peer("a"), false, &[("b", T, 0, false)]);
+    world.pass(100);
+    assert_eq!(ended(&world), "up 100 ms ago", "not needed any more");
+    world.claims(world.peer("a"), false, &[("b", T, 2, false)]);
+    world.claims(world.peer("a"), false, &[("b", T, 3, false)]);
+    assert_eq!(ended(&world), "starting 0 ms ago", "another attempt");
+
+    let mut world = up();
+    world.cut("a");
+    world.pass(15_000);
+    assert_eq!(ended(&world), "up 0 ms ago, expired");
+}
+
+#[test]
+fn what_ended_first_is_forgotten_first() {
+    let mut world = World::online("a b");
+    let units: Vec<String> = (0..=ENDED_PER_SOURCE_MAX)
+        .map(|n| format!("{n}.service"))
+        .collect();
+    for unit in &units {
+        world.claims(world.peer("a"), false, &[("b", unit, 1, false)]);
+        world.claims(world.peer("a"), false, &[("b", unit, 0, false)]);
+        world.pass(1);
+    }
+    let known: Vec<_> = world
+        .fleet
+        .ended()
+        .map(|it| it.claim.unit.clone())
+        .collect();
+    assert_eq!(known.len(), ENDED_PER_SOURCE_MAX);
+    assert!(!known.iter().any(|unit| unit.as_str() == "0.service"));
 }
 
 #[test]
