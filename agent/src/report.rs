@@ -1,4 +1,5 @@
-//! The log: what the core says that has happened, as lines with fields.
+//! The log: what the core says that has happened, as lines with fields. A line about a unit of this node
+//! stands in the journal of that unit too (`at.unit`).
 
 use node::Event;
 use proto::model::ClaimState;
@@ -30,27 +31,31 @@ pub(crate) fn log(event: &Event) {
             source,
             state,
         } => hold(unit.as_str(), source.as_str(), state),
-        Event::Releasing { unit } => info!(%unit, "released, no node needs it any more"),
+        Event::Releasing { unit } => {
+            info!(at.unit = %unit, %unit, "released, no node needs it any more")
+        }
         Event::ClaimLost { proxy, reason } => {
-            warn!(%proxy, %reason, "unit of another node is out of sight, proxy stays active");
+            warn!(at.unit = %proxy, %proxy, %reason, "unit of another node is out of sight, proxy stays active");
         }
         Event::ProxyStopping { proxy, reason } => {
-            warn!(%proxy, %reason, "unit of another node is down, stopping its proxy");
+            warn!(at.unit = %proxy, %proxy, %reason, "unit of another node is down, stopping its proxy");
         }
         Event::ProxyRestarting { proxy } => {
-            info!(%proxy, "unit of another node has restarted, restarting its proxy");
+            info!(at.unit = %proxy, %proxy, "unit of another node has restarted, restarting its proxy");
         }
         Event::StartFailed { proxy, reason } => {
-            warn!(proxy, %reason, cause = %reason.cause, "proxy does not start");
+            warn!(at.unit = proxy, proxy, %reason, cause = %reason.cause, "proxy does not start");
         }
         Event::OrderFailed {
             kind,
             proxy,
             reason,
         } => {
-            warn!(%kind, %proxy, %reason, cause = %reason.cause, "unit of another node was not stopped or reloaded");
+            warn!(at.unit = %proxy, %kind, %proxy, %reason, cause = %reason.cause, "unit of another node was not stopped or reloaded");
         }
-        Event::Retrying { unit, why } => warn!(%unit, why, "systemd refused, trying again"),
+        Event::Retrying { unit, why } => {
+            warn!(at.unit = %unit, %unit, why, "systemd refused, trying again")
+        }
         Event::RecordDamaged { line, why } => {
             warn!(line, why, "a record of a hold is damaged, ignoring it");
         }
@@ -63,11 +68,11 @@ pub(crate) fn log(event: &Event) {
 
 fn hold(unit: &str, source: &str, state: &ClaimState) {
     match state {
-        ClaimState::Up => info!(unit, source, "held for another node"),
+        ClaimState::Up => info!(at.unit = unit, unit, source, "held for another node"),
         ClaimState::Down(reason) | ClaimState::Refused(reason) => {
-            warn!(unit, source, %reason, "not up for the node that needs it");
+            warn!(at.unit = unit, unit, source, %reason, "not up for the node that needs it");
         }
-        ClaimState::Restarted => info!(unit, source, "has restarted under a hold"),
+        ClaimState::Restarted => info!(at.unit = unit, unit, source, "has restarted under a hold"),
         ClaimState::Starting | ClaimState::Waiting(_) | ClaimState::Lost(_) => {
             debug!(unit, source, state = state.as_str(), "hold");
         }

@@ -27,6 +27,11 @@ const SOCKET: &str = "/run/systemd/journal/socket";
 /// The prefix of the fields, so that they are nobody else's.
 const PREFIX: &str = "UNITLINK_";
 
+/// The field of a line that is about a unit of this machine, and the one by which journalctl(1) and
+/// `systemctl status` show it among that unit's own: systemd.journal-fields(7), "Fields to log on behalf of
+/// a different program". They take it from daemons of root only.
+const ABOUT: (&str, &str) = ("at.unit", "OBJECT_SYSTEMD_UNIT");
+
 /// The longest value in bytes. A line must fit into one datagram, whose default limit is 208 KiB; no
 /// reason or error that is worth reading is longer.
 const VALUE_BYTES_MAX: usize = 8 * 1024;
@@ -128,6 +133,10 @@ impl Visit for Entry {
 
 /// A name as the journal wants it: capital letters, digits and `_`.
 fn name(field: &str) -> String {
+    let (about, known) = ABOUT;
+    if field == about {
+        return known.to_owned();
+    }
     let field = field.strip_prefix("r#").unwrap_or(field);
     let fit = |c: char| {
         if c.is_ascii_alphanumeric() {
@@ -221,6 +230,7 @@ mod tests {
     #[test_case("node", "UNITLINK_NODE")]
     #[test_case("r#type", "UNITLINK_TYPE"; "a keyword of Rust")]
     #[test_case("peer.address", "UNITLINK_PEER_ADDRESS"; "a dot")]
+    #[test_case("at.unit", "OBJECT_SYSTEMD_UNIT"; "a unit of this machine")]
     fn names_are_as_the_journal_wants_them(field: &str, expected: &str) {
         assert_eq!(name(field), expected);
     }
