@@ -2,6 +2,7 @@
 //! important first. Pure.
 
 mod need;
+mod past;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::{
     graph::{self, Relation, Sight},
     suggest,
 };
+pub(crate) use past::Ended;
 pub(crate) use tell::explain;
 pub(crate) use told::Told;
 
@@ -62,13 +64,52 @@ pub(crate) struct Sentence {
     pub(crate) left: Option<Duration>,
 }
 
-/// The end of the journal of a unit.
+/// The end of the journal of a unit, since its node was booted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Journal {
     /// The last line that the unit itself has written.
-    pub(crate) own: Option<String>,
+    pub(crate) own: Option<Line>,
     /// The last line that its service manager has written about it.
-    pub(crate) manager: Option<String>,
+    pub(crate) manager: Option<Line>,
+    /// The last line that the agent has written about it.
+    pub(crate) agent: Option<Line>,
+    /// Whether its service manager did not start it last, because it was started too often.
+    pub(crate) too_often: bool,
+    /// Whether a line about its start was met.
+    is_begun: bool,
+}
+
+/// What systemd writes when a unit is not started because it was started too often.
+const TOO_OFTEN: &str = "repeated too quickly";
+
+/// A line of a journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) text: String,
+    /// When it was written, since its node was booted.
+    pub(crate) at: Duration,
+}
+
+impl Journal {
+    /// Takes in the next older line.
+    pub(crate) fn older(&mut self, identifier: &str, line: Line) {
+        let end = match identifier {
+            "systemd" => {
+                // Behind it are lines about how it ended, and none about a start.
+                let is_start = ["Started ", "Starting "]
+                    .iter()
+                    .any(|it| line.text.starts_with(it));
+                self.is_begun |= is_start;
+                self.too_often |= !self.is_begun && line.text.contains(TOO_OFTEN);
+                &mut self.manager
+            }
+            "unitlink-agent" => &mut self.agent,
+            _ => &mut self.own,
+        };
+        if end.is_none() && !line.text.is_empty() {
+            *end = Some(line);
+        }
+    }
 }
 
 /// All that is known when a unit is explained.
@@ -79,8 +120,10 @@ pub(crate) struct Case {
     /// Holds for sources that have not said what they need since the controller started; with the
     /// time after which they are let go.
     pub(crate) adopted: Vec<(String, Target, Option<Duration>)>,
+    /// How needs have ended that there are not any more.
+    pub(crate) ended: Vec<Ended>,
     pub(crate) units: BTreeMap<Target, Result<Told, Sight>>,
-    /// The ends of the journals of units that do not run.
+    /// The ends of the journals of units that do not run, as far as they can be read.
     pub(crate) journals: BTreeMap<Target, Journal>,
     /// Unit files of the node, where the unit is not found.
     pub(crate) files: Vec<String>,
@@ -108,6 +151,23 @@ impl Case {
         let (_, target) = graph::step(&proxy.unit)?;
         self.claims_on(&target)
             .find(|claim| claim.source == proxy.node.as_str())
+    }
+
+    /// How the last claim that a proxy made has ended, if it makes none now.
+    fn ended_of(&self, proxy: &Target) -> Option<&Ended> {
+        let (_, target) = graph::step(&proxy.unit)?;
+        let is_its = |ended: &&Ended| ended.source == proxy.node.as_str() && ended.of == target;
+        self.ended
+            .iter()
+            .find(is_its)
+            .filter(|_| self.claim_of(proxy).is_none())
+    }
+
+    /// How claims of other nodes on a unit have ended, the latest first.
+    fn ended_on(&self, unit: &Target) -> Vec<&Ended> {
+        let mut ended: Vec<&Ended> = self.ended.iter().filter(|it| it.of == *unit).collect();
+        ended.sort_by_key(|it| it.age);
+        ended
     }
 
     /// Whether its node has no such unit.
@@ -149,16 +209,37 @@ impl Case {
         wanted
     }
 
-    /// The units whose journals say more than their properties: those that failed, and the one that is
-    /// asked about, if it does not run; systemd forgets much of what nothing refers to.
+    /// The units whose journals say more than their properties: those that failed; and the one that is
+    /// asked about, if it does not run, with the proxies that it needs, and what a proxy could not
+    /// have, because systemd forgets how a unit ended that nothing refers to.
     pub(crate) fn unread_journals(&self, root: &Target) -> BTreeSet<Target> {
+        let is_forgotten = |told: &Told| {
+            told.active == "inactive" && told.load == "loaded" && !told.has_run && !told.has_job
+        };
+        let of_root = self.told(root).filter(|told| is_forgotten(told));
+        let needs = of_root
+            .map(|told| told.needs.as_slice())
+            .unwrap_or_default();
+        let failed = self
+            .units
+            .iter()
+            .filter(|(_, told)| told.as_ref().is_ok_and(|told| told.active == "failed"));
+        let missed: BTreeSet<Target> = failed
+            .filter_map(|(unit, _)| graph::step(&unit.unit))
+            .map(|(_, target)| target)
+            .collect();
         let units = self.units.iter().filter(|(unit, told)| {
             let Ok(told) = told else {
                 return false;
             };
+            let is_need = needs.iter().any(|(_, need)| need == *unit);
             let is_ours = graph::step(&unit.unit).is_some();
-            let is_down = *unit == root && told.active == "inactive" && told.load == "loaded";
-            !is_ours && (told.active == "failed" || is_down)
+            let is_missed = missed.contains(*unit);
+            match told.active.as_str() {
+                "failed" => !is_ours,
+                _ if told.sub.starts_with("auto-restart") => true,
+                _ => is_forgotten(told) && (*unit == root || is_need && is_ours || is_missed),
+            }
         });
         units.map(|(unit, _)| unit.clone()).collect()
     }

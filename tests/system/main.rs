@@ -49,6 +49,7 @@ mod survive;
 mod types;
 mod unloaded;
 mod upholds;
+mod verify;
 mod wants;
 mod why;
 mod withstand;

@@ -1,9 +1,12 @@
 //! `why`: asks for all that explains a unit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proto::{dbus::public, name::HoldName};
-use zbus::wire::{OwnedVariant, Variant};
+use zbus::wire::Variant;
 
 use super::explore::Explorer;
 use crate::{
@@ -12,9 +15,10 @@ use crate::{
     facts::Facts,
     fault::{self, Fault},
     fleet::Target,
+    journal::Answer,
     limits,
     view::{Look, Page, why},
-    why::{Case, Journal, Told},
+    why::{Case, Ended, Journal, Line, Told},
 };
 
 /// Explains a unit.
@@ -33,6 +37,7 @@ pub(crate) async fn run(options: &Options, of: &OneUnit, look: &Look) -> Result<
     let mut case = Case {
         claims: explorer.claims().await?,
         adopted: explorer.adopted().await?,
+        ended: explorer.ended().await?,
         nodes: explorer.nodes.clone(),
         ..Case::default()
     };
@@ -49,8 +54,9 @@ pub(crate) async fn run(options: &Options, of: &OneUnit, look: &Look) -> Result<
         }
     }
     for unit in case.unread_journals(&asked) {
-        let journal = explorer.journal(&unit).await?;
-        case.journals.insert(unit, journal);
+        if let Some(journal) = explorer.journal(&unit).await? {
+            case.journals.insert(unit, journal);
+        }
     }
     if case.is_not_found(&asked) {
         case.files = explorer.unit_files(&asked.node).await?;
@@ -59,18 +65,26 @@ pub(crate) async fn run(options: &Options, of: &OneUnit, look: &Look) -> Result<
 }
 
 impl Explorer<'_> {
-    /// Holds for sources that have not been heard since the controller started.
-    async fn adopted(
-        &mut self,
-    ) -> Result<Vec<(String, Target, Option<std::time::Duration>)>, Fault> {
-        let call = bus::fleet_call(public::FLEET, "ListHolds", &())?;
+    /// What the controller lists; nothing, if it is one that does not.
+    async fn listed(&mut self, what: &'static str) -> Result<Vec<Facts>, Fault> {
+        let call = bus::fleet_call(public::FLEET, what, &())?;
         let [answer] = self.bus.ask([call]).await?;
-        let holds = match answer {
-            Ok(answer) => super::dictionaries(&answer, "ListHolds")?,
-            // A controller that does not list them.
-            Err(refusal) if fault::is_not_there(&refusal) => return Ok(Vec::new()),
-            Err(refusal) => return Err(Fault::refused(refusal, self.bus.name())),
-        };
+        match answer {
+            Ok(answer) => super::dictionaries(&answer, what),
+            Err(refusal) if fault::is_not_there(&refusal) => Ok(Vec::new()),
+            Err(refusal) => Err(Fault::refused(refusal, self.bus.name())),
+        }
+    }
+
+    /// How claims have ended.
+    async fn ended(&mut self) -> Result<Vec<Ended>, Fault> {
+        let ended = self.listed("ListEndedClaims").await?;
+        Ok(ended.iter().filter_map(Ended::from_facts).collect())
+    }
+
+    /// Holds for sources that have not been heard since the controller started.
+    async fn adopted(&mut self) -> Result<Vec<(String, Target, Option<Duration>)>, Fault> {
+        let holds = self.listed("ListHolds").await?;
         let adopted = holds
             .iter()
             .filter(|hold| hold.flag("Adopted") == Some(true));
@@ -86,35 +100,28 @@ impl Explorer<'_> {
         Ok(adopted.filter_map(read).collect())
     }
 
-    /// The end of the journal of a unit.
-    async fn journal(&mut self, unit: &Target) -> Result<Journal, Fault> {
-        type Line = BTreeMap<String, OwnedVariant>;
+    /// The end of the journal of a unit; nothing, if it cannot be read, which is no reason not to say
+    /// the rest.
+    async fn journal(&mut self, unit: &Target) -> Result<Option<Journal>, Fault> {
         let options = BTreeMap::from([
             ("Lines", Variant::from(limits::LAST_LINES)),
             ("Reverse", Variant::from(true)),
+            ("ThisBoot", Variant::from(true)),
         ]);
         let body = (vec![unit.unit.as_str()], options);
         let call = bus::node_call(&unit.node, public::NODE_OWN, "ReadJournal", &body)?;
         let [answer] = self.bus.ask([call]).await?;
-        // That it cannot be read is no reason not to say the rest.
         let Ok(answer) = answer else {
-            return Ok(Journal::default());
+            return Ok(None);
         };
-        let (lines, _, _): (Vec<Line>, String, bool) = bus::read(&answer, "ReadJournal")?;
+        let (lines, _, _): Answer = bus::read(&answer, "ReadJournal")?;
         let mut journal = Journal::default();
         for line in lines.into_iter().map(Facts) {
-            let by_manager = line.text("Identifier") == "systemd";
-            let end = if by_manager {
-                &mut journal.manager
-            } else {
-                &mut journal.own
-            };
+            let at = line.span("MonotonicUSec").unwrap_or_default();
             let text = line.text("Message");
-            if end.is_none() && !text.is_empty() {
-                *end = Some(text);
-            }
+            journal.older(&line.text("Identifier"), Line { text, at });
         }
-        Ok(journal)
+        Ok(Some(journal))
     }
 
     /// The names of the unit files of a node; none, if it does not say.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    About, Case, Sentence, Told, proxy_of, setting,
+    About, Case, Ended, Sentence, Told,
+    past::{ago, lasting},
+    proxy_of, setting,
     tell::{about, ended, named, other_side},
 };
 use crate::{
@@ -61,12 +63,13 @@ pub(super) fn claimed(case: &Case, unit: &Target) -> Vec<Sentence> {
         if case.claims_on(unit).any(|claim| claim.source == *source) {
             continue;
         }
-        let ends = left.map_or_else(String::new, |left| {
-            format!(" for {} more", span::display(left))
-        });
+        let ends = left.map_or_else(
+            || "while it comes back".to_owned(),
+            |left| format!("for {} more", span::display(left)),
+        );
         let text = format!(
-            "{source} needed it before the controller was started and has not been heard since; \
-             its need is kept{ends}."
+            "{source} needed it before the controller was started, and has not been heard since; \
+             its need is kept {ends} (source_grace)."
         );
         let mut sentence = about(About::Need, text, None);
         sentence.left = *left;
@@ -89,28 +92,24 @@ fn of(case: &Case, unit: &Target, claim: &Claim) -> Sentence {
         names if names.is_empty() => String::new(),
         names => format!(", for its {names}"),
     };
-    let since = claim
-        .state_age
-        .map_or_else(String::new, |age| format!(" since {}", span::display(age)));
+    let since = lasting(claim.state_age);
     let node = case.nodes.iter().find(|node| node.name == *source);
     let is_away = node.is_some_and(|node| !node.is_online());
     let left = claim.gives_up_in.map(span::display);
     let text = match claim.state.as_str() {
         _ if is_away => {
-            let away = node.and_then(|node| node.last_seen_ago);
-            let away =
-                away.map_or_else(String::new, |ago| format!(" since {}", span::display(ago)));
+            let away = lasting(node.and_then(|node| node.last_seen_ago));
             let ends = left.map_or_else(
                 || "its need is kept for a while (source_grace)".to_owned(),
                 |left| {
                     format!("its need is kept for {left} more (source_grace), and then given up")
                 },
             );
-            format!("{source} needs it{with}, but is offline{away}: {ends}.")
+            format!("{source} needs it{with}, but has been offline{away}: {ends}.")
         }
-        "up" => format!("{source} needs it{since}{with}."),
-        "starting" => format!("{source} waits for its start{since}{with}."),
-        "waiting" => format!("{source} wants it started{since}{with}: {}.", claim.reason),
+        "up" => format!("{source} has needed it{since}{with}."),
+        "starting" => format!("{source} has waited for its start{since}{with}."),
+        "waiting" => format!("{source} has wanted it{since}{with}: {}.", claim.reason),
         "lost" => {
             let keeps = node.is_some_and(|node| node.on_loss == "keep");
             let ends = left.map_or_else(
@@ -131,10 +130,11 @@ fn of(case: &Case, unit: &Target, claim: &Claim) -> Sentence {
             format!("{source} needs it{with}, and {ends}.")
         }
         "refused" | "down" => format!(
-            "{source} asked for it{with}, without success{since}: {}.",
+            "{source} asked for it{with}, without success{}: {}.",
+            ago(claim.state_age),
             claim.reason
         ),
-        other => format!("{source} needs it{with}; that is {other}{since}."),
+        other => format!("{source} needs it{with}; that has been {other}{since}."),
     };
     let mut sentence = about(About::Need, text, proxy.as_ref());
     (sentence.since, sentence.left) = (claim.state_age, claim.gives_up_in);
@@ -151,9 +151,7 @@ pub(super) fn lost(case: &Case, told: &Told) -> Vec<Sentence> {
         let Some(claim) = case.claim_of(proxy).filter(|claim| claim.state == "lost") else {
             continue;
         };
-        let since = claim
-            .state_age
-            .map_or_else(String::new, |age| format!(" since {}", span::display(age)));
+        let since = lasting(claim.state_age);
         let ends = match (claim.gives_up_in, relation) {
             (Some(left), Relation::Requires | Relation::BindsTo) => format!(
                 "if that is not back within {}, this unit is stopped (loss_grace)",
@@ -173,7 +171,7 @@ pub(super) fn lost(case: &Case, told: &Told) -> Vec<Sentence> {
             (None, _) => "it is given up if that is not back in time (loss_grace)".to_owned(),
         };
         let text = format!(
-            "It needs {} on {} ({}), which is out of sight{since}: {ends}.",
+            "It needs {} on {} ({}), which has been out of sight{since}: {ends}.",
             target.unit,
             target.node,
             setting(*relation)
@@ -186,7 +184,7 @@ pub(super) fn lost(case: &Case, told: &Told) -> Vec<Sentence> {
 }
 
 /// What a proxy that is being started waits for, and for how long.
-pub(super) fn wait(case: &Case, proxy: &Target, told: &Told) -> Option<Sentence> {
+pub(super) fn wait(case: &Case, proxy: &Target, told: &Told, who: &str) -> Option<Sentence> {
     if told.active != "activating" {
         return None;
     }
@@ -199,7 +197,7 @@ pub(super) fn wait(case: &Case, proxy: &Target, told: &Told) -> Option<Sentence>
     let most = left.map_or_else(String::new, |left| {
         format!(", for at most {} more (start_timeout)", span::display(left))
     });
-    let text = format!("It waits{most}: {what}.");
+    let text = format!("{who} waits{most}: {what}.");
     let mut sentence = about(About::Cause, text, Some(proxy));
     (sentence.since, sentence.left) = (told.age, left);
     Some(sentence)
@@ -234,13 +232,16 @@ fn follow(
             relation,
             Relation::Requires | Relation::BindsTo | Relation::Requisite
         );
-        let stopped_together = stopped_together(told, of_need) && *relation != Relation::Wants;
+        let stopped_together = stopped_together(case, (unit, told), (need, of_need)) && *relation != Relation::Wants
+            // The need was given up on this side, so it did not bring the unit down.
+            && case.ended_of(need).is_none_or(Ended::is_final);
         let is_said = match of_need.active.as_str() {
             "failed" => is_must || is_waited_for,
             "activating" => is_waited_for || told.active == "inactive",
             "inactive" => {
                 is_must
                     && (stopped_together
+                        || case.ended_of(need).is_some_and(Ended::is_final)
                         || of_need.unmet.is_some()
                         || of_need.load != "loaded"
                         || is_blocked(case, of_need))
@@ -260,11 +261,15 @@ fn follow(
             stopped_together,
         ));
         if let Some((_, target)) = graph::step(&need.unit) {
-            sentences.extend(wait(case, need, of_need));
-            let is_said = of_need.active == "failed"
-                && case
-                    .told(&target)
-                    .is_some_and(|told| told.active != "failed" && told.load == "loaded");
+            sentences.extend(wait(case, need, of_need, "That"));
+            // What became of it is said already, unless it has more to say itself.
+            let is_said = matches!(of_need.active.as_str(), "failed" | "inactive")
+                && case.told(&target).is_some_and(|told| {
+                    !matches!(told.active.as_str(), "failed" | "active")
+                        && told.load == "loaded"
+                        && told.unmet.is_none()
+                        && !case.journals.contains_key(&target)
+                });
             if !is_said {
                 sentences.extend(other_side(case, &target));
             }
@@ -294,25 +299,29 @@ fn one(
         ),
         Some(_) | None => (need.unit.to_string(), setting),
     };
-    let ago = told
-        .age
-        .map_or_else(String::new, |age| format!(" {} ago", span::display(age)));
+    let since = ago(told.age);
     // The unit of the other node tells its own story, where there is one.
     let other = graph::step(&need.unit).and_then(|(_, target)| case.told(&target));
     let is_told = other.is_some_and(|other| other.active == "failed" || other.load == "not-found");
-    let text = match told.active.as_str() {
-        "failed" if is_told => format!("{who} needs {what} ({how}), which failed{ago}."),
-        "failed" => {
+    let past = case.ended_of(need).filter(|ended| ended.is_final());
+    let text = match (told.active.as_str(), past) {
+        ("failed", _) if is_told => format!("{who} needs {what} ({how}), which failed{since}."),
+        ("failed", _) => {
             format!(
-                "{who} needs {what} ({how}), which failed{ago}: {}.",
+                "{who} needs {what} ({how}), which failed{since}: {}.",
                 ended(need, told)
             )
         }
-        "activating" => format!("{who} needs {what} ({how}), which is being started."),
-        _ if stopped_together => {
-            format!("It stopped together with {what}, which it needs ({how}).")
+        ("activating", _) => format!("{who} needs {what} ({how}), which is being started."),
+        (_, Some(past)) if stopped_together => format!(
+            "{who} was stopped because it needs {what} ({how}), which {}.",
+            past.fate()
+        ),
+        (_, None) if stopped_together => {
+            format!("{who} stopped together with {what}, which it needs ({how}).")
         }
-        _ => match (told.load.as_str(), &told.unmet) {
+        (_, Some(past)) => format!("{who} needs {what} ({how}), which {}.", past.fate()),
+        (_, None) => match (told.load.as_str(), &told.unmet) {
             ("loaded", Some(unmet)) => format!(
                 "{who} needs {what} ({how}), which was not started because {unmet} did not hold."
             ),
@@ -325,17 +334,56 @@ fn one(
     sentence
 }
 
-/// Whether both stopped at the same time, well or not.
-fn stopped_together(told: &Told, need: &Told) -> bool {
-    match (told.age, need.age) {
-        (Some(one), Some(other)) => {
-            told.active == "inactive"
-                && told.has_run
-                && need.has_run
-                && one.abs_diff(other) < TOGETHER
-        }
+/// Whether both stopped at the same time, well or not, on the same node.
+fn stopped_together(case: &Case, one: (&Target, &Told), other: (&Target, &Told)) -> bool {
+    let is_down = |(_, told): (_, &Told)| told.active == "inactive" && !told.has_job;
+    if !is_down(one) || other.1.is_active() {
+        return false;
+    }
+    let known = |(_, told): (_, &Told)| told.age.filter(|_| told.has_run);
+    if let (Some(one), Some(other)) = (known(one), known(other)) {
+        return one.abs_diff(other) < TOGETHER;
+    }
+    let written = |(unit, _): (&Target, _)| {
+        let line = case.journals.get(unit)?.manager.as_ref()?;
+        line.text.starts_with("Stopped ").then_some(line.at)
+    };
+    match (written(one), written(other)) {
+        (Some(one), Some(other)) => one.abs_diff(other) < TOGETHER,
         (_, _) => false,
     }
+}
+
+/// Who needed a unit that does not run, as far as the controller remembers.
+pub(super) fn before(case: &Case, unit: &Target, told: &Told) -> Vec<Sentence> {
+    if told.active != "inactive" || told.has_job || case.claims_on(unit).next().is_some() {
+        return Vec::new();
+    }
+    let ended = case.ended_on(unit);
+    let is_last = |ended: &Ended| {
+        let near = |age: Duration| told.age.is_none_or(|since| age < since + TOGETHER);
+        ended.age.is_none_or(near)
+    };
+    let mut sentences = Vec::new();
+    for (at, ended) in ended.into_iter().filter(|it| is_last(it)).enumerate() {
+        let (source, when) = (&ended.source, ago(ended.age));
+        let text = match ended.state.as_str() {
+            "down" | "restarted" => format!("{source} needed it when it {}.", ended.fate()),
+            "refused" => format!("{source} asked for it, which {}.", ended.fate()),
+            _ if ended.expired => format!(
+                "{source} needed it, and was given up{when}: it had been away for too long (source_grace)."
+            ),
+            "up" | "lost" if at == 0 && told.stops_when_unneeded => format!(
+                "{source} needed it last, until{when}; with StopWhenUnneeded=yes it stops when nothing needs it."
+            ),
+            "up" | "lost" => format!("{source} needed it until{when}."),
+            _ => format!("{source} wanted it until{when}."),
+        };
+        let mut sentence = about(About::Need, text, None);
+        sentence.since = ended.age;
+        sentences.push(sentence);
+    }
+    sentences
 }
 
 /// Whether something that it needs has failed, or is behind such a one.

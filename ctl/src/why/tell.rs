@@ -2,7 +2,11 @@
 
 use proto::name::HoldName;
 
-use super::{About, Case, Sentence, Told, need, setting};
+use super::{
+    About, Case, Journal, Sentence, Told, need,
+    past::{ago, lasting},
+    setting,
+};
 use crate::{
     fleet::Target,
     graph::{self, Relation, Sight},
@@ -18,9 +22,6 @@ const SIGNALS: &[(i32, &str)] = &[
     (11, "SIGSEGV"),
     (15, "SIGTERM"),
 ];
-
-/// What systemd writes when a unit is not started because it was started too often.
-const TOO_OFTEN: &str = "repeated too quickly";
 
 /// `CLD_EXITED`, waitid(2).
 const EXITED: i32 = 1;
@@ -59,6 +60,7 @@ fn of_unit(case: &Case, unit: &Target) -> Vec<Sentence> {
     } else {
         sentences.extend(need::in_the_way(case, unit, told));
         sentences.extend(need::who(case, unit, told));
+        sentences.extend(need::before(case, unit, told));
         sentences.extend(hint(case, unit, told));
     }
     sentences
@@ -70,11 +72,11 @@ fn unseen(case: &Case, unit: &Target, sight: &Sight) -> Vec<Sentence> {
     let text = match sight {
         Sight::Offline => {
             let ago = case.node(node).and_then(|node| node.last_seen_ago);
-            let since = ago.map_or_else(
-                || "has not been online since the controller started".to_owned(),
-                |ago| format!("is offline since {}", span::display(ago)),
-            );
-            format!("{node} {since}, so it is not known how {name} is.")
+            let away = match ago {
+                Some(_) => format!("has been offline{}", lasting(ago)),
+                None => "has not been online since the controller started".to_owned(),
+            };
+            format!("{node} {away}, so it is not known how {name} is.")
         }
         Sight::NoNode => format!("There is no node {node}."),
         Sight::Unread(why) => format!("It is not known how {name} on {node} is: {why}."),
@@ -87,13 +89,7 @@ fn unseen(case: &Case, unit: &Target, sight: &Sight) -> Vec<Sentence> {
 
 /// How it is, in one sentence with the nearest reason.
 fn state(case: &Case, unit: &Target, told: &Told) -> Sentence {
-    let since = told.age.map(span::display);
-    let for_ = since
-        .as_ref()
-        .map_or_else(String::new, |age| format!(" since {age}"));
-    let ago = since
-        .as_ref()
-        .map_or_else(String::new, |age| format!(" {age} ago"));
+    let (lasting, ago) = (lasting(told.age), ago(told.age));
     let what = format!("{} on {}", unit.unit, unit.node);
     let text = match (told.load.as_str(), told.active.as_str()) {
         ("not-found", "inactive" | "failed") => {
@@ -104,54 +100,84 @@ fn state(case: &Case, unit: &Target, told: &Told) -> Sentence {
         }
         ("bad-setting" | "error", "inactive" | "failed") => format!(
             "{what} cannot be started: its unit file is broken ({}).",
-            told.load_error
+            told.load_error.trim_end_matches('.')
         ),
-        (_, "active" | "reloading" | "refreshing") => format!("{what} runs{for_}."),
+        (_, "active" | "reloading" | "refreshing") => match told.sub.as_str() {
+            "" | "running" => format!("{what} has been running{lasting}."),
+            sub => format!("{what} has been active ({sub}){lasting}."),
+        },
         (_, "failed") => format!("{what} failed{ago}: {}.", ended(unit, told)),
         (_, "activating") if told.sub.starts_with("auto-restart") => format!(
-            "{what} waits for its next automatic restart{for_}: {}.",
+            "{what} ended{ago} and is about to be started again (Restart=): {}.",
             ended(unit, told)
         ),
-        (_, "activating") => format!("{what} is being started{for_}."),
-        (_, "deactivating") => format!("{what} is being stopped{for_}."),
+        (_, "activating") => format!("{what} has been starting{lasting}."),
+        (_, "deactivating") => format!("{what} has been stopping{lasting}."),
         (_, "inactive") => match (&told.unmet, told.has_job, told.has_run) {
             (Some(unmet), false, _) => {
                 format!("{what} was not started{ago}, because {unmet} did not hold.")
             }
             (_, true, _) => format!("{what} does not run yet: its start is queued."),
             (_, false, true) if told.result.is_empty() || told.result == "success" => {
-                format!("{what} does not run: it was stopped, or came to its end,{ago}.")
+                format!("{what} does not run: it was stopped, or ended by itself,{ago}.")
             }
             (_, false, true) => {
                 format!("{what} does not run: it ended{ago}, {}.", ended(unit, told))
             }
-            (_, false, false) => format!("{what} does not run."),
+            (_, false, false) => forgotten(case, unit),
         },
-        (load, active) => format!("{what} is {active}{for_} ({load})."),
+        (load, active) => format!("{what} has been {active}{lasting} ({load})."),
     };
     let is_failed = told.active == "failed" || told.sub.starts_with("auto-restart");
-    let journal = case.journals.get(unit);
-    let own = journal.and_then(|journal| journal.own.as_ref());
-    let manager = journal.and_then(|journal| journal.manager.as_ref());
-    let is_forgotten =
-        told.active == "inactive" && !told.has_run && !told.has_job && told.load == "loaded";
-    let text = match (own, manager) {
-        (_, Some(words)) if is_failed && words.contains(TOO_OFTEN) => {
+    let journal = case.journals.get(unit).filter(|_| is_failed);
+    let text = match journal.and_then(|journal| journal.own.as_ref()) {
+        _ if is_failed && is_too_often(case, unit) && told.result != "start-limit-hit" => {
             let (burst, interval) = told.start_limit;
             format!(
-                "{text} It may be started {burst} times within {} (StartLimitBurst=, StartLimitIntervalSec=), and further starts were refused.",
-                span::display(interval)
+                "{text} It was started {burst} times within {}, which is its limit (StartLimitBurst=, StartLimitIntervalSec=), so it is not started again.{}",
+                span::display(interval),
+                last_words(journal)
             )
         }
-        (Some(words), _) if is_failed => format!("{text} It last said: \u{201c}{words}\u{201d}"),
-        (_, Some(words)) if is_forgotten => {
-            format!("{text} The last that its journal has is: \u{201c}{words}\u{201d}")
-        }
-        (_, _) => text,
+        Some(_) => format!("{text}{}", last_words(journal)),
+        None => text,
     };
     let mut sentence = about(About::State, text, Some(unit));
     sentence.since = told.age;
     sentence
+}
+
+/// What a unit has written last, as a sentence.
+fn last_words(journal: Option<&Journal>) -> String {
+    let own = journal.and_then(|journal| journal.own.as_ref());
+    own.map_or_else(String::new, |line| {
+        format!(" It last said: \u{201c}{}\u{201d}", line.text)
+    })
+}
+
+/// A unit that does not run, and of which its systemd knows no more; the journal may.
+fn forgotten(case: &Case, unit: &Target) -> String {
+    let what = format!("{} on {}", unit.unit, unit.node);
+    let Some(journal) = case.journals.get(unit) else {
+        return format!("{what} does not run.");
+    };
+    match (&journal.manager, &journal.own) {
+        (Some(line), _) if line.text.starts_with("Stopped ") => {
+            format!("{what} does not run: it was stopped.")
+        }
+        (Some(line), _) if line.text.contains("failed with result 'dependency'") => {
+            format!("{what} was not started, because something that it needs failed.")
+        }
+        (Some(line), _) => format!(
+            "{what} does not run. The last that its systemd said about it: \u{201c}{}\u{201d}",
+            line.text
+        ),
+        (None, Some(_)) => format!("{what} does not run.{}", last_words(Some(journal))),
+        (None, None) => format!(
+            "{what} does not run, and its journal knows of no run since {} was booted.",
+            unit.node
+        ),
+    }
 }
 
 /// How a service ended, as a fragment.
@@ -205,7 +231,7 @@ fn stands_for(case: &Case, proxy: &Target, told: &Told, target: &Target) -> Vec<
     };
     let text = format!("It {verb} {} on {}.", target.unit, target.node);
     sentences.push(about(About::Cause, text, Some(target)));
-    if let Some(wait) = need::wait(case, proxy, told) {
+    if let Some(wait) = need::wait(case, proxy, told, "It") {
         sentences.push(wait);
     }
     if told.active != "failed" || !case.claims_on(target).any(|it| it.state == "refused") {
@@ -245,10 +271,10 @@ fn outlook(case: &Case, unit: &Target, told: &Told) -> Option<Sentence> {
         (true, true) => "It stops as soon as nothing needs it any more (StopWhenUnneeded=yes).",
         (true, false) => "Nothing needs it, and it has StopWhenUnneeded=yes: it is about to stop.",
         (false, true) => {
-            "It goes on when nothing needs it any more: it does not have StopWhenUnneeded=yes."
+            "It keeps running when nothing needs it any more, because it does not have StopWhenUnneeded=yes."
         }
         (false, false) => {
-            "Nothing that runs needs it; it runs on all the same, because it does not have StopWhenUnneeded=yes."
+            "Nothing that runs needs it. It keeps running, because it does not have StopWhenUnneeded=yes."
         }
     };
     Some(about(About::Outlook, text.into(), None))
@@ -268,10 +294,15 @@ fn hint(case: &Case, unit: &Target, told: &Told) -> Option<Sentence> {
         "bad-setting" | "error" => {
             format!("'systemd-analyze verify {name}' on {node} says what is wrong.")
         }
-        _ if told.result == "start-limit-hit" || is_too_often(case, unit) => {
+        _ if told.active == "failed"
+            && (told.result == "start-limit-hit" || is_too_often(case, unit)) =>
+        {
             format!(
                 "After the cause is removed, 'ctl reset-failed {node} {name}' allows new starts."
             )
+        }
+        _ if told.active == "failed" && graph::step(name).is_none() => {
+            format!("'ctl logs {node} {name}' shows what it said before.")
         }
         _ => {
             let is_alone = told.active == "inactive" && told.triggered_by.len() == 1;
@@ -284,11 +315,9 @@ fn hint(case: &Case, unit: &Target, told: &Told) -> Option<Sentence> {
 
 /// Whether it is not started any more because it was started too often.
 fn is_too_often(case: &Case, unit: &Target) -> bool {
-    let manager = case
-        .journals
+    case.journals
         .get(unit)
-        .and_then(|journal| journal.manager.as_ref());
-    manager.is_some_and(|words| words.contains(TOO_OFTEN))
+        .is_some_and(|journal| journal.too_often)
 }
 
 pub(super) fn about(about: About, text: String, unit: Option<&Target>) -> Sentence {

@@ -50,6 +50,26 @@ fn claim(source: &str, state: &str, reason: &str) -> Claim {
     }
 }
 
+fn line(text: &str, at: u64) -> Line {
+    Line {
+        text: text.into(),
+        at: Duration::from_secs(at),
+    }
+}
+
+/// How the claim of `a` on `b/t` has ended.
+fn ended(state: &str, cause: &str, reason: &str) -> Ended {
+    Ended {
+        source: "a".into(),
+        of: target("b/t.service"),
+        state: state.into(),
+        cause: cause.into(),
+        reason: reason.into(),
+        expired: false,
+        age: seconds(12),
+    }
+}
+
 const NEED: &[(Relation, &str)] = &[(Relation::BindsTo, "a/proxy@b_t.service")];
 
 /// `a/x` is bound to `b/t`; all is well.
@@ -155,8 +175,9 @@ fn target_failed() -> Case {
     ]);
     case.claims = vec![];
     let journal = Journal {
-        own: Some("no disk".into()),
-        manager: Some("Failed to start t.service.".into()),
+        own: Some(line("no disk", 100)),
+        manager: Some(line("Failed to start t.service.", 100)),
+        ..Journal::default()
     };
     case.journals = BTreeMap::from([(target("b/t.service"), journal)]);
     case
@@ -171,6 +192,59 @@ fn target_was_stopped() -> Case {
             ("b/t.service", told("inactive", &[])),
         ])
     }
+}
+
+/// As systemd knows a unit to which nothing refers: nothing.
+fn unloaded(needs: &[(Relation, &str)]) -> Told {
+    Told {
+        age: None,
+        has_run: false,
+        ..told("inactive", needs)
+    }
+}
+
+/// Both have ended, and the controller remembers how.
+fn over(state: &str, cause: &str, reason: &str) -> Case {
+    let t = Told {
+        stops_when_unneeded: true,
+        ..unloaded(&[])
+    };
+    let mut case = but(vec![
+        ("a/x.service", unloaded(NEED)),
+        ("a/proxy@b_t.service", unloaded(&[])),
+        ("b/t.service", t),
+    ]);
+    case.claims = vec![];
+    case.ended = vec![ended(state, cause, reason)];
+    let journal = |words: &str, at| Journal {
+        manager: Some(line(words, at)),
+        ..Journal::default()
+    };
+    case.journals = BTreeMap::from([
+        (target("a/x.service"), journal("Stopped x.service.", 101)),
+        (
+            target("a/proxy@b_t.service"),
+            journal("Stopped proxy.", 100),
+        ),
+        (target("b/t.service"), journal("Stopped t.service.", 777)),
+    ]);
+    case
+}
+
+fn expired() -> Case {
+    let mut case = over("up", "", "");
+    case.ended = vec![Ended {
+        expired: true,
+        ..ended("up", "", "")
+    }];
+    case
+}
+
+fn never_ran() -> Case {
+    let mut case = over("up", "", "");
+    case.ended = vec![];
+    case.journals = BTreeMap::from([(target("b/t.service"), Journal::default())]);
+    case
 }
 
 fn waits() -> Case {
@@ -220,6 +294,29 @@ fn state(load: &str, change: impl FnOnce(&mut Told)) -> Case {
 #[test_case("the target is away, asked about it", target_is_away(), "b/t.service")]
 #[test_case("the target failed", target_failed(), "a/x.service")]
 #[test_case("the target was stopped", target_was_stopped(), "a/x.service")]
+#[test_case(
+    "the target was stopped, forgotten",
+    over("down", "unit-stopped", "unit t.service on node b was stopped"),
+    "a/x.service"
+)]
+#[test_case(
+    "the target was stopped, asked about it",
+    over("down", "unit-stopped", "unit t.service on node b was stopped"),
+    "b/t.service"
+)]
+#[test_case(
+    "the target was given up",
+    over("down", "node-lost", "node b has been out of sight for 5 s"),
+    "a/x.service"
+)]
+#[test_case("the source was stopped", over("up", "", ""), "a/x.service")]
+#[test_case(
+    "the source was stopped, asked about the target",
+    over("up", "", ""),
+    "b/t.service"
+)]
+#[test_case("the source was away for too long", expired(), "b/t.service")]
+#[test_case("never ran", never_ran(), "b/t.service")]
 #[test_case("waits", waits(), "a/x.service")]
 #[test_case("waits, the proxy", waits(), "a/proxy@b_t.service")]
 #[test_case("not found", state("not-found", |_| ()), "b/t.service")]
