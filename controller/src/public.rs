@@ -246,7 +246,7 @@ impl Public {
                 self.reply(&call, &nodes);
             }
             Verb::Claims(of) => self.reply(&call, &standing::claims(fleet, of.as_ref(), now)),
-            Verb::Ended => self.reply(&call, &standing::ended(fleet, now)),
+            Verb::EndedClaims => self.reply(&call, &standing::ended_claims(fleet, now)),
             Verb::Holds(on) => self.reply(&call, &standing::holds(fleet, on.as_ref(), now)),
             Verb::Jobs => self.reply(&call, &standing::jobs(fleet, now)),
             Verb::FindJobs(node, unit) => {

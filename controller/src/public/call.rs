@@ -27,7 +27,7 @@ pub(crate) enum Verb {
     FleetNodes,
     /// The claims, of one node or of all.
     Claims(Option<NodeName>),
-    Ended,
+    EndedClaims,
     /// The holds, on one node or on all.
     Holds(Option<NodeName>),
     /// The jobs, with all that is known.
@@ -209,7 +209,7 @@ fn own_of_controller(member: &str, body: &Body) -> Result<Option<Verb>, Failure>
     let verb = match member {
         "ListNodes" => Verb::FleetNodes,
         "ListClaims" => Verb::Claims(None),
-        "ListEndedClaims" => Verb::Ended,
+        "ListEndedClaims" => Verb::EndedClaims,
         "ListHolds" => Verb::Holds(None),
         "ListJobs" => Verb::Jobs,
         "ListUnits" => Verb::FleetUnits,

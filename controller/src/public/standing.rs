@@ -20,8 +20,11 @@ pub(super) fn claims(fleet: &Fleet, of: Option<&NodeName>, now: Moment) -> Vec<F
 }
 
 /// How claims have ended.
-pub(super) fn ended(fleet: &Fleet, now: Moment) -> Vec<Facts> {
-    fleet.ended().map(|it| ended_facts(&it, now)).collect()
+pub(super) fn ended_claims(fleet: &Fleet, now: Moment) -> Vec<Facts> {
+    fleet
+        .ended()
+        .map(|it| ended_claim_facts(&it, now))
+        .collect()
 }
 
 /// The holds on one node, or on all.
@@ -84,7 +87,7 @@ fn claim_facts(claim: &ClaimView<'_>, now: Moment) -> Facts {
     known
 }
 
-fn ended_facts(ended: &EndedView<'_>, now: Moment) -> Facts {
+fn ended_claim_facts(ended: &EndedView<'_>, now: Moment) -> Facts {
     let mut known = facts([
         ("Source", variant(ended.source.as_str())),
         ("Node", variant(ended.claim.node.as_str())),
