@@ -180,7 +180,7 @@ UNITS       = unitlink-controller.service unitlink-controller.socket unitlink-ag
               unitlink-agent.socket proxy@worker2_target.service bluechi-proxy@worker2_target.service \
               conflict@worker2_target.service \
               dep@systemd-journald.service bluechi-dep@systemd-journald.service \
-              dep-unit@sockets.target.service
+              dep-unit@sockets.target.service against@a.service against-unit@a.socket.service
 .PHONY: check-packaging
 check-packaging: stage
 	@rm -rf $(VERIFY)

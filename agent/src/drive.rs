@@ -350,6 +350,7 @@ impl Agent {
                             connection.and_then(|connection| connection.take_made(unit))
                         }
                         Request::Queue { .. }
+                        | Request::StopAlone(_)
                         | Request::Cancel(_)
                         | Request::Look(_)
                         | Request::Describe(_)

@@ -1,5 +1,5 @@
-//! `unitlink-proxy up proxy@NODE_UNIT.service`: what `proxy@.service` runs (`down` when it is
-//! stopped, `reload` when it is reloaded; `stop` is for `conflict@.service`). It asks the agent of
+//! `unitlink-proxy up proxy@NODE_UNIT.service`: what `proxy@.service` and `conflict@.service` run
+//! (`down` when they are stopped, `reload` when a proxy is reloaded). It asks the agent of
 //! this machine for the unit of the other node and exits when the agent has an answer: with 0 when
 //! the unit is up, else with a code for the reason (see `outcome.rs`).
 //!
@@ -40,8 +40,11 @@ fn ask(options: &Options) -> ExitCode {
         notify::status(&format!("waiting: {waiting_for}"));
     });
     let well = || {
-        let (unit, node) = (options.proxy.unit(), options.proxy.node());
+        let rivalled = options.proxy.rivalled();
+        let unit = rivalled.as_ref().unwrap_or(options.proxy.unit());
+        let node = options.proxy.node();
         let what = match options.verb {
+            Verb::Up if rivalled.is_some() => "does not run",
             Verb::Up => "is up",
             // The status text outlives the run, and that of the start is not true any more.
             Verb::Down => "is not needed any more",

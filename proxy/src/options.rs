@@ -18,9 +18,10 @@ Usage: unitlink-proxy [OPTIONS] up|down|reload|stop PROXY
 
 up      asks the agent of this node for the unit that PROXY (proxy@NODE_UNIT.service) stands for,
         and exits when it is up or when it is known that it will not be. Run by proxy@.service.
-down    fails if that unit has, so that the proxy does. Run by proxy@.service when it is stopped.
+        For conflict@NODE_UNIT.service: when the unit does not run. Run by conflict@.service.
+down    fails if that unit has, so that the proxy does. Run by both when they are stopped.
 reload  has that unit reloaded. Run by proxy@.service when it is reloaded.
-stop    has that unit stopped. Run by conflict@.service.
+stop    has that unit stopped, once.
 
 Options:
       --socket PATH      socket of the agent [default: /run/unitlink/agent.sock]

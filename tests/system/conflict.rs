@@ -1,10 +1,11 @@
-//! `conflict@.service`: a unit of another node is stopped before one of this node starts (F28).
+//! `conflict@.service`: of a unit here and one of another node only one runs, as with `Conflicts=` on one
+//! machine (F28).
 
 use anyhow::{Result, ensure};
 use tests::fleet::{Fleet, FleetBuilder};
 
 use crate::world::{
-    SOON, await_inactive, configure, ctl, ctl_ok, ensure_is, moment, remember, scene, three,
+    SOON, await_inactive, await_no_holds, await_status, configure, ctl, ctl_ok, ensure_is, moment, remember, scene, three,
 };
 
 const CONFLICT: &str = "conflict@worker1_target.service";
@@ -55,13 +56,58 @@ fn the_remote_unit_is_stopped_each_time_before_the_source_starts() {
             starts_after_the_stop(fleet)?;
             let status = main.property(CONFLICT, "StatusText")?;
             ensure!(
-                status == "target.service on worker1 was stopped",
+                status == "target.service on worker1 does not run",
                 "{status}"
             );
             ctl_ok(fleet, "stop main source.service")?;
             await_inactive(main, CONFLICT, SOON)?;
         }
         Ok(())
+    });
+}
+
+#[test]
+fn a_start_of_the_remote_unit_stops_the_source() {
+    scene(pair(), |fleet| {
+        let (main, worker1) = (fleet.node("main"), fleet.node("worker1"));
+        for verb in ["start", "restart"] {
+            ctl_ok(fleet, "start main source.service")?;
+            worker1.wait_active("against@target.service", SOON)?;
+            worker1.systemctl(&[verb, "target.service"])?;
+            await_inactive(main, "source.service", SOON)?;
+            ensure_is(worker1, "target.service", "active")?;
+            await_inactive(main, CONFLICT, SOON)?;
+            await_no_holds(worker1)?;
+            ensure_is(worker1, "against@target.service", "inactive")?;
+        }
+        Ok(())
+    });
+}
+
+// It is the hold on the target's node that keeps both apart, and it is not given up for a loss.
+#[test]
+fn a_start_while_the_daemons_or_the_source_are_away_is_heard_of() {
+    let builder = configure(pair(), "50-grace", "[claims]\nloss_grace = \"1s\"\n");
+    scene(builder, |fleet| {
+        let (main, worker1) = (fleet.node("main"), fleet.node("worker1"));
+        ctl_ok(fleet, "start main source.service")?;
+        let pid = main.main_pid("source.service")?;
+        worker1.cut_link()?;
+        await_status(fleet, "worker1", "offline", SOON)?;
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        ensure!(main.main_pid("source.service")? == pid);
+        worker1.heal_link()?;
+        await_status(fleet, "worker1", "online", SOON)?;
+        ensure!(main.main_pid("source.service")? == pid);
+
+        main.systemctl(&["stop", "unitlink-controller.service"])?;
+        worker1.systemctl(&["stop", "unitlink-agent.service"])?;
+        worker1.systemctl(&["start", "target.service"])?;
+        ensure_is(main, "source.service", "active")?;
+        main.systemctl(&["start", "unitlink-controller.service"])?;
+        worker1.systemctl(&["start", "unitlink-agent.service"])?;
+        await_inactive(main, "source.service", SOON)?;
+        ensure_is(worker1, "target.service", "active")
     });
 }
 

@@ -82,57 +82,9 @@ const DIFFERENT: &[Different] = &[
         why: "the same; where the failure is seen before the source is started, it starts without",
     },
     Different {
-        kinds: &["stop propagated from"],
-        event: "target ends by itself",
-        is: &["done, runs on, inactive"],
-        why: "systemd 252 stops the source also where nothing was stopped",
-    },
-    Different {
-        kinds: &["stop propagated from"],
-        event: "target is killed",
-        is: &["done, runs on, failed"],
-        why: "systemd 252 stops the source also where nothing was stopped",
-    },
-    Different {
-        kinds: &["stop propagated from"],
-        event: "target with Restart= is killed",
-        is: &["done, runs on, runs anew"],
-        why: "systemd 252 stops the source also where nothing was stopped",
-    },
-    Different {
-        kinds: &["stop propagated from"],
-        event: "target with Restart=, RestartSec=0 is killed",
-        is: &["done, runs on, runs anew"],
-        why: "systemd 252 stops the source also where nothing was stopped",
-    },
-    Different {
-        kinds: &["stop propagated from"],
-        event: "target with Restart= while needed is killed",
-        is: &["done, runs on, runs anew"],
-        why: "systemd 252 stops the source also where nothing was stopped",
-    },
-    Different {
-        kinds: &["stop propagated from"],
-        event: "target with Restart=always ends by itself",
-        is: &["done, runs on, runs anew"],
-        why: "systemd 252 stops the source also where nothing was stopped",
-    },
-    Different {
         kinds: &["reload propagated from"],
         event: "target is reloaded",
         is: &["done, runs on, runs on reloaded"],
-        why: "it goes in one direction",
-    },
-    Different {
-        kinds: &["conflicts"],
-        event: "target is restarted",
-        is: &["done, runs on, runs"],
-        why: "it goes in one direction",
-    },
-    Different {
-        kinds: &["conflicts"],
-        event: "target is restarted, and fails",
-        is: &["error, runs on, failed"],
         why: "it goes in one direction",
     },
 ];

@@ -75,6 +75,10 @@ pub enum Request {
         /// How to deal with jobs that are queued already.
         mode: JobMode,
     },
+    /// Stop a unit as if it had ended by itself, which is how systemd stops what belongs to such a unit:
+    /// not what requires it (the mode `ignore-requirements`), but what is bound to it, and what its stop is
+    /// propagated to (`PropagatesStopTo`); answered with [`Answer::Job`](crate::Answer::Job).
+    StopAlone(UnitName),
     /// Take a job back; answered with [`Answer::Done`](crate::Answer::Done).
     Cancel(ManagerJob),
     /// Say how a unit of ours is now; answered with [`Answer::Unit`](crate::Answer::Unit), at the

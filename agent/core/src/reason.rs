@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::{
     model::{Cause, JobResult, Reason},
-    name::{NodeName, UnitName},
+    name::{NodeName, UnitName, rivalled_by},
 };
 
 use crate::input::{Description, ManagerError};
@@ -44,10 +44,18 @@ pub(crate) fn of_unit(
             format!("{what} could not be started: {}", one_line(&error.text)),
         ),
         (None, Ending::Job(result), _) => of_result(&what, *result),
-        (None, Ending::Stopped, _) => {
-            Reason::new(Cause::UnitStopped, format!("{what} was stopped"))
-        }
+        (None, Ending::Stopped, _) => stopped(node, unit),
     }
+}
+
+/// That a unit is not up any more because of a job. A rival stops when the unit is started that it
+/// is against.
+pub(crate) fn stopped(node: &NodeName, unit: &UnitName) -> Reason {
+    let text = match rivalled_by(unit) {
+        Some(rivalled) => format!("{} was started", what(node, &rivalled)),
+        None => format!("{} was stopped", what(node, unit)),
+    };
+    Reason::new(Cause::UnitStopped, text)
 }
 
 /// The unit in a sentence.

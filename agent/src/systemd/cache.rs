@@ -12,9 +12,10 @@ use proto::{
 use zbus::wire::{ObjectPath, Variant};
 
 /// Patterns of the units that matter, for `ListUnitsByPatterns`.
-pub(super) const PATTERNS: [&str; 4] = [
+pub(super) const PATTERNS: [&str; 5] = [
     "proxy@*.service",
     "bluechi-proxy@*.service",
+    "conflict@*.service",
     "dep@*.service",
     "dep-unit@*.service",
 ];

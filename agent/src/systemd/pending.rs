@@ -22,6 +22,10 @@ pub(super) enum Purpose {
     Run(Asked),
     /// The core wants a job.
     Job(CallId),
+    /// The core wants a unit stopped alone: what its stop is propagated to.
+    Followers(CallId, UnitName),
+    /// Nobody waits for the answer.
+    Ignored,
     /// The core only wants to know that it is done.
     Done(CallId),
     /// The core looks at a unit: where it is.

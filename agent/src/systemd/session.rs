@@ -1,5 +1,6 @@
 //! One connection to systemd, from its first call to its end.
 
+mod alone;
 mod begin;
 mod made;
 mod signal;
@@ -198,6 +199,7 @@ impl Session {
                 let body = (unit.as_str(), mode.as_str());
                 self.call(self.manager(verb.method()), &body, Purpose::Job(call))
             }
+            Request::StopAlone(unit) => self.stop_alone(call, unit),
             Request::Cancel(job) => {
                 self.call(self.manager("CancelJob"), &job.0, Purpose::Done(call))
             }
@@ -309,6 +311,11 @@ impl Session {
             (Purpose::Describe(call), Ok(message)) => {
                 let description = cache::description(&read(&message.body())?);
                 self.tell_answer(call, Ok(Answer::Description(description)));
+            }
+            (Purpose::Followers(call, unit), answer) => self.followers(call, &unit, answer.ok())?,
+            (Purpose::Ignored, Ok(_)) => {}
+            (Purpose::Ignored, Err(error)) => {
+                debug!(error = error.text, "what belongs to a proxy is not stopped");
             }
             (Purpose::Walk(call, job), answer) => self.step(call, job, answer.ok())?,
             (
@@ -422,6 +429,8 @@ impl Session {
             Purpose::Setup(_) => true,
             Purpose::Unit(asked) | Purpose::Run(asked) => asked.counted,
             Purpose::Job(_)
+            | Purpose::Followers(..)
+            | Purpose::Ignored
             | Purpose::Done(_)
             | Purpose::Look(_)
             | Purpose::Find(_)

@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use proto::name::{NodeName, UnitName};
+use proto::name::{NodeName, UnitName, rivalled_by};
 
 use crate::pattern::UnitPattern;
 
@@ -35,15 +35,25 @@ impl Settings {
         self.nodes.get(source).map(|node| node.claims)
     }
 
-    /// What holds for the claim of this node on this unit.
+    /// What holds for the claim of this node on this unit. That a unit does not run is needed as long as
+    /// who needs it runs: nothing is stopped because it cannot be seen.
     pub fn policy_on(&self, source: &NodeName, unit: &UnitName) -> Option<ClaimPolicy> {
         let node = self.nodes.get(source)?;
-        let fitting = node.units.iter().filter(|it| it.units.fits(unit));
-        Some(fitting.fold(node.claims, |policy, it| ClaimPolicy {
+        let rivalled = rivalled_by(unit);
+        let named = rivalled.as_ref().unwrap_or(unit);
+        let fitting = node.units.iter().filter(|it| it.units.fits(named));
+        let policy = fitting.fold(node.claims, |policy, it| ClaimPolicy {
             loss_grace: it.loss_grace.unwrap_or(policy.loss_grace),
             on_loss: it.on_loss.unwrap_or(policy.on_loss),
             ..policy
-        }))
+        });
+        Some(match rivalled {
+            Some(_) => ClaimPolicy {
+                on_loss: OnLoss::Keep,
+                ..policy
+            },
+            None => policy,
+        })
     }
 
     /// Whether the units of `source` may depend on units of `target`.

@@ -25,7 +25,7 @@ type Wrong = (Severity, &'static str, String, String);
 
 fn look(files: &Files, reference: &Reference) -> Option<Wrong> {
     let Reference { node, name, .. } = reference;
-    if ["dep@", "bluechi-dep@", "dep-unit@"]
+    if ["dep@", "bluechi-dep@", "dep-unit@", "against@", "against-unit@"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
     {

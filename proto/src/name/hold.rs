@@ -1,17 +1,18 @@
 use std::fmt;
 
-use super::unit::{UNIT_NAME_BYTES_MAX, UnitName, UnitNameError, UnitType};
+use super::{
+    pair::PairOfTemplates,
+    unit::{UnitName, UnitNameError},
+};
 
-const SERVICE_PREFIX: &str = "dep@";
-const OTHER_PREFIX: &str = "dep-unit@";
-const SUFFIX: &str = ".service";
+const TEMPLATES: PairOfTemplates = PairOfTemplates {
+    service: "dep@",
+    other: "dep-unit@",
+};
 
 /// The name of the unit that holds another one for the nodes that need it:
 /// `dep@target.service` holds `target.service` (the template says `BindsTo=%i.service`), and
 /// `dep-unit@data.mount.service` holds `data.mount` (its template says `BindsTo=%i`).
-///
-/// Every character of a unit name is allowed in an instance, so nothing is escaped, and the
-/// two templates together make the mapping exact in both directions.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HoldName {
     name: UnitName,
@@ -25,41 +26,18 @@ impl HoldName {
     ///
     /// Fails when the name would be longer than systemd allows.
     pub fn of(unit: &UnitName) -> Result<Self, UnitNameError> {
-        let name = match unit.unit_type() {
-            UnitType::Service => format!("{SERVICE_PREFIX}{}{SUFFIX}", unit.stem()),
-            UnitType::Automount
-            | UnitType::Device
-            | UnitType::Mount
-            | UnitType::Path
-            | UnitType::Scope
-            | UnitType::Slice
-            | UnitType::Socket
-            | UnitType::Swap
-            | UnitType::Target
-            | UnitType::Timer => format!("{OTHER_PREFIX}{unit}{SUFFIX}"),
-        };
-        if name.len() > UNIT_NAME_BYTES_MAX {
-            return Err(UnitNameError::TooLong(name.len()));
-        }
         Ok(Self {
-            name: name.parse()?,
+            name: TEMPLATES.instance(unit)?,
             unit: unit.clone(),
         })
     }
 
     /// Parses the name of a hold; `None` for any other unit.
     pub fn parse(name: &UnitName) -> Option<Self> {
-        let text = name.as_str();
-        let unit = match (
-            text.strip_prefix(SERVICE_PREFIX),
-            text.strip_prefix(OTHER_PREFIX),
-        ) {
-            (Some(rest), _) => format!("{}{SUFFIX}", rest.strip_suffix(SUFFIX)?),
-            (None, Some(rest)) => rest.strip_suffix(SUFFIX)?.to_owned(),
-            (None, None) => return None,
-        };
-        let hold = Self::of(&unit.parse().ok()?).ok()?;
-        (hold.name == *name).then_some(hold)
+        Some(Self {
+            unit: TEMPLATES.unit(name)?,
+            name: name.clone(),
+        })
     }
 
     /// The name of the hold unit itself.

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::{
     node::{NodeName, NodeNameError, is_node_char},
+    rival::{rival_of, rivalled_by},
     unit::{UNIT_NAME_BYTES_MAX, UnitName, UnitNameError, UnitType, has_suffix, is_unit_char},
 };
 
@@ -11,6 +12,8 @@ const PREFIX: &str = "proxy@";
 /// The template's other name, under which units written for BlueChi know it. Where such a unit is
 /// the first to name an instance, systemd lists the instance by this name.
 const ALIAS_PREFIX: &str = "bluechi-proxy@";
+/// The need that a unit does not run.
+const CONFLICT_PREFIX: &str = "conflict@";
 const SUFFIX: &str = ".service";
 const SEPARATOR: char = '_';
 /// A node name may hold the separator; in a proxy's name it is then written as systemd-escape(1)
@@ -24,6 +27,9 @@ const SEPARATOR_ESCAPED: &str = "\\x5f";
 /// The unit is written as it is, because all characters of a unit name may stand in an instance; a
 /// service is written without its `.service`, unless what is left would read as a unit of another
 /// type. There is exactly one spelling for each pair of node and unit.
+///
+/// `conflict@worker2_target.service` stands for the rival of `target.service` on `worker2`
+/// ([`rival_of`]), and has no spelling with `proxy@`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProxyName {
     name: UnitName,
@@ -38,9 +44,13 @@ impl ProxyName {
     ///
     /// Fails when the name would be longer than systemd allows.
     pub fn of(node: &NodeName, unit: &UnitName) -> Result<Self, ProxyNameError> {
+        let (prefix, written) = match rivalled_by(unit) {
+            Some(rivalled) => (CONFLICT_PREFIX, rivalled),
+            None => (PREFIX, unit.clone()),
+        };
         let node_part = node.as_str().replace(SEPARATOR, SEPARATOR_ESCAPED);
-        let unit_part = match unit.unit_type() {
-            UnitType::Service if !has_suffix(unit.stem()) => unit.stem(),
+        let unit_part = match written.unit_type() {
+            UnitType::Service if !has_suffix(written.stem()) => written.stem(),
             UnitType::Service
             | UnitType::Automount
             | UnitType::Device
@@ -51,9 +61,9 @@ impl ProxyName {
             | UnitType::Socket
             | UnitType::Swap
             | UnitType::Target
-            | UnitType::Timer => unit.as_str(),
+            | UnitType::Timer => written.as_str(),
         };
-        let text = format!("{PREFIX}{node_part}{SEPARATOR}{unit_part}{SUFFIX}");
+        let text = format!("{prefix}{node_part}{SEPARATOR}{unit_part}{SUFFIX}");
         if text.len() > UNIT_NAME_BYTES_MAX {
             return Err(ProxyNameError::TooLong(text.len()));
         }
@@ -71,8 +81,9 @@ impl ProxyName {
     ///
     /// Says what is wrong, and the right spelling where there is one.
     pub fn parse(text: &str) -> Result<Self, ProxyNameError> {
-        let instance = text
-            .strip_prefix(PREFIX)
+        let conflicting = text.strip_prefix(CONFLICT_PREFIX);
+        let instance = conflicting
+            .or_else(|| text.strip_prefix(PREFIX))
             .or_else(|| text.strip_prefix(ALIAS_PREFIX))
             .and_then(|rest| rest.strip_suffix(SUFFIX))
             .ok_or_else(|| ProxyNameError::NotAProxy(text.to_owned()))?;
@@ -85,7 +96,12 @@ impl ProxyName {
         if let Some(bad) = unit_part.chars().find(|c| !is_unit_char(*c)) {
             return Err(ProxyNameError::Unit(UnitNameError::Character(bad)));
         }
-        let unit = UnitName::from_operator(unit_part).map_err(ProxyNameError::Unit)?;
+        let unit = UnitName::from_operator(unit_part);
+        let unit = match conflicting {
+            Some(_) => unit.and_then(|unit| rival_of(&unit)),
+            None => unit,
+        };
+        let unit = unit.map_err(ProxyNameError::Unit)?;
         let proxy = Self::of(&node, &unit)?;
         let canonical = text.strip_prefix("bluechi-").unwrap_or(text);
         if proxy.name.as_str() == canonical {
@@ -98,11 +114,12 @@ impl ProxyName {
         }
     }
 
-    /// Whether a unit is an instance of the proxy template, well spelt or not. systemd knows an
+    /// Whether a unit is an instance of one of the templates of proxies, well spelt or not. systemd knows an
     /// instance by the name under which it was first met, so this may be the alias.
     pub fn is_proxy(unit: &UnitName) -> bool {
         let text = unit.as_str();
-        (text.starts_with(PREFIX) || text.starts_with(ALIAS_PREFIX))
+        let prefixes = [PREFIX, ALIAS_PREFIX, CONFLICT_PREFIX];
+        prefixes.iter().any(|prefix| text.starts_with(prefix))
             && unit.unit_type() == UnitType::Service
     }
 
@@ -119,6 +136,11 @@ impl ProxyName {
     /// The unit that is needed there.
     pub fn unit(&self) -> &UnitName {
         &self.unit
+    }
+
+    /// The unit that must not run there, where that is what is needed.
+    pub fn rivalled(&self) -> Option<UnitName> {
+        rivalled_by(&self.unit)
     }
 }
 
@@ -212,6 +234,21 @@ mod tests {
         assert_eq!(ProxyName::parse(&format!("bluechi-{name}")), Ok(proxy));
     }
 
+    #[test_case("worker2", "target.service", "conflict@worker2_target.service"; "service")]
+    #[test_case("a", "b.socket", "conflict@a_b.socket.service"; "socket")]
+    #[test_case("cam_1", "web@1.service", "conflict@cam\\x5f1_web@1.service"; "escape and instance")]
+    fn what_must_not_run_has_one_spelling(node: &str, unit: &str, name: &str) {
+        let unit: UnitName = unit.parse().expect("unit");
+        let rival = rival_of(&unit).expect("short enough");
+        let proxy = ProxyName::of(&node.parse().expect("node"), &rival).expect("short enough");
+        assert_eq!(proxy.name().as_str(), name);
+        assert_eq!(proxy.rivalled(), Some(unit));
+        assert!(ProxyName::is_proxy(proxy.name()));
+        assert_eq!(ProxyName::parse(name), Ok(proxy));
+    }
+
+    #[test_case("proxy@a_against@b.service", "conflict@a_b.service"; "rival")]
+    #[test_case("conflict@a_b.service.service", "conflict@a_b.service"; "service of a conflict written out")]
     #[test_case("proxy@a_b.service.service", "proxy@a_b.service"; "service written out")]
     #[test_case("proxy@\\x61_b.service", "proxy@a_b.service"; "escape that is not needed")]
     fn other_spellings_are_refused_with_the_right_one(found: &str, right: &str) {

@@ -217,6 +217,11 @@ pub(crate) fn carry_out(
             let job = verb.and_then(|verb| systemd.queue(now, verb, &unit, mode));
             job.map(|job| Answer::Job(ManagerJob(job)))
         }
+        // No unit of the simulation has StopPropagatedFrom=.
+        Request::StopAlone(unit) => {
+            let job = systemd.queue(now, Verb::Stop, &unit, JobMode::IgnoreRequirements);
+            job.map(|job| Answer::Job(ManagerJob(job)))
+        }
         Request::Cancel(job) => systemd.cancel(now, job.0).map(|()| Answer::Done),
         Request::Look(unit) => Ok(Answer::Unit(systemd.view(&unit).map(unit_state))),
         Request::Describe(unit) => Ok(Answer::Description(describe(systemd, &unit))),

@@ -34,6 +34,14 @@ enum Verdict {
     Stop(Reason),
 }
 
+/// How systemd is asked for what is to be done with a proxy.
+enum How {
+    /// As a job with this mode.
+    With(JobMode),
+    /// See [`Request::StopAlone`].
+    Alone,
+}
+
 impl Claims {
     /// Settles what has changed. Returns whether anything has.
     pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) -> bool {
@@ -130,13 +138,13 @@ impl Proxy {
 
     /// Stops or restarts an active proxy whose unit is not up any more.
     fn act(&mut self, unit: &UnitName, verdict: &Verdict, cx: &mut Cx<'_>) {
-        let (verb, mode) = match verdict {
+        let (verb, how) = match verdict {
             // A start that came while the proxy was still active has ended at once, in the old run,
             // whose unit will never be up. To stop again would only stop what was started since; a
             // new run gives whoever asked for the start the attempt that it asked for.
-            Verdict::Stop(_) if self.wanted_again => (Verb::TryRestart, JobMode::Fail),
-            Verdict::Stop(reason) => (Verb::Stop, self.stop_mode(reason.cause, cx.now)),
-            Verdict::Restart => (Verb::TryRestart, JobMode::Fail),
+            Verdict::Stop(_) if self.wanted_again => (Verb::TryRestart, How::With(JobMode::Fail)),
+            Verdict::Stop(reason) => (Verb::Stop, self.stopped_how(reason.cause, cx.now)),
+            Verdict::Restart => (Verb::TryRestart, How::With(JobMode::Fail)),
             Verdict::Wait(_) | Verdict::Up => {
                 self.retry = None;
                 return;
@@ -165,23 +173,26 @@ impl Proxy {
         }
         self.again = matches!(verdict, Verdict::Stop(reason) if reason.cause == Cause::UnitRestarts)
             && verb == Verb::Stop;
-        let request = Request::Queue {
-            verb,
-            unit: self.unit.clone(),
-            mode,
+        let unit_of_systemd = self.unit.clone();
+        let request = match how {
+            How::With(mode) => Request::Queue {
+                verb,
+                unit: unit_of_systemd,
+                mode,
+            },
+            How::Alone => Request::StopAlone(unit_of_systemd),
         };
         let call = cx.call(Purpose::Proxy(unit.clone()), request);
         self.work = Some(Step::Called(call));
     }
 
     /// How an active proxy is stopped. A unit that ends by itself does not stop what requires it, only
-    /// what is bound to it; and one that is stopped stops both. systemd does the same with the proxy,
-    /// where it is stopped without its requirements.
-    fn stop_mode(&self, cause: Cause, now: Moment) -> JobMode {
+    /// what is bound to it; and one that is stopped stops both.
+    fn stopped_how(&self, cause: Cause, now: Moment) -> How {
         let fresh = self.told_up.is_some_and(|at| now < at.plus(START_SETTLE));
         match cause {
-            Cause::UnitDied if fresh => JobMode::Replace,
-            Cause::UnitEnded | Cause::UnitDied | Cause::UnitRestarts => JobMode::IgnoreRequirements,
+            Cause::UnitDied if fresh => How::With(JobMode::Replace),
+            Cause::UnitEnded | Cause::UnitDied | Cause::UnitRestarts => How::Alone,
             Cause::ControllerUnreachable
             | Cause::NodeUnknown
             | Cause::NotAllowed
@@ -195,7 +206,7 @@ impl Proxy {
             | Cause::InvalidName
             | Cause::Canceled
             | Cause::Limit
-            | Cause::Manager => JobMode::Replace,
+            | Cause::Manager => How::With(JobMode::Replace),
         }
     }
 
@@ -254,7 +265,10 @@ fn verdict(proxy: &Proxy, state: Option<&ClaimState>, cx: &Cx<'_>) -> Verdict {
         }
         Some(ClaimState::Starting) => wait(
             Cause::Timeout,
-            format!("unit {unit} on node {node} is being started"),
+            match proxy.name.rivalled() {
+                Some(unit) => format!("unit {unit} on node {node} is being stopped"),
+                None => format!("unit {unit} on node {node} is being started"),
+            },
         ),
         Some(ClaimState::Up) => Verdict::Up,
         Some(ClaimState::Restarted) => Verdict::Restart,

@@ -11,7 +11,7 @@ use super::{Held, Holds, View, Work};
 use crate::{
     call::{Cx, Purpose, Step},
     output::{Event, Request, Verb},
-    reason::Ending,
+    reason::{self, Ending},
     record::{Record, RecordState},
 };
 
@@ -79,10 +79,9 @@ impl Held {
                     RecordState::Up { witness }
                 }
                 (_, Attempt::Start) => RecordState::Starting,
-                (_, Attempt::Keep) => RecordState::Down(Reason::new(
-                    Cause::UnitStopped,
-                    format!("unit {unit} on node {} was stopped", cx.settings.node),
-                )),
+                (_, Attempt::Keep) => {
+                    RecordState::Down(reason::stopped(&cx.settings.node, unit))
+                }
             };
             self.note(unit, &source, Record { token, state }, holds, cx.out);
         }

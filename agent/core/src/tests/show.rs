@@ -43,6 +43,7 @@ fn show_event(event: &Event) -> String {
 fn show_request(request: Request) -> String {
     match request {
         Request::Queue { verb, unit, mode } => format!("{} {unit} {mode}", verb.method()),
+        Request::StopAlone(unit) => format!("stop {unit} alone"),
         Request::Cancel(job) => format!("cancel {job}"),
         Request::Look(unit) => format!("look {unit}"),
         Request::Describe(unit) => format!("describe {unit}"),

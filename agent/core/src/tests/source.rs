@@ -149,22 +149,22 @@ fn a_proxy_that_is_stopped_asks_whether_it_has_failed(state: &str, answer: &str)
     ));
 }
 
-#[test_case("stopped", "replace"; "a stop stops what requires it")]
-#[test_case("down", "replace"; "so does a loss")]
-#[test_case("ended", "ignore-requirements"; "an end does not")]
-#[test_case("died", "ignore-requirements"; "nor does a failure")]
-#[test_case("restarts", "ignore-requirements"; "nor an end before a start")]
-fn how_a_unit_went_down_decides_whether_what_requires_it_stops(state: &str, mode: &str) {
+#[test_case("stopped", "StopUnit proxy@b_t.service replace"; "a stop stops what requires it")]
+#[test_case("down", "StopUnit proxy@b_t.service replace"; "so does a loss")]
+#[test_case("ended", "stop proxy@b_t.service alone"; "an end does not")]
+#[test_case("died", "stop proxy@b_t.service alone"; "nor does a failure")]
+#[test_case("restarts", "stop proxy@b_t.service alone"; "nor an end before a start")]
+fn how_a_unit_went_down_decides_whether_what_requires_it_stops(state: &str, stop: &str) {
     active().plays(&format!(
         "states change b t.service 1 {state} it is so
          > acknowledge ClaimStates
-         > 1: StopUnit proxy@b_t.service {mode}"
+         > 1: {stop}"
     ));
 }
 
-#[test_case(999, "replace"; "at once")]
-#[test_case(1000, "ignore-requirements"; "after a while")]
-fn a_unit_that_fails_at_once_has_not_started(ms: u64, mode: &str) {
+#[test_case(999, "StopUnit proxy@b_t.service replace"; "at once")]
+#[test_case(1000, "stop proxy@b_t.service alone"; "after a while")]
+fn a_unit_that_fails_at_once_has_not_started(ms: u64, stop: &str) {
     let mut stage = waiting();
     stage.plays(&format!(
         "states whole b t.service 1 up
@@ -175,8 +175,18 @@ fn a_unit_that_fails_at_once_has_not_started(ms: u64, mode: &str) {
          at {ms}
          states change b t.service 1 died it is so
          > acknowledge ClaimStates
-         > 1: StopUnit proxy@b_t.service {mode}"
+         > 1: {stop}"
     ));
+}
+
+// On its node the start of the unit has stopped the rival, which is what is claimed.
+#[test]
+fn a_unit_that_must_not_run_and_is_started_stops_what_conflicts_with_it() {
+    Stage::registered("conflict@b_t.service active 1").plays(
+        "states whole b against@t.service 1 stopped unit t.service on node b was started
+         > acknowledge ClaimStates
+         > 1: StopUnit conflict@b_t.service replace",
+    );
 }
 
 #[test]
@@ -184,7 +194,7 @@ fn a_unit_that_is_started_again_restarts_its_proxy_after_what_is_bound_to_it_has
     active().plays(
         "states change b t.service 1 restarts it is so
          > acknowledge ClaimStates
-         > 1: StopUnit proxy@b_t.service ignore-requirements
+         > 1: stop proxy@b_t.service alone
          answer 1 job 30
          unit proxy@b_t.service deactivating 1 30
          why 1 proxy@b_t.service
