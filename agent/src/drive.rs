@@ -351,6 +351,7 @@ impl Agent {
                         }
                         Request::Queue { .. }
                         | Request::StopAlone(_)
+                        | Request::ReloadFollowers(_)
                         | Request::Cancel(_)
                         | Request::Look(_)
                         | Request::Describe(_)

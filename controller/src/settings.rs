@@ -8,9 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fleet::{
-    ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, RESUME_WINDOW, UnitPattern, UnitPolicy,
-};
+use fleet::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, RESUME_WINDOW, UnitPolicy};
 use host::{
     address::{AddressError, ListenAddress},
     config::{ConfigErrors, Loaded, Located, Section, Sources, load},
@@ -18,7 +16,7 @@ use host::{
     log,
     stream::TcpOptions,
 };
-use proto::name::NodeName;
+use proto::name::{NodeName, UnitPattern};
 use tracing::Level;
 
 pub(crate) use options::OPTIONS;
@@ -200,6 +198,9 @@ fn prove_units(claims: &Section<'_>) -> Vec<UnitPolicy> {
             units: name.value.clone(),
             loss_grace: section.duration("loss_grace", GRACES).map(|it| it.value),
             on_loss: section.word("on_loss", &ON_LOSS).map(|it| it.value),
+            start_timeout: section
+                .duration("start_timeout", SECOND..=DAY)
+                .map(|it| it.value),
         };
         (policy, name.clone())
     });
@@ -409,6 +410,7 @@ pub(crate) mod tests {
             on_loss = "keep"
             [claims.unit."lidar1.service"]
             loss_grace = "3s"
+            start_timeout = "5min"
             [node.a]
             claims = { loss_grace = "4s" }
             [node.b.claims.unit."*"]
@@ -421,6 +423,11 @@ pub(crate) mod tests {
             let policy = settings.fleet.policy_on(&name(node), &unit).expect("there");
             (policy.loss_grace.as_secs(), policy.on_loss)
         };
+        let timeouts = settings.fleet.start_timeouts(&name("a"));
+        let timeout = |unit: &str| timeouts.of(&unit.parse().expect("unit")).as_secs();
+        assert_eq!(timeout("lidar.service"), 90);
+        assert_eq!(timeout("lidar1.service"), 300);
+        assert_eq!(timeout("against@lidar1.service"), 300);
         assert_eq!(policy("a", "radar.service"), (4, OnLoss::Stop));
         assert_eq!(policy("a", "lidar.socket"), (2, OnLoss::Keep));
         assert_eq!(policy("a", "lidar1.service"), (3, OnLoss::Keep));

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     model::{ClaimState, JobId, JobKind, JobMode, JobResult, JobState, Reason, Token},
-    name::{NodeName, UnitName},
+    name::{NodeName, UnitName, UnitPattern, rivalled_by},
     sync::{Delta, Generation},
 };
 
@@ -33,6 +33,11 @@ pub const PROTOCOL_ENDINGS: u32 = 3;
 /// The first version whose agents go on with jobs when the connection ends, tell them on the next, and
 /// keep ends until they are acknowledged.
 pub const PROTOCOL_JOBS: u32 = 4;
+/// The first version that knows [`ToController::Reloaded`] and [`ToAgent::Reloaded`].
+pub const PROTOCOL_RELOADS: u32 = 4;
+
+/// The first version that knows [`ToAgent::StartTimeouts`].
+pub const PROTOCOL_TIMEOUTS: u32 = 4;
 
 /// A unit of another node, as its source names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,6 +177,32 @@ pub enum Standing {
     Ended(JobResult, Option<Reason>),
 }
 
+/// How long claims may take to be up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StartTimeouts {
+    /// Where nothing else is said.
+    pub other: Duration,
+    /// On some units; what comes later is stronger.
+    pub units: Vec<(UnitPattern, Duration)>,
+}
+
+impl StartTimeouts {
+    /// One for all claims.
+    pub fn all(other: Duration) -> Self {
+        let units = Vec::new();
+        Self { other, units }
+    }
+
+    /// How long a claim on this unit may take.
+    pub fn of(&self, unit: &UnitName) -> Duration {
+        let rivalled = rivalled_by(unit);
+        let named = rivalled.as_ref().unwrap_or(unit);
+        let fits = |it: &&(UnitPattern, Duration)| it.0.fits(named);
+        let strongest = self.units.iter().rev().find(fits);
+        strongest.map_or(self.other, |(_, timeout)| *timeout)
+    }
+}
+
 /// The number of an order, given by the agent, and never used twice on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub u64);
@@ -230,6 +261,8 @@ pub enum ToController {
         /// The unit.
         unit: UnitName,
     },
+    /// A held unit of its node was reloaded.
+    Reloaded(UnitName),
     /// A job has ended. From [`PROTOCOL_JOBS`] on it is told on each connection until it is acknowledged
     /// with [`ToAgent::JobHeard`].
     JobDone {
@@ -272,6 +305,10 @@ pub enum ToAgent {
     CancelJob(JobId),
     /// The controller has taken in that a job has ended.
     JobHeard(JobId),
+    /// A unit that it claims was reloaded.
+    Reloaded(ClaimKey),
+    /// The times for its claims are others than before, or than its welcome could say.
+    StartTimeouts(StartTimeouts),
     /// An order of the agent has been carried out, or not.
     Ordered {
         /// The order.

@@ -11,9 +11,9 @@ use thiserror::Error;
 use zbus::wire::{OwnedVariant, Type, Variant};
 
 use crate::{
-    message::{Attempt, Claim, ClaimKey, Hello, Hold, HoldKey, TokenState, Welcome},
+    message::{Attempt, Claim, ClaimKey, Hello, Hold, HoldKey, StartTimeouts, TokenState, Welcome},
     model::{Cause, ClaimState, Reason, Token, TokenError, UnknownWord},
-    name::{NodeName, NodeNameError, UnitName, UnitNameError},
+    name::{NodeName, NodeNameError, UnitName, UnitNameError, UnitPattern, UnitPatternError},
     sync::{Delta, Generation},
 };
 
@@ -288,6 +288,37 @@ pub fn welcome_from_wire(facts: &Facts) -> Result<Welcome, WireError> {
         protocol: fact(facts, "protocol", u32_of)?,
         version: fact(facts, "version", text_of)?,
         start_timeout: Duration::from_micros(fact(facts, "start_timeout_us", u64_of)?),
+    })
+}
+
+/// Times for claims in microseconds: of all, and of units or patterns of them.
+pub type TimeoutsBody = (u64, Vec<(String, u64)>);
+
+/// Writes the times for claims.
+pub fn timeouts_to_wire(timeouts: &StartTimeouts) -> TimeoutsBody {
+    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let units = timeouts.units.iter();
+    let units = units.map(|(units, timeout)| (units.to_string(), us(*timeout)));
+    (us(timeouts.other), units.collect())
+}
+
+/// Reads the times for claims.
+///
+/// # Errors
+///
+/// Says which pattern is none.
+pub fn timeouts_from_wire(
+    (other, units): &TimeoutsBody,
+) -> Result<StartTimeouts, UnitPatternError> {
+    let one = |(units, timeout): &(String, u64)| {
+        Ok((
+            units.parse::<UnitPattern>()?,
+            Duration::from_micros(*timeout),
+        ))
+    };
+    Ok(StartTimeouts {
+        other: Duration::from_micros(*other),
+        units: units.iter().map(one).collect::<Result<_, _>>()?,
     })
 }
 

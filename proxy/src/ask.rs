@@ -22,7 +22,7 @@ use crate::{
 pub(crate) fn until_answered(options: &Options, waiting: &mut dyn FnMut(&str)) -> Outcome {
     let first_word = match options.verb {
         Verb::Up | Verb::Reload | Verb::Stop => options.timeout,
-        Verb::Down => options.timeout.min(limits::LAST_WORD),
+        Verb::Down | Verb::Reloaded => options.timeout.min(limits::LAST_WORD),
     };
     let mut patience = Patience::new(Instant::now(), first_word);
     let mut attempt = 0;
@@ -89,12 +89,13 @@ fn ask_once(
 fn connect(options: &Options, patience: &Patience) -> io::Result<Lines> {
     let mut stream = UnixStream::connect(&options.socket)?;
     stream.set_write_timeout(Some(patience.left_at_least_a_moment()))?;
-    let (proxy, token) = (&options.proxy, options.token);
+    let (subject, token) = (&options.subject, options.token);
     let request = match options.verb {
-        Verb::Up => format!("need {proxy} {token}\n"),
-        Verb::Down => format!("why {proxy}\n"),
-        Verb::Reload => format!("reload {proxy}\n"),
-        Verb::Stop => format!("stop {proxy}\n"),
+        Verb::Up => format!("need {subject} {token}\n"),
+        Verb::Down => format!("why {subject}\n"),
+        Verb::Reload => format!("reload {subject}\n"),
+        Verb::Stop => format!("stop {subject}\n"),
+        Verb::Reloaded => format!("reloaded {subject}\n"),
     };
     stream.write_all(request.as_bytes())?;
     Ok(Lines {
@@ -152,8 +153,8 @@ impl Patience {
     }
 
     fn over(&self, options: &Options, error: &io::Error) -> Outcome {
-        let (proxy, waited) = (&options.proxy, self.began.elapsed().as_secs());
-        let asked = format!("{} on {}", proxy.unit(), proxy.node());
+        let waited = self.began.elapsed().as_secs();
+        let asked = options.subject.what();
         let text = match self.agent {
             None => format!(
                 "cannot ask for {asked}: the agent does not answer on {} after {waited} s ({}); \
@@ -165,7 +166,7 @@ impl Patience {
                 "{asked} was not {} after {waited} s; waited for: {}",
                 match options.verb {
                     Verb::Up | Verb::Down => "up",
-                    Verb::Reload => "reloaded",
+                    Verb::Reload | Verb::Reloaded => "reloaded",
                     Verb::Stop => "stopped",
                 },
                 self.waiting_for

@@ -1,5 +1,5 @@
 //! `unitlink-proxy up proxy@NODE_UNIT.service`: what `proxy@.service` and `conflict@.service` run
-//! (`down` when they are stopped, `reload` when a proxy is reloaded). It asks the agent of
+//! (`down` when they are stopped, `reload` when a proxy is reloaded; `reloaded` is for `dep@.service`). It asks the agent of
 //! this machine for the unit of the other node and exits when the agent has an answer: with 0 when
 //! the unit is up, else with a code for the reason (see `outcome.rs`).
 //!
@@ -40,27 +40,26 @@ fn ask(options: &Options) -> ExitCode {
         notify::status(&format!("waiting: {waiting_for}"));
     });
     let well = || {
-        let rivalled = options.proxy.rivalled();
-        let unit = rivalled.as_ref().unwrap_or(options.proxy.unit());
-        let node = options.proxy.node();
-        let what = match options.verb {
-            Verb::Up if rivalled.is_some() => "does not run",
+        let how = match options.verb {
+            Verb::Up if options.subject.is_conflict() => "does not run",
             Verb::Up => "is up",
             // The status text outlives the run, and that of the start is not true any more.
+            Verb::Down if options.subject.is_conflict() => "may run again",
             Verb::Down => "is not needed any more",
             Verb::Reload => "is up and was reloaded",
             Verb::Stop => "was stopped",
+            Verb::Reloaded => "was reloaded",
         };
-        notify::status(&format!("{unit} on {node} {what}"));
+        notify::status(&format!("{} {how}", options.subject.what()));
         ExitCode::SUCCESS
     };
     match &outcome {
         Outcome::Up => well(),
-        // A stop does not fail because nobody knows what it is for.
+        // A stop does not fail because nobody knows what it is for, nor a reload because of who hears.
         Outcome::Failed {
             failure: Failure::NoAgent,
             ..
-        } if options.verb == Verb::Down => well(),
+        } if matches!(options.verb, Verb::Down | Verb::Reloaded) => well(),
         Outcome::Failed { text, .. } => {
             notify::status(text);
             complain(text);

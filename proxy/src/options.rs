@@ -8,13 +8,17 @@ use std::{
     time::Duration,
 };
 
-use proto::{model::Token, name::ProxyName};
+use proto::{
+    model::Token,
+    name::{HoldName, ProxyName, UnitName},
+};
 
 use crate::limits;
 
 /// What `--help` says.
 pub(crate) const HELP: &str = "\
 Usage: unitlink-proxy [OPTIONS] up|down|reload|stop PROXY
+       unitlink-proxy [OPTIONS] reloaded HOLD
 
 up      asks the agent of this node for the unit that PROXY (proxy@NODE_UNIT.service) stands for,
         and exits when it is up or when it is known that it will not be. Run by proxy@.service.
@@ -22,6 +26,9 @@ up      asks the agent of this node for the unit that PROXY (proxy@NODE_UNIT.ser
 down    fails if that unit has, so that the proxy does. Run by both when they are stopped.
 reload  has that unit reloaded. Run by proxy@.service when it is reloaded.
 stop    has that unit stopped, once.
+reloaded
+        tells those nodes that need the unit of HOLD (dep@UNIT.service) of its reload. Run by
+        dep@.service.
 
 Options:
       --socket PATH      socket of the agent [default: /run/unitlink/agent.sock]
@@ -66,6 +73,48 @@ pub(crate) enum Verb {
     Reload,
     /// A stop of it.
     Stop,
+    /// Others are to hear that a unit of this node was reloaded.
+    Reloaded,
+}
+
+/// The unit that runs the helper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// What stands for the remote unit.
+    Proxy(ProxyName),
+    /// What holds a unit for other nodes.
+    Hold(HoldName),
+}
+
+impl Subject {
+    /// The unit that it is about, in a sentence.
+    pub(crate) fn what(&self) -> String {
+        match self {
+            Self::Proxy(proxy) => {
+                let rivalled = proxy.rivalled();
+                let unit = rivalled.as_ref().unwrap_or(proxy.unit());
+                format!("{unit} on {}", proxy.node())
+            }
+            Self::Hold(hold) => hold.unit().to_string(),
+        }
+    }
+
+    /// Whether it is that a unit does not run.
+    pub(crate) fn is_conflict(&self) -> bool {
+        match self {
+            Self::Proxy(proxy) => proxy.rivalled().is_some(),
+            Self::Hold(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Proxy(proxy) => proxy.fmt(f),
+            Self::Hold(hold) => hold.fmt(f),
+        }
+    }
 }
 
 /// All that is needed to ask.
@@ -73,8 +122,8 @@ pub(crate) enum Verb {
 pub(crate) struct Options {
     /// What for.
     pub(crate) verb: Verb,
-    /// What stands for the remote unit.
-    pub(crate) proxy: ProxyName,
+    /// Who asks.
+    pub(crate) subject: Subject,
     /// Which attempt this is.
     pub(crate) token: Token,
     /// Where the agent listens.
@@ -125,7 +174,9 @@ fn parse_with(
     }
     let [verb, name] = words.as_slice() else {
         return Err(UsageError(
-            "usage: unitlink-proxy up|down|reload|stop proxy@NODE_UNIT.service".into(),
+            "usage: unitlink-proxy up|down|reload|stop proxy@NODE_UNIT.service, \
+             or unitlink-proxy reloaded dep@UNIT.service"
+                .into(),
         ));
     };
     let verb = match verb.to_str() {
@@ -133,20 +184,37 @@ fn parse_with(
         Some("down") => Verb::Down,
         Some("reload") => Verb::Reload,
         Some("stop") => Verb::Stop,
+        Some("reloaded") => Verb::Reloaded,
         Some(_) | None => {
             return Err(UsageError(format!(
-                "verb '{}' is not known; known are 'up', 'down', 'reload' and 'stop'",
+                "verb '{}' is not known; known are 'up', 'down', 'reload', 'stop' and 'reloaded'",
                 verb.display()
             )));
         }
     };
+    let name = name.to_string_lossy();
+    let subject = match verb {
+        Verb::Reloaded => Subject::Hold(hold(&name)?),
+        Verb::Up | Verb::Down | Verb::Reload | Verb::Stop => {
+            Subject::Proxy(ProxyName::parse(&name).map_err(|error| UsageError(error.to_string()))?)
+        }
+    };
     Ok(Command::Ask(Options {
         verb,
-        proxy: ProxyName::parse(&name.to_string_lossy()).map_err(|e| UsageError(e.to_string()))?,
+        subject,
         token: token(invocation_id)?,
         socket,
         timeout,
     }))
+}
+
+fn hold(name: &str) -> Result<HoldName, UsageError> {
+    let unit: Option<UnitName> = name.parse().ok();
+    unit.as_ref().and_then(HoldName::parse).ok_or_else(|| {
+        UsageError(format!(
+            "'{name}' is no hold; it looks like 'dep@UNIT.service'"
+        ))
+    })
 }
 
 fn value(args: &mut impl Iterator<Item = OsString>, option: &str) -> Result<OsString, UsageError> {
@@ -201,7 +269,7 @@ mod tests {
     fn the_line_of_the_template_is_enough(word: &str, verb: Verb) {
         let options = Options {
             verb,
-            proxy: ProxyName::parse("proxy@b_t.service").expect("valid"),
+            subject: Subject::Proxy(ProxyName::parse("proxy@b_t.service").expect("valid")),
             token: ID.parse().expect("valid"),
             socket: "/run/unitlink/agent.sock".into(),
             timeout: Duration::from_secs(90),
@@ -214,6 +282,7 @@ mod tests {
 
     #[test_case("", "usage: unitlink-proxy up|down|reload|stop"; "nothing")]
     #[test_case("start proxy@b_t.service", "verb 'start' is not known"; "another verb")]
+    #[test_case("reloaded t.service", "'t.service' is no hold"; "no hold")]
     #[test_case("up t.service", "'t.service' is no proxy"; "no proxy")]
     #[test_case("up proxy@b_t.service.service", "proxy@b_t.service"; "another spelling")]
     #[test_case("--fast up proxy@b_t.service", "'--fast' is not known"; "another option")]

@@ -5,7 +5,8 @@ use anyhow::{Result, ensure};
 use tests::fleet::{Fleet, FleetBuilder};
 
 use crate::world::{
-    SOON, await_inactive, await_no_holds, await_status, configure, ctl, ctl_ok, ensure_is, moment, remember, scene, three,
+    SOON, await_inactive, await_no_holds, await_status, configure, ctl, ctl_ok, ensure_is, moment,
+    remember, scene, three,
 };
 
 const CONFLICT: &str = "conflict@worker1_target.service";

@@ -23,6 +23,7 @@ mod daemon;
 mod deps;
 mod flood;
 mod harness;
+mod install;
 mod introspection;
 mod kinds;
 mod leftover;

@@ -1,4 +1,4 @@
-//! Reloads that reach a unit of another node (F26).
+//! Reloads that reach a unit of another node (F26), and those that come from there.
 
 use anyhow::{Result, ensure};
 use tests::fleet::FleetBuilder;
@@ -82,6 +82,48 @@ fn a_reload_of_the_source_or_of_the_proxy_is_one_of_the_target_and_its_result_co
             worker1.main_pid("target.service")?,
         );
         ensure!(after == pids, "a reload that failed has stopped something");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_reload_of_the_target_reloads_whoever_says_so_and_goes_no_further() {
+    let source = |more: &str| {
+        format!(
+            "[Unit]\nRequires={PROXY}\nAfter={PROXY}\n{more}\n\n[Service]\n\
+             ExecStart=/bin/sleep infinity\nExecReload=/bin/sh -c 'echo >>/run/%N.reloads'\n"
+        )
+    };
+    let back = format!("ReloadPropagatedFrom={PROXY}");
+    let both = format!("{back}\nPropagatesReloadTo={PROXY}");
+    let builder = pair()
+        .unit_text("main", "plain.service", &source(""))
+        .unit_text("worker2", "back.service", &source(&back))
+        .unit_text("main", "both.service", &source(&both));
+    scene(builder, |fleet| {
+        let (main, worker1) = (fleet.node("main"), fleet.node("worker1"));
+        let worker2 = fleet.node("worker2");
+        main.systemctl(&["start", "plain.service", "both.service"])?;
+        worker2.systemctl(&["start", "back.service"])?;
+        let count = |node: &Node, name: &str| {
+            let text = node.read(&format!("/run/{name}.reloads"));
+            text.map_or(0, |text| text.lines().count())
+        };
+        worker1.systemctl(&["reload", "target.service"])?;
+        worker2.wait_until(|| count(worker2, "back") == 1, SOON)?;
+        main.wait_until(|| count(main, "both") == 1, SOON)?;
+        // Both ways at once: the target is reloaded for the source, and the source for the target.
+        main.systemctl(&["reload", "both.service"])?;
+        main.wait_until(|| count(main, "both") == 3, SOON)?;
+        worker2.wait_until(|| count(worker2, "back") == 2, SOON)?;
+        worker1.systemctl(&["reload", "target.service"])?;
+        worker2.wait_until(|| count(worker2, "back") == 3, SOON)?;
+        main.wait_until(|| count(main, "both") == 4, SOON)?;
+        ensure!(reloads(worker1) == 3 && count(main, "plain") == 0);
+
+        worker1.systemctl(&["stop", "unitlink-agent.service"])?;
+        worker1.systemctl(&["reload", "target.service"])?;
+        ensure!(reloads(worker1) == 4, "a reload has to do with no agent");
         Ok(())
     });
 }

@@ -76,16 +76,16 @@ const DIFFERENT: &[Different] = &[
         why: "the target is given back, and not stopped against others",
     },
     Different {
-        kinds: &["part of"],
+        kinds: &["part of", "stop propagated from"],
         event: "source is started, target fails at once",
         is: &["inactive, failed", "runs, failed"],
         why: "the same; where the failure is seen before the source is started, it starts without",
     },
     Different {
-        kinds: &["reload propagated from"],
-        event: "target is reloaded",
-        is: &["done, runs on, runs on reloaded"],
-        why: "it goes in one direction",
+        kinds: &["stop propagated from"],
+        event: "target with Restart=, RestartSec=0 is killed",
+        is: &["done, runs on, runs anew", "done, inactive, runs anew"],
+        why: "systemd restarts the hold in one go with the target, where it has not stopped it by then",
     },
 ];
 

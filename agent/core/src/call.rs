@@ -36,6 +36,8 @@ pub(crate) enum Purpose {
     Hold(UnitName),
     /// This proxy.
     Proxy(UnitName),
+    /// What follows a reload of a proxy; nobody waits for the answer.
+    Followers,
     /// The restart of this proxy, which claims nothing at present.
     Again(UnitName),
     /// What starts wait for.

@@ -18,7 +18,7 @@ mod settle;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
-    message::{Claim, ClaimKey, TokenState},
+    message::{Claim, ClaimKey, StartTimeouts, TokenState},
     model::{Cause, JobResult, Reason, Token},
     name::{ProxyName, UnitName},
     sync::{Delta, Generation, Listener, SyncError, Teller},
@@ -32,7 +32,7 @@ use crate::{
     call::{Calls, Cx, Purpose, Retry, Step, job_of},
     input::{Answer, CallId, ManagerError, Waiter},
     limits::{CLAIM_STATES_MAX, CLAIMS_MAX, START_TIMEOUT, WAITERS_MAX},
-    output::{Event, HelperAnswer, Output},
+    output::{Event, HelperAnswer, Output, Request},
     reason,
     unit::{ManagerJob, UnitState, Units},
 };
@@ -48,7 +48,7 @@ pub(crate) struct Claims {
     heard: Listener<ClaimKey, TokenState>,
     dirty: BTreeSet<UnitName>,
     agains: Agains,
-    start_timeout: std::time::Duration,
+    start_timeouts: StartTimeouts,
 }
 
 impl Default for Claims {
@@ -60,7 +60,7 @@ impl Default for Claims {
             heard: Listener::default(),
             dirty: BTreeSet::new(),
             agains: Agains::default(),
-            start_timeout: START_TIMEOUT,
+            start_timeouts: StartTimeouts::all(START_TIMEOUT),
         }
     }
 }
@@ -83,8 +83,7 @@ impl Claims {
     }
 
     /// A new connection: the whole set will be told, both ways.
-    pub(crate) fn registered(&mut self, start_timeout: std::time::Duration) {
-        self.start_timeout = start_timeout;
+    pub(crate) fn registered(&mut self) {
         self.heard.connected();
         self.told.connected();
         self.mark_all();
@@ -93,6 +92,24 @@ impl Claims {
     pub(crate) fn disconnected(&mut self) {
         self.told.disconnected();
         self.mark_all();
+    }
+
+    /// Claims may take so long from now on, also those that wait already.
+    pub(crate) fn allow(&mut self, start_timeouts: StartTimeouts) {
+        self.start_timeouts = start_timeouts;
+        self.mark_all();
+    }
+
+    /// A unit of another node was reloaded: what wants to know is reloaded with it.
+    pub(crate) fn reloaded(&self, key: &ClaimKey, cx: &mut Cx<'_>) {
+        let name = ProxyName::of(&key.node, &key.unit).ok();
+        let proxy = name.and_then(|name| self.proxies.get(name.name()));
+        if let Some(proxy) = proxy.filter(|proxy| proxy.phase == Phase::Active)
+            && cx.units.connected
+        {
+            let request = Request::ReloadFollowers(proxy.unit.clone());
+            cx.call(Purpose::Followers, request);
+        }
     }
 
     pub(crate) fn acknowledged(&mut self, generation: Generation) -> Result<(), SyncError> {
@@ -360,8 +377,8 @@ impl Claims {
             .proxies
             .values()
             .filter(|proxy| !proxy.waiters.is_empty());
-        let start = start.filter_map(|proxy| proxy.asked).min();
-        let start = start.map(|asked| (asked.plus(self.start_timeout), "start timeout"));
+        let start = start.filter_map(|proxy| self.gives_up(proxy)).min();
+        let start = start.map(|at| (at, "start timeout"));
         let idle = self
             .proxies
             .values()
@@ -378,12 +395,18 @@ impl Claims {
 
     pub(crate) fn timeout(&mut self, now: Moment) {
         for (unit, proxy) in &self.proxies {
-            let late = |asked: Moment| now >= asked.plus(self.start_timeout);
-            let start = !proxy.waiters.is_empty() && proxy.asked.is_some_and(late);
+            let late = self.gives_up(proxy).is_some_and(|at| now >= at);
+            let start = !proxy.waiters.is_empty() && late;
             if start || proxy.retry.is_some_and(|retry| now >= retry.at) {
                 self.dirty.insert(unit.clone());
             }
         }
+    }
+
+    /// When the start of a proxy has taken too long.
+    fn gives_up(&self, proxy: &Proxy) -> Option<Moment> {
+        let timeout = self.start_timeouts.of(proxy.name.unit());
+        proxy.asked.map(|asked| asked.plus(timeout))
     }
 
     pub(crate) fn len(&self) -> usize {

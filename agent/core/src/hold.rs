@@ -13,7 +13,7 @@ mod starting;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
-    message::{Hold, HoldKey, TokenState},
+    message::{Hold, HoldKey, PROTOCOL_RELOADS, TokenState},
     model::{JobResult, Token},
     name::{HoldName, NodeName, UnitName},
     sync::{Delta, Generation, Listener, SyncError, Teller},
@@ -40,6 +40,8 @@ pub(crate) struct Holds {
     protocol: u32,
     /// Units at which something has changed.
     dirty: BTreeSet<UnitName>,
+    /// Units that were reloaded, of which the controller has not heard.
+    reloads: BTreeSet<UnitName>,
     /// Whether the records differ from what was persisted last.
     changed: bool,
 }
@@ -171,6 +173,23 @@ impl Holds {
     /// The text of the records, if it has changed.
     pub(crate) fn poll_records(&mut self) -> Option<String> {
         std::mem::take(&mut self.changed).then(|| record::encode(self.records()))
+    }
+
+    /// A unit was reloaded.
+    pub(crate) fn reloaded(&mut self, unit: &UnitName) {
+        if self.units.contains_key(unit) {
+            self.reloads.insert(unit.clone());
+        }
+    }
+
+    /// The reloads of which a controller that is there is to hear.
+    pub(crate) fn poll_reloads(&mut self) -> BTreeSet<UnitName> {
+        let reloads = std::mem::take(&mut self.reloads);
+        if self.protocol >= PROTOCOL_RELOADS {
+            reloads
+        } else {
+            BTreeSet::new()
+        }
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = (HoldKey, &Record)> {

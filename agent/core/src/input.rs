@@ -180,6 +180,11 @@ pub enum FromHelper {
         /// The name of the proxy, as it was sent.
         proxy: String,
     },
+    /// The unit of a hold was reloaded.
+    Reloaded {
+        /// The name of the hold unit, as it was sent.
+        hold: String,
+    },
     /// It wants something done, once, with what its proxy stands for.
     Orders {
         /// What.

@@ -58,9 +58,9 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use proto::{
-    message::{Claim, ClaimKey, HoldKey, Stream, ToAgent, ToController},
-    model::{JobId, JobKind},
-    name::{NodeName, ProxyName, UnitName},
+    message::{Claim, ClaimKey, HoldKey, StartTimeouts, Stream, ToAgent, ToController},
+    model::{Cause, JobId, JobKind, Reason},
+    name::{HoldName, NodeName, ProxyName, UnitName},
     sync::SyncError,
     time::Moment,
 };
@@ -181,6 +181,20 @@ impl Node {
             }
             Input::Helper(waiter, FromHelper::Orders { kind, proxy }) => {
                 self.orders.asks(waiter, kind, &proxy, cx!(self, now));
+            }
+            Input::Helper(waiter, FromHelper::Reloaded { hold }) => {
+                let unit = hold.parse().ok().as_ref().and_then(HoldName::parse);
+                let answer = match unit {
+                    Some(hold) => {
+                        self.holds.reloaded(hold.unit());
+                        HelperAnswer::Done
+                    }
+                    None => HelperAnswer::Failed(Reason::new(
+                        Cause::InvalidName,
+                        format!("'{hold}' is no hold; it looks like 'dep@UNIT.service'"),
+                    )),
+                };
+                self.batch.push(Output::Helper { waiter, answer });
             }
             Input::Helper(waiter, FromHelper::Why { proxy }) => {
                 let failed = ProxyName::parse(&proxy)
@@ -305,7 +319,10 @@ impl Node {
                 }
                 self.jobs.registered(welcome.protocol, cx!(self, now));
                 self.holds.registered(welcome.protocol);
-                self.claims.registered(welcome.start_timeout);
+                let timeouts = StartTimeouts::all(welcome.start_timeout);
+                self.claims.allow(timeouts.clone());
+                self.orders.allow(timeouts);
+                self.claims.registered();
                 self.waits.registered(&welcome);
                 self.orders.registered(&welcome);
             }
@@ -318,6 +335,8 @@ impl Node {
             | ToAgent::Job { .. }
             | ToAgent::CancelJob(_)
             | ToAgent::JobHeard(_)
+            | ToAgent::Reloaded(_)
+            | ToAgent::StartTimeouts(_)
             | ToAgent::Ordered { .. }
                 if !registered =>
             {
@@ -353,6 +372,11 @@ impl Node {
             }
             ToAgent::CancelJob(job) => self.jobs.cancel(job, cx!(self, now)),
             ToAgent::JobHeard(job) => self.jobs.heard(job, cx!(self, now)),
+            ToAgent::Reloaded(key) => self.claims.reloaded(&key, cx!(self, now)),
+            ToAgent::StartTimeouts(timeouts) => {
+                self.claims.allow(timeouts.clone());
+                self.orders.allow(timeouts);
+            }
             ToAgent::Ordered { order, result } => self.orders.ended(order, result, cx!(self, now)),
         }
         Ok(())
@@ -386,6 +410,11 @@ impl Node {
         let cx: &mut Cx<'_> = cx!(self, now);
         for message in [hold_states, claims, waits].into_iter().flatten() {
             cx.say(message);
+        }
+        if cx.link.is_some() {
+            for unit in self.holds.poll_reloads() {
+                cx.say(ToController::Reloaded(unit));
+            }
         }
         let records = self.holds.poll_records().map(Output::Persist);
         self.outputs.extend(records);

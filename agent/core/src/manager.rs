@@ -54,6 +54,7 @@ impl Node {
                     match purpose {
                         Purpose::Job(id) => self.jobs.running(id, job, cx!(self, now)),
                         Purpose::Cancel
+                        | Purpose::Followers
                         | Purpose::Hold(_)
                         | Purpose::Proxy(_)
                         | Purpose::Again(_)
@@ -78,6 +79,7 @@ impl Node {
                             self.claims.ended(&unit, job, result, cx!(self, now));
                         }
                         Purpose::Cancel
+                        | Purpose::Followers
                         | Purpose::Again(_)
                         | Purpose::Waits
                         | Purpose::Needless => {}
@@ -102,7 +104,7 @@ impl Node {
                     Some(Purpose::Needless) => {
                         self.needless.answered(call, result, cx!(self, now));
                     }
-                    Some(Purpose::Cancel) | None => {}
+                    Some(Purpose::Cancel | Purpose::Followers) | None => {}
                 }
                 self.calls.tidy();
             }
@@ -137,7 +139,11 @@ impl Node {
                 Purpose::Job(id) => self.jobs.job_lost(id, job, cx!(self, now)),
                 Purpose::Hold(unit) => self.holds.job_lost(&unit, job),
                 Purpose::Proxy(unit) => self.claims.job_lost(&unit, job),
-                Purpose::Cancel | Purpose::Again(_) | Purpose::Waits | Purpose::Needless => {}
+                Purpose::Cancel
+                | Purpose::Followers
+                | Purpose::Again(_)
+                | Purpose::Waits
+                | Purpose::Needless => {}
             }
         }
         self.jobs.manager_reached(&snapshot.jobs, cx!(self, now));
@@ -162,6 +168,7 @@ impl Node {
             match purpose {
                 Purpose::Job(id) => self.jobs.call_lost(id, call, cx!(self, now)),
                 Purpose::Cancel
+                | Purpose::Followers
                 | Purpose::Hold(_)
                 | Purpose::Proxy(_)
                 | Purpose::Again(_)

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use proto::{
-    message::{OrderId, PROTOCOL_ORDERS, ToController, Welcome},
+    message::{OrderId, PROTOCOL_ORDERS, StartTimeouts, ToController, Welcome},
     model::{Cause, JobKind, Reason},
     name::ProxyName,
     time::Moment,
@@ -27,7 +27,7 @@ use crate::{
 pub(crate) struct Orders {
     open: BTreeMap<Waiter, Order>,
     last: u64,
-    start_timeout: Duration,
+    start_timeouts: StartTimeouts,
     /// Whether the controller takes orders, as far as there is one.
     taken: bool,
 }
@@ -49,7 +49,7 @@ impl Default for Orders {
         Self {
             open: BTreeMap::new(),
             last: 0,
-            start_timeout: START_TIMEOUT,
+            start_timeouts: StartTimeouts::all(START_TIMEOUT),
             taken: false,
         }
     }
@@ -94,8 +94,12 @@ impl Orders {
 
     /// A new connection.
     pub(crate) fn registered(&mut self, welcome: &Welcome) {
-        self.start_timeout = welcome.start_timeout;
         self.taken = welcome.protocol >= PROTOCOL_ORDERS;
+    }
+
+    /// Orders may take as long as claims.
+    pub(crate) fn allow(&mut self, start_timeouts: StartTimeouts) {
+        self.start_timeouts = start_timeouts;
     }
 
     pub(crate) fn disconnected(&mut self) {
@@ -118,7 +122,12 @@ impl Orders {
             // controller it does within milliseconds.
             Err(reason) if matches!(reason.cause, Cause::NodeOffline | Cause::NodeLost) => {
                 order.retry = Some(Retry::after(order.retry, cx.now));
-                order.wait(waiter, reason, self.start_timeout, cx);
+                order.wait(
+                    waiter,
+                    reason,
+                    self.start_timeouts.of(order.proxy.unit()),
+                    cx,
+                );
             }
             Ok(()) => self.answer(waiter, HelperAnswer::Done, cx),
             Err(reason) => self.answer(waiter, HelperAnswer::Failed(reason), cx),
@@ -126,8 +135,7 @@ impl Orders {
     }
 
     pub(crate) fn deadline(&self, link: bool) -> Option<(Moment, &'static str)> {
-        let ends = self.open.values().map(|order| order.since);
-        let ends = ends.min().map(|since| since.plus(self.start_timeout));
+        let ends = self.open.values().map(|order| self.gives_up(order)).min();
         let idle = self.open.values().filter(|order| order.given.is_none());
         let again = idle.filter_map(|order| order.retry).map(|retry| retry.at);
         let again = again.min().filter(|_| link);
@@ -138,12 +146,15 @@ impl Orders {
 
     /// Gives what is to be given, and gives up what took too long.
     pub(crate) fn settle(&mut self, cx: &mut Cx<'_>) {
-        let late = |order: &Order| cx.now >= order.since.plus(self.start_timeout);
+        let late = |order: &Order| cx.now >= self.gives_up(order);
         let late = self.open.iter().filter(|(_, order)| late(order));
         for waiter in late.map(|(waiter, _)| *waiter).collect::<Vec<_>>() {
-            let told = self.open.get(&waiter).and_then(|order| order.told.clone());
+            let Some(order) = self.open.get(&waiter) else {
+                continue;
+            };
+            let told = order.told.clone();
             let told = told.unwrap_or_else(|| Reason::new(Cause::Timeout, "the order is not done"));
-            let reason = waited(&told, self.start_timeout);
+            let reason = waited(&told, self.start_timeouts.of(order.proxy.unit()));
             self.answer(waiter, HelperAnswer::Failed(reason), cx);
         }
         if cx.link.is_some() && !self.taken {
@@ -157,6 +168,7 @@ impl Orders {
             return;
         }
         for (waiter, order) in &mut self.open {
+            let timeout = self.start_timeouts.of(order.proxy.unit());
             let due = order.retry.is_none_or(|retry| cx.now >= retry.at);
             if order.given.is_some() || !due {
                 continue;
@@ -165,7 +177,7 @@ impl Orders {
                 let controllers = cx.settings.live.controllers.join(" or ");
                 let text = format!("controller not reachable at {controllers}");
                 let reason = Reason::new(Cause::ControllerUnreachable, text);
-                order.wait(*waiter, reason, self.start_timeout, cx);
+                order.wait(*waiter, reason, timeout, cx);
                 continue;
             }
             self.last = self.last.saturating_add(1);
@@ -186,8 +198,13 @@ impl Orders {
             });
             let text = format!("unit {unit} on node {node} is being {doing}");
             let reason = Reason::new(Cause::Timeout, text);
-            order.wait(*waiter, reason, self.start_timeout, cx);
+            order.wait(*waiter, reason, timeout, cx);
         }
+    }
+
+    /// When an order has taken too long.
+    fn gives_up(&self, order: &Order) -> Moment {
+        order.since.plus(self.start_timeouts.of(order.proxy.unit()))
     }
 
     pub(crate) fn len(&self) -> usize {

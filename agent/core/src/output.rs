@@ -79,6 +79,10 @@ pub enum Request {
     /// not what requires it (the mode `ignore-requirements`), but what is bound to it, and what its stop is
     /// propagated to (`PropagatesStopTo`); answered with [`Answer::Job`](crate::Answer::Job).
     StopAlone(UnitName),
+    /// Reload what wants to be reloaded with a unit (`PropagatesReloadTo`), and nothing beyond it (the mode
+    /// `ignore-dependencies`), so that two that want it of each other come to an end; answered with
+    /// [`Answer::Done`](crate::Answer::Done).
+    ReloadFollowers(UnitName),
     /// Take a job back; answered with [`Answer::Done`](crate::Answer::Done).
     Cancel(ManagerJob),
     /// Say how a unit of ours is now; answered with [`Answer::Unit`](crate::Answer::Unit), at the

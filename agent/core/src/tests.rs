@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use proto::{
     message::{
-        Attempt, ClaimKey, Hold, HoldKey, OrderId, PROTOCOL, PROTOCOL_JOBS, Stream, ToAgent,
-        ToController, TokenState, Welcome,
+        Attempt, ClaimKey, Hold, HoldKey, OrderId, PROTOCOL, PROTOCOL_JOBS, StartTimeouts, Stream,
+        ToAgent, ToController, TokenState, Welcome,
     },
     model::{Cause, ClaimState, JobId, JobMode, Reason, Token},
     sync::{Delta, Generation},
@@ -291,6 +291,28 @@ impl Stage {
                 let order = OrderId(number(order));
                 vec![self.said(ToAgent::Ordered { order, result })]
             }
+            ["unit-reloaded", waiter, hold] => vec![Input::Helper(
+                Waiter(number(waiter)),
+                FromHelper::Reloaded {
+                    hold: (*hold).to_owned(),
+                },
+            )],
+            ["remote-reload", node, unit] => vec![self.said(ToAgent::Reloaded(ClaimKey {
+                node: node.parse().expect("node"),
+                unit: unit.parse().expect("unit"),
+            }))],
+            ["timeouts", other, rest @ ..] => {
+                let second = |text: &str| Duration::from_secs(number(text));
+                let pairs = rest.chunks(2);
+                vec![
+                    self.said(ToAgent::StartTimeouts(StartTimeouts {
+                        other: second(other),
+                        units: pairs
+                            .map(|it| (it[0].parse().expect("pattern"), second(it[1])))
+                            .collect(),
+                    })),
+                ]
+            }
             ["helper-gone", waiter] => {
                 vec![Input::Helper(Waiter(number(waiter)), FromHelper::Gone)]
             }
@@ -318,6 +340,7 @@ fn set_of(output: &Output) -> Option<(Stream, Generation)> {
         | ToController::Acknowledged(..)
         | ToController::Order { .. }
         | ToController::Jobs(_)
+        | ToController::Reloaded(_)
         | ToController::JobState { .. }
         | ToController::JobDone { .. } => None,
     }

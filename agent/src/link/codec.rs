@@ -6,13 +6,14 @@ use host::link::{self, CallSerial, LinkSender, Method};
 use node::ManagerError;
 use proto::{
     dbus::{error, internal},
-    message::{OrderId, PROTOCOL_JOBS, ToController},
+    message::{ClaimKey, OrderId, PROTOCOL_JOBS, ToController},
     model::{Cause, JobId, JobKind, JobMode, JobState, Reason},
     name::UnitName,
     sync::Generation,
     wire::{
-        Facts, NeedsBody, StatesBody, hello_to_wire, jobs_to_wire, needs_from_wire, needs_to_wire,
-        states_from_wire, states_to_wire, unit_from_wire, waits_to_wire, welcome_from_wire,
+        Facts, NeedsBody, StatesBody, TimeoutsBody, hello_to_wire, jobs_to_wire, needs_from_wire,
+        needs_to_wire, states_from_wire, states_to_wire, timeouts_from_wire, unit_from_wire,
+        waits_to_wire, welcome_from_wire,
     },
 };
 use zbus::{
@@ -163,6 +164,10 @@ impl Calls {
                 let body = (kind.as_str(), node.as_str(), unit.as_str());
                 vec![link::call(serial, controller("Order"), &body)?]
             }
+            ToController::Reloaded(unit) => {
+                let method = controller("Reloaded");
+                vec![link::call_quietly(serial, method, &unit.as_str())?]
+            }
             ToController::JobState {
                 job,
                 state: JobState::Waiting,
@@ -245,6 +250,18 @@ impl Calls {
                 Ok(Heard::Asked(Asked::Configuration))
             }
             (Type::MethodCall, internal::AGENT_OWN, "ReadJournal") => Ok(Heard::ReadJournal),
+            (Type::MethodCall, internal::AGENT_OWN, "Reloaded") => {
+                let (node, unit): (&str, &str) = take(member, &body)?;
+                let node = node.parse().map_err(|error| invalid(member, &error))?;
+                let unit = unit_from_wire(unit).map_err(|error| invalid(member, &error))?;
+                Ok(Heard::Say(ToAgent::Reloaded(ClaimKey { node, unit })))
+            }
+            (Type::MethodCall, internal::AGENT_OWN, "StartTimeouts") => {
+                let timeouts: TimeoutsBody = take(member, &body)?;
+                let timeouts = timeouts_from_wire(&timeouts);
+                let timeouts = timeouts.map_err(|error| invalid(member, &error))?;
+                Ok(Heard::Say(ToAgent::StartTimeouts(timeouts)))
+            }
             (Type::MethodCall, internal::AGENT_OWN, "StartTransientUnit") => {
                 let made: Structure<'_> = take(member, &body)?;
                 self.made(message, &made)

@@ -12,7 +12,7 @@ pub(crate) enum LineError {
     NotText,
     /// It is something else.
     #[error(
-        "a line is '{0}', expected 'need PROXY TOKEN', 'why PROXY', 'stop PROXY' or 'reload PROXY'"
+        "a line is '{0}', expected 'need PROXY TOKEN', 'why PROXY', 'stop PROXY', 'reload PROXY' or 'reloaded HOLD'"
     )]
     NoRequest(String),
 }
@@ -28,6 +28,9 @@ pub(crate) fn parse(line: &[u8]) -> Result<FromHelper, LineError> {
         }),
         (Some("why"), Some(proxy), None, None) => Ok(FromHelper::Why {
             proxy: proxy.to_owned(),
+        }),
+        (Some("reloaded"), Some(hold), None, None) => Ok(FromHelper::Reloaded {
+            hold: hold.to_owned(),
         }),
         (Some(verb @ ("stop" | "reload")), Some(proxy), None, None) => Ok(FromHelper::Orders {
             kind: match verb {

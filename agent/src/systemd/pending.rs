@@ -24,6 +24,8 @@ pub(super) enum Purpose {
     Job(CallId),
     /// The core wants a unit stopped alone: what its stop is propagated to.
     Followers(CallId, UnitName),
+    /// The core wants reloaded what a reload is propagated to.
+    ReloadFollowers,
     /// Nobody waits for the answer.
     Ignored,
     /// The core only wants to know that it is done.

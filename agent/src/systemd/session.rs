@@ -200,6 +200,10 @@ impl Session {
                 self.call(self.manager(verb.method()), &body, Purpose::Job(call))
             }
             Request::StopAlone(unit) => self.stop_alone(call, unit),
+            Request::ReloadFollowers(unit) => {
+                self.tell_answer(call, Ok(Answer::Done));
+                self.reload_followers(&unit)
+            }
             Request::Cancel(job) => {
                 self.call(self.manager("CancelJob"), &job.0, Purpose::Done(call))
             }
@@ -313,9 +317,13 @@ impl Session {
                 self.tell_answer(call, Ok(Answer::Description(description)));
             }
             (Purpose::Followers(call, unit), answer) => self.followers(call, &unit, answer.ok())?,
+            (Purpose::ReloadFollowers, answer) => self.reload_each(answer.ok())?,
             (Purpose::Ignored, Ok(_)) => {}
             (Purpose::Ignored, Err(error)) => {
-                debug!(error = error.text, "what belongs to a proxy is not stopped");
+                debug!(
+                    error = error.text,
+                    "what belongs to a proxy is not stopped or reloaded"
+                );
             }
             (Purpose::Walk(call, job), answer) => self.step(call, job, answer.ok())?,
             (
@@ -430,6 +438,7 @@ impl Session {
             Purpose::Unit(asked) | Purpose::Run(asked) => asked.counted,
             Purpose::Job(_)
             | Purpose::Followers(..)
+            | Purpose::ReloadFollowers
             | Purpose::Ignored
             | Purpose::Done(_)
             | Purpose::Look(_)

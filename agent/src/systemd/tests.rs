@@ -9,6 +9,7 @@ use host::{
 };
 use node::{Answer as CoreAnswer, ManagerJob, Verb};
 use proto::model::{JobMode, JobResult};
+use test_case::test_case;
 use tokio::{io::duplex, task::JoinHandle};
 use zbus::wire::{DynamicType, ObjectPath, Variant};
 
@@ -523,6 +524,51 @@ async fn systemd_is_made_to_look_again_by_a_unit_that_wants_what_is_looked_at() 
         .systemd
         .reply(&call, &path("/org/freedesktop/systemd1/job/7"));
     assert_eq!(scene.answered().await, Ok(CoreAnswer::Job(ManagerJob(7))));
+}
+
+/// What systemd does with units that follow another one is done for a proxy: before its stop, and
+/// instead of a reload.
+#[test_case(true, "PropagatesStopTo", "StopUnit", "replace"; "stop")]
+#[test_case(false, "PropagatesReloadTo", "ReloadUnit", "ignore-dependencies"; "reload")]
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_proxy_is_dealt_with(
+    stops: bool,
+    property: &str,
+    method: &'static str,
+    mode: &str,
+) {
+    let mut scene = Scene::reached(Way::Private).await;
+    let proxy: proto::name::UnitName = "proxy@b_t.service".parse().expect("name");
+    if stops {
+        scene.ask(Request::StopAlone(proxy.clone()));
+    } else {
+        scene.ask(Request::ReloadFollowers(proxy.clone()));
+        assert_eq!(scene.answered().await, Ok(CoreAnswer::Done));
+    }
+    let call = scene.systemd.call("Get").await;
+    let body = call.body();
+    let (_, asked): (&str, &str) = body.deserialize().expect("body");
+    assert_eq!(asked, property);
+    scene
+        .systemd
+        .reply(&call, &Variant::from(vec!["x.service", "y.service"]));
+    for follower in ["x.service", "y.service"] {
+        let call = scene.systemd.call(method).await;
+        let body = call.body();
+        let said: (&str, &str) = body.deserialize().expect("body");
+        assert_eq!(said, (follower, mode));
+        scene.systemd.error(&call, "org.example.No", "not now");
+    }
+    if stops {
+        let call = scene.systemd.call("StopUnit").await;
+        let body = call.body();
+        let said: (&str, &str) = body.deserialize().expect("body");
+        assert_eq!(said, (proxy.as_str(), "ignore-requirements"));
+        scene
+            .systemd
+            .reply(&call, &path("/org/freedesktop/systemd1/job/7"));
+        assert_eq!(scene.answered().await, Ok(CoreAnswer::Job(ManagerJob(7))));
+    }
 }
 
 /// Arguments of `StartTransientUnit`.

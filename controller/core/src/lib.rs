@@ -48,7 +48,6 @@ mod monitor;
 mod node;
 mod order;
 mod output;
-mod pattern;
 mod peer;
 mod settings;
 #[cfg(test)]
@@ -72,7 +71,6 @@ pub use invariant::Violation;
 pub use job::{EndedJob, Job, JobsKnown};
 pub use monitor::{Choice, MonitorId, MonitorRequest, Occasion, SubscriptionId, UnitNews};
 pub use output::{Answer, Breach, Disconnect, Event, FleetStatus, Level, Output, RequestError};
-pub use pattern::{UnitPattern, UnitPatternError};
 pub use settings::{
     ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, RESUME_WINDOW, Settings, UnitPolicy,
 };
@@ -286,6 +284,7 @@ impl Fleet {
         }
         let before = std::mem::replace(&mut self.settings, settings);
         self.move_graces(now, &before);
+        self.tell_start_timeouts(&before);
         let new: Vec<NodeName> = self
             .settings
             .nodes

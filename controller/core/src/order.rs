@@ -1,10 +1,11 @@
 //! Orders: what units of one node have done, once, with units of another. Each becomes a job like
-//! those of clients, and its end is the answer.
+//! those of clients, and its end is the answer. And the other way round: a reload of a unit, of which
+//! those hear that need it.
 
 use proto::{
     dbus::systemd::NO_SUCH_UNIT,
-    message::{OrderId, ToAgent},
-    model::{Cause, JobKind, JobMode, JobResult, Reason},
+    message::{ClaimKey, OrderId, PROTOCOL_RELOADS, ToAgent},
+    model::{Cause, ClaimState, JobKind, JobMode, JobResult, Reason},
     name::{NodeName, UnitName},
     time::Moment,
 };
@@ -71,6 +72,32 @@ impl Fleet {
         };
         if let Some(reason) = refusal {
             self.ordered(peer, id, Err(reason));
+        }
+    }
+
+    /// A unit of this node was reloaded: whoever has it up is told, and looks who wants to know.
+    pub(crate) fn unit_reloaded(&mut self, target: &NodeName, unit: &UnitName) {
+        let Some(node) = self.nodes.get(target) else {
+            return;
+        };
+        let key = ClaimKey {
+            node: target.clone(),
+            unit: unit.clone(),
+        };
+        let holds = node.claimed_by.iter().filter(|hold| hold.unit == *unit);
+        let sources = holds.filter_map(|hold| self.nodes.get(&hold.source));
+        let up = sources.filter(|source| {
+            let record = source.records.get(&key);
+            record.is_some_and(|record| record.state == ClaimState::Up)
+        });
+        let peers = up.filter_map(|source| source.peer());
+        let peers: Vec<PeerId> = peers
+            .filter(|peer| peer.hello.protocol >= PROTOCOL_RELOADS)
+            .map(|peer| peer.id)
+            .collect();
+        for peer in peers {
+            let message = ToAgent::Reloaded(key.clone());
+            self.put(Output::Send { peer, message });
         }
     }
 

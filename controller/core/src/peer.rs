@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
 use proto::{
-    message::{Hello, PROTOCOL, PROTOCOL_JOBS, Stream, ToAgent, ToController, Welcome},
+    message::{
+        Hello, PROTOCOL, PROTOCOL_JOBS, PROTOCOL_TIMEOUTS, Stream, ToAgent, ToController, Welcome,
+    },
     model::{Cause, NodeStatus, Reason},
     name::NodeName,
     rhythm::Rhythm,
@@ -15,6 +17,7 @@ use crate::{
     node::{Link, Peer},
     order::Wish,
     output::{Breach, Disconnect, Event, Output},
+    settings::Settings,
     timer::Timer,
 };
 
@@ -72,11 +75,8 @@ impl Fleet {
     fn register(&mut self, now: Moment, peer: PeerId, hello: Hello, origin: Origin) {
         let name = hello.node.clone();
         let heartbeat = self.settings.heartbeat;
-        let start_timeout = self
-            .settings
-            .policy(&name)
-            .unwrap_or_default()
-            .start_timeout;
+        let timeouts = self.settings.start_timeouts(&name);
+        let protocol = hello.protocol;
         let event = Event::NodeOnline {
             node: name.clone(),
             address: origin.address.clone(),
@@ -111,9 +111,13 @@ impl Fleet {
             message: ToAgent::Welcome(Welcome {
                 protocol: PROTOCOL,
                 version,
-                start_timeout,
+                start_timeout: timeouts.other,
             }),
         });
+        if protocol >= PROTOCOL_TIMEOUTS && !timeouts.units.is_empty() {
+            let message = ToAgent::StartTimeouts(timeouts);
+            self.put(Output::Send { peer, message });
+        }
         match away {
             Some((away, why)) => {
                 self.timers.cancel(Timer::Resume(name.clone()));
@@ -182,6 +186,10 @@ impl Fleet {
                 self.take_order(now, &name, (peer, order), wish);
                 Ok(())
             }
+            ToController::Reloaded(unit) => {
+                self.unit_reloaded(&name, &unit);
+                Ok(())
+            }
             ToController::JobState { job, state } => {
                 self.job_state(now, &name, job, state);
                 Ok(())
@@ -198,6 +206,23 @@ impl Fleet {
         };
         if let Err(breach) = taken {
             self.breach(now, peer, breach);
+        }
+    }
+
+    /// Tells each node that is online what is new about the times of its claims.
+    pub(crate) fn tell_start_timeouts(&mut self, before: &Settings) {
+        let online = self.nodes.iter().filter_map(|(name, node)| {
+            let peer = node.peer()?;
+            (peer.hello.protocol >= PROTOCOL_TIMEOUTS).then_some((name, peer.id))
+        });
+        let told: Vec<_> = online
+            .map(|(name, peer)| (peer, before.start_timeouts(name), name))
+            .map(|(peer, before, name)| (peer, before, self.settings.start_timeouts(name)))
+            .filter(|(_, before, now)| before != now)
+            .collect();
+        for (peer, _, timeouts) in told {
+            let message = ToAgent::StartTimeouts(timeouts);
+            self.put(Output::Send { peer, message });
         }
     }
 

@@ -3,9 +3,10 @@ use std::{
     time::Duration,
 };
 
-use proto::name::{NodeName, UnitName, rivalled_by};
-
-use crate::pattern::UnitPattern;
+use proto::{
+    message::StartTimeouts,
+    name::{NodeName, UnitName, UnitPattern, rivalled_by},
+};
 
 /// What the core is told to do: plain values that somebody else has read and proved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +46,7 @@ impl Settings {
         let policy = fitting.fold(node.claims, |policy, it| ClaimPolicy {
             loss_grace: it.loss_grace.unwrap_or(policy.loss_grace),
             on_loss: it.on_loss.unwrap_or(policy.on_loss),
+            start_timeout: it.start_timeout.unwrap_or(policy.start_timeout),
             ..policy
         });
         Some(match rivalled {
@@ -54,6 +56,18 @@ impl Settings {
             },
             None => policy,
         })
+    }
+
+    /// How long the claims of this node may take, for its agent, which keeps the time.
+    pub fn start_timeouts(&self, source: &NodeName) -> StartTimeouts {
+        let Some(node) = self.nodes.get(source) else {
+            return StartTimeouts::all(ClaimPolicy::default().start_timeout);
+        };
+        let timeout = |it: &UnitPolicy| Some((it.units.clone(), it.start_timeout?));
+        StartTimeouts {
+            other: node.claims.start_timeout,
+            units: node.units.iter().filter_map(timeout).collect(),
+        }
     }
 
     /// Whether the units of `source` may depend on units of `target`.
@@ -89,6 +103,8 @@ pub struct UnitPolicy {
     pub loss_grace: Option<Duration>,
     /// See [`ClaimPolicy::on_loss`].
     pub on_loss: Option<OnLoss>,
+    /// See [`ClaimPolicy::start_timeout`].
+    pub start_timeout: Option<Duration>,
 }
 
 /// The nodes whose units a node may depend on.

@@ -437,6 +437,8 @@ impl Agents {
             | ToAgent::ClaimStates(_)
             | ToAgent::Holds(_)
             | ToAgent::Job { .. }
+            | ToAgent::Reloaded(_)
+            | ToAgent::StartTimeouts(_)
             | ToAgent::CancelJob(_) => codec::write(message, || serial),
         };
         let waiting = match message {
@@ -449,6 +451,8 @@ impl Agents {
             | ToAgent::Acknowledged(..)
             | ToAgent::JobHeard(_)
             | ToAgent::Ordered { .. }
+            | ToAgent::Reloaded(_)
+            | ToAgent::StartTimeouts(_)
             | ToAgent::CancelJob(_) => {
                 peer.send_built(built);
                 if let ToAgent::Welcome(welcome) = message {

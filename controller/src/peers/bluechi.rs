@@ -161,6 +161,8 @@ impl Bluechi {
             | ToAgent::Job { .. }
             | ToAgent::CancelJob(_)
             | ToAgent::JobHeard(_)
+            | ToAgent::Reloaded(_)
+            | ToAgent::StartTimeouts(_)
             | ToAgent::Ordered { .. } => {}
         }
         self.tell_sets();

@@ -6,13 +6,13 @@ use fleet::{Occasion, UnitNews};
 use host::link::{self, CallSerial, Method};
 use proto::{
     dbus::internal,
-    message::{Hello, Stream, ToAgent, ToController},
+    message::{ClaimKey, Hello, Stream, ToAgent, ToController},
     model::{JobId, JobKind, JobResult, JobState, Reason},
     name::{NodeName, UnitName},
     wire::{
         Facts, JobBody, NeedsBody, StatesBody, WaitsBody, WireError, hello_from_wire,
         jobs_from_wire, needs_from_wire, needs_to_wire, states_from_wire, states_to_wire,
-        waits_from_wire, welcome_to_wire,
+        timeouts_to_wire, unit_from_wire, waits_from_wire, welcome_to_wire,
     },
 };
 use thiserror::Error;
@@ -236,6 +236,11 @@ pub(crate) fn read(message: &Message) -> Result<Heard, CodecError> {
             let delta = waits_from_wire(&waits).map_err(|error| value(member, error))?;
             Ok(Heard::Set(Stream::Waits, ToController::Waits(delta)))
         }
+        (Type::MethodCall, internal::CONTROLLER_OWN, "Reloaded") => {
+            let unit: &str = take(member, &body)?;
+            let unit = unit_from_wire(unit).map_err(|error| value(member, error))?;
+            Ok(Heard::Say(ToController::Reloaded(unit)))
+        }
         (Type::MethodCall, internal::CONTROLLER_OWN, "Order") => {
             let (kind, node, unit): (&str, &str, &str) = take(member, &body)?;
             let fail = |error| value(member, error);
@@ -310,6 +315,14 @@ pub(crate) fn write(
                 JobKind::Reload => "ReloadUnit",
             });
             link::call(serial(), method, &(unit.as_str(), mode.as_str(), job.0))?
+        }
+        ToAgent::Reloaded(ClaimKey { node, unit }) => {
+            let body = (node.as_str(), unit.as_str());
+            link::call_quietly(serial(), own("Reloaded"), &body)?
+        }
+        ToAgent::StartTimeouts(timeouts) => {
+            let method = own("StartTimeouts");
+            link::call_quietly(serial(), method, &timeouts_to_wire(timeouts))?
         }
         ToAgent::CancelJob(job) => link::call_quietly(serial(), agent("JobCancel"), &job.0)?,
         ToAgent::Welcome(_)

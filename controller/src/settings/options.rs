@@ -199,6 +199,12 @@ const GROUPS: &[Group] = &[
                 effect: Live,
                 about: "As in [claims].",
             },
+            Key {
+                name: "start_timeout",
+                value: Example("\"5min\""),
+                effect: Live,
+                about: "As in [claims].",
+            },
         ],
     },
     Group {
@@ -214,6 +220,12 @@ const GROUPS: &[Group] = &[
             Key {
                 name: "on_loss",
                 value: Example("\"stop\""),
+                effect: Live,
+                about: "As in [claims].",
+            },
+            Key {
+                name: "start_timeout",
+                value: Example("\"5min\""),
                 effect: Live,
                 about: "As in [claims].",
             },

@@ -25,9 +25,15 @@ type Wrong = (Severity, &'static str, String, String);
 
 fn look(files: &Files, reference: &Reference) -> Option<Wrong> {
     let Reference { node, name, .. } = reference;
-    if ["dep@", "bluechi-dep@", "dep-unit@", "against@", "against-unit@"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    if [
+        "dep@",
+        "bluechi-dep@",
+        "dep-unit@",
+        "against@",
+        "against-unit@",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
     {
         let what = "holds are started and stopped by the agent".to_owned();
         let right = "the unit itself, which the hold is for".to_owned();

@@ -5,6 +5,7 @@ use node::{
     Request, Snapshot, UnitState, Waited,
 };
 use proto::{
+    model::JobMode,
     name::{HoldName, ProxyName, UnitName},
     time::Moment,
 };
@@ -222,6 +223,7 @@ pub(crate) fn carry_out(
             let job = systemd.queue(now, Verb::Stop, &unit, JobMode::IgnoreRequirements);
             job.map(|job| Answer::Job(ManagerJob(job)))
         }
+        Request::ReloadFollowers(_) => Ok(Answer::Done),
         Request::Cancel(job) => systemd.cancel(now, job.0).map(|()| Answer::Done),
         Request::Look(unit) => Ok(Answer::Unit(systemd.view(&unit).map(unit_state))),
         Request::Describe(unit) => Ok(Answer::Description(describe(systemd, &unit))),

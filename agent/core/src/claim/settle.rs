@@ -59,7 +59,9 @@ impl Claims {
             let state = state.filter(|state| state.token == proxy.token);
             let verdict = verdict(&proxy, state.map(|TokenState { state, .. }| state), cx);
             proxy.note_loss(state, cx);
-            for (waiter, answer) in proxy.answers(&verdict, self.start_timeout, cx) {
+            for (waiter, answer) in
+                proxy.answers(&verdict, self.start_timeouts.of(proxy.name.unit()), cx)
+            {
                 match &answer {
                     HelperAnswer::Wait { .. } | HelperAnswer::Done => {}
                     HelperAnswer::Up => {

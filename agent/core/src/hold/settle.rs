@@ -79,9 +79,7 @@ impl Held {
                     RecordState::Up { witness }
                 }
                 (_, Attempt::Start) => RecordState::Starting,
-                (_, Attempt::Keep) => {
-                    RecordState::Down(reason::stopped(&cx.settings.node, unit))
-                }
+                (_, Attempt::Keep) => RecordState::Down(reason::stopped(&cx.settings.node, unit)),
             };
             self.note(unit, &source, Record { token, state }, holds, cx.out);
         }

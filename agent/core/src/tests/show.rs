@@ -44,6 +44,7 @@ fn show_request(request: Request) -> String {
     match request {
         Request::Queue { verb, unit, mode } => format!("{} {unit} {mode}", verb.method()),
         Request::StopAlone(unit) => format!("stop {unit} alone"),
+        Request::ReloadFollowers(unit) => format!("reload what follows {unit}"),
         Request::Cancel(job) => format!("cancel {job}"),
         Request::Look(unit) => format!("look {unit}"),
         Request::Describe(unit) => format!("describe {unit}"),
@@ -120,6 +121,7 @@ fn show_message(message: ToController) -> String {
             node,
             unit,
         } => format!("order {} {kind} {node} {unit}", order.0),
+        ToController::Reloaded(unit) => format!("reloaded {unit}"),
         ToController::JobState { job, state } => format!("job {job} {state}"),
         ToController::JobDone {
             job,

@@ -320,6 +320,28 @@ fn a_helper_without_a_controller_is_told_so() {
 }
 
 #[test]
+fn the_start_timeout_may_be_another_for_some_units_and_change_while_a_start_waits() {
+    let mut stage = waiting();
+    stage.plays(
+        "timeouts 10 u* 1 t* 5\nat 1999\nat 2000\n> heartbeat\nheartbeat\nat 4999\n> heartbeat",
+    );
+    stage.plays(
+        "at 5000
+         > helper 1 failed timeout the controller is asked for unit t.service on node b (waited 5s)",
+    );
+}
+
+#[test]
+fn a_reload_of_the_remote_unit_reaches_what_follows_an_active_proxy() {
+    active().plays(
+        "remote-reload b t.service
+         > 1: reload what follows proxy@b_t.service
+         remote-reload b u.service",
+    );
+    waiting().plays("remote-reload b t.service");
+}
+
+#[test]
 fn the_start_timeout_runs_from_the_first_word_of_a_token() {
     let mut stage = Stage::new("");
     stage.plays(

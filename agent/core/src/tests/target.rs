@@ -46,6 +46,19 @@ fn starting() -> Stage {
     stage
 }
 
+#[test]
+fn a_reload_of_a_held_unit_is_told_when_there_is_somebody_to_tell() {
+    up().plays(
+        "unit-reloaded 1 dep@t.service
+         > helper 1 done
+         > reloaded t.service
+         unit-reloaded 2 dep@u.service
+         > helper 2 done
+         unit-reloaded 3 t.service
+         > helper 3 failed invalid-name 't.service' is no hold; it looks like 'dep@UNIT.service'",
+    );
+}
+
 /// The same, when it is up.
 fn up() -> Stage {
     let mut stage = starting();

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use proto::{
-    message::ToController,
+    message::{PROTOCOL_TIMEOUTS, ToController},
     model::{Cause, ClaimState},
+    name::rival_of,
 };
 use test_case::test_case;
 
-use super::world::{World, down, name, policy_of, settings, token};
+use super::world::{World, down, name, policy_of, settings, token, unit};
 use crate::{
     ClaimPolicy, DependsOn, Disconnect, Input, OnLoss, UnitPolicy,
     limits::{ENDED_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
@@ -366,6 +367,7 @@ fn what_is_said_of_a_unit_is_stronger_than_what_is_said_of_its_source() {
         units: "t*".parse().expect("pattern"),
         loss_grace: Some(Duration::from_secs(20)),
         on_loss: Some(OnLoss::Stop),
+        start_timeout: None,
     });
     world.give(Input::Settings(settings));
     world.cut("b");
@@ -374,6 +376,51 @@ fn what_is_said_of_a_unit_is_stronger_than_what_is_said_of_its_source() {
     assert!(world.take().is_empty());
     world.pass(1);
     assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
+}
+
+// Its agent keeps the time, also one that is connected already.
+#[test]
+fn the_times_for_the_claims_of_a_node_are_told_when_they_change_and_to_whom_comes() {
+    let mut world = World::online("a b");
+    let mut settings = world.fleet.settings().clone();
+    let node = settings.nodes.get_mut(&name("a")).expect("known");
+    node.units.push(UnitPolicy {
+        units: "t*".parse().expect("pattern"),
+        loss_grace: None,
+        on_loss: None,
+        start_timeout: Some(Duration::from_secs(20)),
+    });
+    world.cut("a");
+    world.hello("a", 1, PROTOCOL_TIMEOUTS);
+    world.take();
+    world.give(Input::Settings(settings.clone()));
+    assert_eq!(world.take(), ["3 < timeouts 90s t* 20s"]);
+    world.give(Input::Settings(settings));
+    assert!(world.take().is_empty());
+    world.cut("a");
+    world.take();
+    world.hello("a", 1, PROTOCOL_TIMEOUTS);
+    let lines = world.take();
+    let at = lines.iter().position(|line| line == "4 < welcome");
+    let at = at.expect("welcome");
+    assert_eq!(lines[at + 1], "4 < timeouts 90s t* 20s");
+}
+
+// What is out of sight is no reason to stop anything, whatever is set.
+#[test]
+fn that_a_unit_does_not_run_is_needed_until_its_source_stops() {
+    let mut settings = World::online("a b").fleet.settings().clone();
+    let node = settings.nodes.get_mut(&name("a")).expect("known");
+    node.units.push(UnitPolicy {
+        units: "t.service".parse().expect("pattern"),
+        loss_grace: Some(Duration::from_secs(20)),
+        on_loss: Some(OnLoss::Stop),
+        start_timeout: None,
+    });
+    let rival = rival_of(&unit(T)).expect("short");
+    let policy = settings.policy_on(&name("a"), &rival).expect("known");
+    assert_eq!(policy.on_loss, OnLoss::Keep);
+    assert_eq!(policy.loss_grace, Duration::from_secs(20));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use proto::{
-    message::{OrderId, ToController},
-    model::{Cause, JobId, JobKind, JobResult, JobState, Reason},
+    message::{OrderId, PROTOCOL_RELOADS, ToController},
+    model::{Cause, ClaimState, JobId, JobKind, JobResult, JobState, Reason},
 };
 use test_case::test_case;
 
@@ -40,6 +40,25 @@ fn an_order_is_a_job_whose_end_is_the_answer() {
     assert_eq!(world.take(), ["new job 1"]);
     world.say(world.peer("b"), done(JobResult::Done, None));
     assert_eq!(world.take(), ["1 < ordered 7", "job 1 done"]);
+}
+
+#[test]
+fn of_a_reload_those_hear_that_have_the_unit_up() {
+    let mut world = World::online("a b");
+    world.cut("a");
+    let a = world.hello("a", 1, PROTOCOL_RELOADS);
+    let b = world.peer("b");
+    world.hold_states(a, true, &[]);
+    world.claims(a, true, &[("b", "t.service", 1, false)]);
+    world.take();
+    world.say(b, ToController::Reloaded(unit("t.service")));
+    assert!(world.take().is_empty(), "it is only being started");
+    world.hold_states(b, false, &[("t.service", "a", 1, ClaimState::Up)]);
+    world.take();
+    world.say(b, ToController::Reloaded(unit("u.service")));
+    assert!(world.take().is_empty(), "nobody needs it");
+    world.say(b, ToController::Reloaded(unit("t.service")));
+    assert_eq!(world.take(), ["3 < reloaded b/t.service"]);
 }
 
 #[test_case(JobResult::Failed, Some("no"), "ordered 7: unit-failed: no"; "with a reason")]

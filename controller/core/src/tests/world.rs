@@ -350,6 +350,8 @@ impl World {
                     | ToAgent::Job { .. }
                     | ToAgent::CancelJob(_)
                     | ToAgent::JobHeard(_)
+                    | ToAgent::Reloaded(_)
+                    | ToAgent::StartTimeouts(_)
                     | ToAgent::Ordered { .. } => {}
                 }
             }
@@ -473,6 +475,12 @@ fn message_line(message: &ToAgent) -> Option<String> {
             )
         })?,
         ToAgent::Job { job, kind, .. } => format!("job {job} {kind}"),
+        ToAgent::Reloaded(key) => format!("reloaded {}/{}", key.node, key.unit),
+        ToAgent::StartTimeouts(timeouts) => {
+            let units = timeouts.units.iter();
+            let units: String = units.map(|(unit, it)| format!(" {unit} {it:?}")).collect();
+            format!("timeouts {:?}{units}", timeouts.other)
+        }
         ToAgent::CancelJob(job) => format!("cancel {job}"),
         ToAgent::JobHeard(job) => format!("heard {job}"),
         ToAgent::Ordered { order, result } => match result {

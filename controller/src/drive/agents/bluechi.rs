@@ -96,6 +96,8 @@ impl Agents {
             | ToAgent::Job { .. }
             | ToAgent::CancelJob(_)
             | ToAgent::JobHeard(_)
+            | ToAgent::Reloaded(_)
+            | ToAgent::StartTimeouts(_)
             | ToAgent::Ordered { .. } => false,
         };
         self.act(id);

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use proto::name::{UNIT_NAME_BYTES_MAX, UnitName};
+use super::unit::{UNIT_NAME_BYTES_MAX, UnitName};
 use thiserror::Error;
 
 /// A unit, or a pattern of units: `*` stands for any text, `?` for one character.
