@@ -266,6 +266,7 @@ mod tests {
     use proto::{model::Token, name::ProxyName};
 
     use super::*;
+    use crate::options::Subject;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -281,7 +282,7 @@ mod tests {
     fn who_gives_up_says_who_did_not_answer() {
         let options = Options {
             verb: Verb::Up,
-            proxy: ProxyName::parse("proxy@b_t.service").expect("valid"),
+            subject: Subject::Proxy(ProxyName::parse("proxy@b_t.service").expect("valid")),
             token: Token([0; 16]),
             socket: "/run/agent.sock".into(),
             timeout: SECOND,
