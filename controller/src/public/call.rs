@@ -490,7 +490,7 @@ mod tests {
         }
         assert_eq!(
             methods,
-            8 + 9 + PASSED.len() + 5 + PASSED_OWN.len() + 2 + 1 + 6
+            8 + 10 + PASSED.len() + 5 + PASSED_OWN.len() + 3 + 1 + 6
         );
     }
 }
