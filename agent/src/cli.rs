@@ -8,9 +8,14 @@ use clap::Parser;
 #[command(name = "unitlink-agent", version)]
 pub(crate) struct Cli {
     /// Read this file in place of /usr/lib/unitlink/agent.toml.d/*.toml, /etc/unitlink/agent.toml
-    /// and /etc/unitlink/agent.toml.d/*.toml
+    /// and /etc/unitlink/agent.toml.d/*.toml (with --user, those of the user)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+
+    /// Drive the service manager of the user who runs this instead of the system's, and serve the
+    /// interface on the session bus; sockets are below $XDG_RUNTIME_DIR
+    #[arg(long)]
+    pub(crate) user: bool,
 
     /// Check the configuration, say what is wrong with it, and leave
     #[arg(long)]

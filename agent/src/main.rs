@@ -28,6 +28,7 @@ use host::{
     log::LogControl,
     passed::{self, Passed},
     reload::{Reload, Rules},
+    scope::Scope,
     signal::{self, Blocked},
     stream::{Listener, TcpOptions, TcpTuning, UnixOptions},
 };
@@ -47,7 +48,7 @@ use notes::JobNotes;
 use public::Public;
 use records::RecordFile;
 use settings::{OPTIONS, Settings};
-use systemd::Manager;
+use systemd::{Manager, Ways};
 
 /// The options make no sense (sysexits(3)).
 const USAGE: u8 = 64;
@@ -60,8 +61,8 @@ const CONFIG: u8 = 78;
 /// Ended by `SIGINT`, as a shell counts it.
 const INTERRUPTED: u8 = 130;
 
-/// Where helpers connect.
-const HELPER_SOCKET: &str = "/run/unitlink/agent.sock";
+/// Where helpers connect, in the folder of our sockets.
+const HELPER_SOCKET: &str = "agent.sock";
 /// The name of that socket among those that systemd passes (`FileDescriptorName=`).
 const HELPER_SOCKET_NAME: &str = "helpers";
 
@@ -95,8 +96,15 @@ fn main() -> ExitCode {
             };
         }
     };
+    let scope = match Scope::of(cli.user) {
+        Ok(scope) => scope,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::from(UNAVAILABLE);
+        }
+    };
     if let Some(sections) = &cli.print_config {
-        return match OPTIONS.sample(sections) {
+        return match OPTIONS.sample(sections, &scope) {
             Ok(sample) => print(&sample),
             Err(text) => {
                 complain(&text);
@@ -105,8 +113,8 @@ fn main() -> ExitCode {
         };
     }
     let sources = match &cli.config {
-        Some(file) => config::Sources::file(file),
-        None => config::Sources::standard("agent"),
+        Some(file) => config::Sources::file(file, &scope),
+        None => config::Sources::standard("agent", &scope),
     };
     let loaded = match settings::read(&sources) {
         Ok(loaded) => loaded,
@@ -120,7 +128,7 @@ fn main() -> ExitCode {
         return ExitCode::from(CONFIG);
     };
     if cli.show_config {
-        return print(&OPTIONS.listing(&loaded.entries));
+        return print(&OPTIONS.listing(&loaded.entries, &scope));
     }
     if cli.check {
         return ExitCode::SUCCESS;
@@ -191,9 +199,11 @@ async fn run(
     let signals = blocked.listen().context("failed to set up signals")?;
     let clock = Clock::start();
     let uid = rustix::process::geteuid();
-    let listener = helper_listener(passed)?;
-    let records = RecordFile::in_folder(Path::new(records::FOLDER))
-        .with_context(|| format!("failed to make {}", records::FOLDER))?;
+    let scope = sources.scope();
+    let listener = helper_listener(passed, &scope.runtime())?;
+    let folder = scope.runtime().join(records::FOLDER);
+    let records = RecordFile::in_folder(&folder)
+        .with_context(|| format!("failed to make {}", folder.display()))?;
     let remembered = records.read().unwrap_or_else(|error| {
         warn!(%error, "failed to read the records of holds, going on without");
         node::Records::default()
@@ -220,9 +230,9 @@ async fn run(
     let (helper_events, helpers) = mpsc::channel(HELPER_EVENTS_MAX);
     let (bus_events, bus) = mpsc::channel(BUS_CALLS_MAX);
     let public = Public::new(clock.now(), helper_events.clone());
-    let edge = Manager::start(uid.is_root(), manager_events);
+    let edge = Manager::start(Ways::of(scope, uid.is_root()), manager_events);
     tokio::spawn(local::accept(listener, uid.as_raw(), helper_events));
-    match host::bus::address(false) {
+    match host::bus::address(scope) {
         Ok(address) => drop(tokio::spawn(host::bus::run(address, SERVICE, bus_events))),
         Err(why) => warn!(why, "no interface on the bus"),
     }
@@ -263,7 +273,7 @@ async fn run(
 }
 
 /// The socket for helpers: systemd's, or our own where there is none.
-fn helper_listener(passed: Vec<Passed>) -> anyhow::Result<Listener> {
+fn helper_listener(passed: Vec<Passed>, folder: &Path) -> anyhow::Result<Listener> {
     let mut listener = None;
     for Passed { name, fd } in passed {
         if name == HELPER_SOCKET_NAME && listener.is_none() {
@@ -276,8 +286,9 @@ fn helper_listener(passed: Vec<Passed>) -> anyhow::Result<Listener> {
     match listener {
         Some(listener) => Ok(listener),
         None => {
-            let address = ListenAddress::unix(HELPER_SOCKET)?;
-            std::fs::create_dir_all("/run/unitlink").context("failed to make /run/unitlink")?;
+            let address = ListenAddress::unix(folder.join(HELPER_SOCKET))?;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("failed to make {}", folder.display()))?;
             Listener::bind(
                 &address,
                 UnixOptions::default(),

@@ -9,8 +9,8 @@ use std::{
 
 use node::{Records, limits::RECORDS_BYTES_MAX};
 
-/// Where it is, unless a test says otherwise.
-pub(crate) const FOLDER: &str = "/run/unitlink/agent";
+/// Where it is, in the folder of our sockets.
+pub(crate) const FOLDER: &str = "agent";
 
 /// The file of records.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl RecordFile {
     }
 
     /// Replaces it, so that a reader finds the old text or the new one. It is in memory
-    /// (`/run`), so there is no disk to wait for.
+    /// (`/run`, as `$XDG_RUNTIME_DIR`), so there is no disk to wait for.
     ///
     /// # Errors
     ///

@@ -46,8 +46,8 @@ pub(crate) struct Log {
     pub(crate) format: log::Format,
 }
 
-/// Where the controller is when nothing is said about it.
-const CONTROLLER_DEFAULT: &str = "unix:path=/run/unitlink/controller.sock";
+/// Where the controller is when nothing is said about it, in the folder of our sockets.
+const CONTROLLER_DEFAULT: &str = "controller.sock";
 
 /// How long a stop waits for jobs when nothing is said about it.
 const GRACEFUL_SHUTDOWN: Duration = Duration::from_secs(60);
@@ -89,7 +89,9 @@ fn prove(root: &Section<'_>, host_name: &str) -> Settings {
     }
     let controllers = match controllers {
         Some(list) => list.value.into_iter().map(|it| it.value).collect(),
-        None => CONTROLLER_DEFAULT.parse().into_iter().collect(),
+        None => vec![Address::Unix(
+            root.scope().runtime().join(CONTROLLER_DEFAULT),
+        )],
     };
     let tcp = TcpOptions::default();
     let graceful = root.duration("graceful_shutdown_timeout", Duration::ZERO..=DAY);
@@ -161,12 +163,14 @@ pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
+    use host::scope::Scope;
     use test_case::test_case;
 
     /// What is made of a file with this text.
     pub(crate) fn load_text(text: &str) -> Result<Loaded<Settings>, String> {
         let folder = Folder::new(text);
-        load(&Sources::file(folder.0.join("agent.toml")), |root| {
+        let file = folder.0.join("agent.toml");
+        load(&Sources::file(file, &Scope::System), |root| {
             prove(root, "worker1")
         })
         .map_err(|errors| errors.to_string())
@@ -198,14 +202,15 @@ pub(crate) mod tests {
     fn nothing_needs_to_be_said() {
         let settings = from("").expect("valid");
         assert_eq!(settings.node, Some("worker1".parse().expect("name")));
-        assert_eq!(settings.live().controllers, [CONTROLLER_DEFAULT]);
+        let controller = "unix:path=/run/unitlink/controller.sock";
+        assert_eq!(settings.live().controllers, [controller]);
         assert_eq!(settings.heartbeat.threshold, Duration::from_secs(6));
     }
 
     #[test]
     fn the_committed_file_is_valid() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../units/config/agent.toml");
-        read(&Sources::file(file)).expect("valid");
+        read(&Sources::file(file, &Scope::System)).expect("valid");
     }
 
     #[test_case("node_name = \"a b\"", "only letters"; "name")]

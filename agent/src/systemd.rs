@@ -1,6 +1,6 @@
-//! The edge to the service manager. One task keeps a connection to systemd: as root to its private
-//! socket, which needs no bus, is there before the bus and stays when the bus restarts; otherwise
-//! through the system bus. A session begins with a snapshot of all units of ours, and from then
+//! The edge to the service manager, the system's or a user's. One task keeps a connection to systemd: to
+//! its private socket where it lets us in, which needs no bus, is there before the bus and stays when
+//! the bus restarts; otherwise through the bus. A session begins with a snapshot of all units of ours, and from then
 //! on tells what changes, in the order in which systemd says it.
 //!
 //! When the connection ends (`daemon-reexec`, a restart of the bus), the next one is made at once and
@@ -13,11 +13,12 @@ mod session;
 pub(crate) mod tests;
 mod watch;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use host::{
     address::Address,
     link::{CallSerial, Limits, Link},
+    scope::Scope,
     stream::{TcpOptions, connect},
 };
 use node::{CallId, FromManager, ManagerError, Request};
@@ -31,11 +32,6 @@ use session::Session;
 pub(crate) use session::error_of;
 use watch::Watch;
 pub(crate) use watch::{UnitSignal, Watching, Which};
-
-/// systemd's own socket, which only root may use.
-const PRIVATE: &str = "/run/systemd/private";
-/// The system bus, where nothing else is said (the D-Bus specification names `/var/run`).
-const BUS: &str = "/run/dbus/system_bus_socket";
 
 /// Something that systemd has said.
 #[derive(Debug)]
@@ -106,8 +102,45 @@ impl std::fmt::Debug for RawMethod {
 pub(crate) enum Way {
     /// Its own socket: no bus, no names.
     Private,
-    /// The system bus.
+    /// The bus.
     Bus,
+}
+
+/// Where a systemd is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Ways {
+    /// Its own socket, which lets in root and the user as whom it runs; nothing for anybody else.
+    private: Option<PathBuf>,
+    /// The bus that it is on, or why there is none.
+    bus: Result<Address, String>,
+}
+
+impl Ways {
+    /// To the service manager of `scope`. The own manager of a user lets in the user.
+    pub(crate) fn of(scope: &Scope, is_root: bool) -> Self {
+        Self {
+            private: (is_root || scope.is_user()).then(|| scope.manager()),
+            bus: host::bus::address(scope),
+        }
+    }
+
+    /// The way that is tried next: the bus only where systemd's own socket is not for us, or has been
+    /// refused for a while. After a `daemon-reexec` it is away for some milliseconds.
+    fn next(&self, attempt: u32) -> Way {
+        let is_early = attempt < PRIVATE_ATTEMPTS || attempt.is_multiple_of(2);
+        if self.private.is_some() && is_early {
+            Way::Private
+        } else {
+            Way::Bus
+        }
+    }
+
+    fn address(&self, way: Way) -> Result<Address, String> {
+        match (way, &self.private) {
+            (Way::Private, Some(path)) => Ok(Address::Unix(path.clone())),
+            (Way::Private, None) | (Way::Bus, _) => self.bus.clone(),
+        }
+    }
 }
 
 impl Way {
@@ -120,10 +153,10 @@ impl Way {
 }
 
 impl Manager {
-    /// Begins to connect. `is_root` is whether systemd's own socket may be used.
-    pub(crate) fn start(is_root: bool, events: mpsc::Sender<ManagerEvent>) -> Self {
+    /// Begins to connect.
+    pub(crate) fn start(ways: Ways, events: mpsc::Sender<ManagerEvent>) -> Self {
         let (sender, commands) = mpsc::unbounded_channel();
-        tokio::spawn(async move { keep(is_root, commands, events).await });
+        tokio::spawn(async move { keep(ways, commands, events).await });
         Self { commands: sender }
     }
 
@@ -170,7 +203,7 @@ impl Manager {
 
 /// Keeps a session with systemd, for ever.
 async fn keep(
-    is_root: bool,
+    ways: Ways,
     mut commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<ManagerEvent>,
 ) {
@@ -180,8 +213,8 @@ async fn keep(
     // What was logged last about each way, in this outage.
     let mut complaints: BTreeMap<Way, String> = BTreeMap::new();
     loop {
-        let way = way(is_root, attempt);
-        let why = match open(way).await {
+        let way = ways.next(attempt);
+        let why = match open(ways.address(way)).await {
             Ok(link) => {
                 session = session.saturating_add(1);
                 let mut open = Session::new(session, link, way, std::mem::take(&mut watch));
@@ -212,16 +245,6 @@ async fn keep(
     }
 }
 
-/// The way that is tried next. Root takes the bus only where systemd's own socket has been refused for
-/// a while: after a `daemon-reexec` it is away for some milliseconds.
-fn way(is_root: bool, attempt: u32) -> Way {
-    if is_root && (attempt < PRIVATE_ATTEMPTS || attempt.is_multiple_of(2)) {
-        Way::Private
-    } else {
-        Way::Bus
-    }
-}
-
 /// Waits, and answers what is asked meanwhile. `None` when nobody asks any more.
 async fn pause(
     wait: Duration,
@@ -247,13 +270,8 @@ async fn pause(
     }
 }
 
-async fn open(way: Way) -> Result<Link, String> {
-    let path = match way {
-        Way::Private => PRIVATE,
-        Way::Bus => BUS,
-    };
-    let address = Address::Unix(Path::new(path).to_owned());
-    let connected = connect(&address, MANAGER_CONNECT, &TcpOptions::default()).await;
+async fn open(address: Result<Address, String>) -> Result<Link, String> {
+    let connected = connect(&address?, MANAGER_CONNECT, &TcpOptions::default()).await;
     let (stream, identity) = connected.map_err(|error| chain(&error))?;
     Link::connect(stream, identity, Limits::TRUSTED)
         .await

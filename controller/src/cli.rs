@@ -8,11 +8,13 @@ use clap::Parser;
 #[command(name = "unitlink-controller", version)]
 pub(crate) struct Cli {
     /// Read this file in place of /usr/lib/unitlink/controller.toml.d/*.toml,
-    /// /etc/unitlink/controller.toml and /etc/unitlink/controller.toml.d/*.toml
+    /// /etc/unitlink/controller.toml and /etc/unitlink/controller.toml.d/*.toml (with --user, those of
+    /// the user)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Serve the public interface on the session bus instead of the system bus
+    /// Run for the user who runs this: serve the public interface on the session bus instead of the
+    /// system bus, with sockets below $XDG_RUNTIME_DIR
     #[arg(long)]
     pub(crate) user: bool,
 

@@ -27,7 +27,9 @@ mod tests;
 
 use std::{
     fmt::Display,
+    fs,
     io::{self, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -35,12 +37,14 @@ use anyhow::Context;
 use clap::Parser;
 use fleet::Fleet;
 use host::{
+    address::ListenAddress,
     bus::{self, Service},
     clock::{self, Clock},
     config::Sources,
     log,
     passed::{self, Passed},
     reload::{Reload, Rules},
+    scope::Scope,
     signal::{self, Blocked},
 };
 use proto::{dbus::public as api, model::JobId};
@@ -101,8 +105,12 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
         code: INTERNAL,
         error,
     };
+    let scope = Scope::of(cli.user).map_err(|error| Failure {
+        code: UNAVAILABLE,
+        error: error.into(),
+    })?;
     if let Some(sections) = &cli.print_config {
-        return match OPTIONS.sample(sections) {
+        return match OPTIONS.sample(sections, &scope) {
             Ok(sample) => Ok(print(&sample)),
             Err(text) => Err(Failure {
                 code: USAGE,
@@ -113,8 +121,8 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
     let passed = passed::take().context("sockets passed by the service manager");
     let passed = passed.map_err(internal)?;
     let files = match &cli.config {
-        Some(path) => Sources::file(path),
-        None => Sources::standard("controller"),
+        Some(path) => Sources::file(path, &scope),
+        None => Sources::standard("controller", &scope),
     };
     let host::config::Loaded {
         settings,
@@ -129,12 +137,12 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
         }
     };
     if cli.show_config {
-        return Ok(print(&OPTIONS.listing(&entries)));
+        return Ok(print(&OPTIONS.listing(&entries, &scope)));
     }
     if cli.check {
         return Ok(0);
     }
-    let address = bus::address(cli.user).map_err(|text| Failure {
+    let address = bus::address(&scope).map_err(|text| Failure {
         code: UNAVAILABLE,
         error: anyhow::Error::msg(text),
     })?;
@@ -161,6 +169,7 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
             .context("randomness")
             .map_err(internal)?;
         let uid = rustix::process::geteuid().as_raw();
+        make_folder(&settings, &scope.runtime());
         let doors = Doors::new(peer_events, guid, uid);
         let listening = listen(&settings, doors, passed)?;
         let service = Service {
@@ -174,7 +183,7 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
             Rules {
                 sources: files,
                 options: &OPTIONS,
-                prove: settings::prove,
+                prove: settings::prove_here,
             },
             entries,
         );
@@ -212,6 +221,15 @@ fn drive(
         nodes, "controller starts"
     );
     Ok(Drive::new(clock, fleet, settings, reload, listening, log))
+}
+
+/// Makes the folder of our sockets where it is needed and systemd has not made it for the unit.
+fn make_folder(settings: &Settings, folder: &Path) {
+    let is_below = |address: &ListenAddress| matches!(address, ListenAddress::Unix(path) if path.starts_with(folder));
+    if settings.listen.iter().any(is_below) {
+        // Whoever listens in vain says why.
+        let _ = fs::create_dir_all(folder);
+    }
 }
 
 /// Listens. A socket that systemd passed stands for the same address in the configuration.

@@ -11,6 +11,7 @@ use std::{
 use fleet::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, RESUME_WINDOW, UnitPolicy};
 use host::{
     address::{AddressError, ListenAddress},
+    clock,
     config::{ConfigErrors, Loaded, Located, Section, Sources, load},
     limits::LISTEN_BACKLOG,
     log,
@@ -53,8 +54,8 @@ pub(crate) struct Log {
     pub(crate) format: log::Format,
 }
 
-/// Where the controller listens when nothing is said about it.
-pub(crate) const UNIX_DEFAULT: &str = "/run/unitlink/controller.sock";
+/// Where the controller listens when nothing is said about it, in the folder of our sockets.
+const UNIX_DEFAULT: &str = "controller.sock";
 
 /// How long a stop waits for jobs when nothing is said about it.
 const GRACEFUL_SHUTDOWN: Duration = Duration::from_secs(60);
@@ -87,11 +88,15 @@ impl Settings {
 ///
 /// Fails with everything that is wrong.
 pub(crate) fn read(sources: &Sources) -> Result<Loaded<Settings>, ConfigErrors> {
-    load(sources, prove)
+    load(sources, prove_here)
 }
 
-/// What makes settings of the files.
-pub(crate) fn prove(root: &Section<'_>) -> Settings {
+/// What makes settings of the files on this machine.
+pub(crate) fn prove_here(root: &Section<'_>) -> Settings {
+    prove(root, &clock::host_name())
+}
+
+fn prove(root: &Section<'_>, host_name: &str) -> Settings {
     let graceful = wait(root, "graceful_shutdown_timeout", GRACES, GRACEFUL_SHUTDOWN);
     let (listen, backlog) = root.section("listen", |section| {
         let backlog = section.integer("backlog", 1..=65_535);
@@ -131,7 +136,7 @@ pub(crate) fn prove(root: &Section<'_>) -> Settings {
         tcp,
         log,
         fleet: fleet::Settings {
-            nodes: prove_nodes(root, claims, &units),
+            nodes: prove_nodes(root, claims, &units, host_name),
             heartbeat,
             resume_window,
             call_timeout,
@@ -148,7 +153,7 @@ fn prove_listen(listen: &Section<'_>) -> Vec<ListenAddress> {
     });
     let unix = match unix {
         Some(unix) => unix.value,
-        None => ListenAddress::unix(UNIX_DEFAULT).ok(),
+        None => ListenAddress::unix(listen.scope().runtime().join(UNIX_DEFAULT)).ok(),
     };
     let tcp = listen.list("tcp", |text| {
         ListenAddress::tcp(text).map_err(|error: AddressError| error.to_string())
@@ -219,16 +224,17 @@ fn prove_nodes(
     root: &Section<'_>,
     claims: ClaimPolicy,
     units: &[UnitPolicy],
+    host_name: &str,
 ) -> BTreeMap<NodeName, NodeSettings> {
     let mut nodes = BTreeMap::new();
     let allowed = root.section("nodes", |nodes| nodes.list("allowed", str::parse));
+    let any = || NodeSettings {
+        claims,
+        units: units.to_vec(),
+        ..NodeSettings::default()
+    };
     for name in allowed.into_iter().flat_map(|list| list.value) {
-        let node = NodeSettings {
-            claims,
-            units: units.to_vec(),
-            ..NodeSettings::default()
-        };
-        nodes.insert(name.value, node);
+        nodes.insert(name.value, any());
     }
     let tables = root.each("node", str::parse::<NodeName>, |_, section| {
         let depends_on = section.list("allow_dependencies_on", parse_dependency);
@@ -246,6 +252,11 @@ fn prove_nodes(
         };
         (node, depends_on)
     });
+    if nodes.is_empty() && tables.is_empty() && root.scope().is_user() {
+        // A user needs no configuration to have a fleet of one node: to the socket that is there by
+        // default nobody else can connect.
+        nodes.extend(host_name.parse().ok().map(|name| (name, any())));
+    }
     let mut lists = Vec::new();
     for (name, (node, depends_on)) in tables {
         lists.extend(depends_on.map(|list| (name.value.clone(), list.value)));
@@ -326,22 +337,26 @@ fn value<T>(located: Option<Located<T>>, default: T) -> T {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use std::fs;
+    use host::scope::Scope;
+    use std::{fs, path::PathBuf};
     use test_case::test_case;
 
     /// What is made of a file with this text.
     pub(crate) fn load_text(test: &str, text: &str) -> Result<Loaded<Settings>, String> {
-        let path = std::env::temp_dir().join(format!(
-            "unitlink-controller-{}-{test}.toml",
-            std::process::id()
-        ));
-        fs::write(&path, text).expect("written");
-        let loaded = read(&Sources::file(&path));
+        let path = file(test, text);
+        let loaded = read(&Sources::file(&path, &Scope::System));
         fs::remove_file(&path).expect("removed");
         loaded.map_err(|errors| {
             let file = format!("{}:", path.display());
             errors.to_string().replace(&file, "")
         })
+    }
+
+    fn file(test: &str, text: &str) -> PathBuf {
+        let name = format!("unitlink-controller-{}-{test}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, text).expect("written");
+        path
     }
 
     fn read_text(test: &str, text: &str) -> Result<Settings, String> {
@@ -357,10 +372,31 @@ pub(crate) mod tests {
         let settings = read_text("nothing", "").expect("valid");
         assert_eq!(
             settings.listen,
-            [ListenAddress::unix(UNIX_DEFAULT).expect("path")]
+            [ListenAddress::unix("/run/unitlink/controller.sock").expect("path")]
         );
         assert!(settings.fleet.nodes.is_empty());
         assert_eq!(settings.fleet.job_timeout, None);
+    }
+
+    #[test_case(true, "", "here"; "nobody is named")]
+    #[test_case(true, "[node.a]", "a"; "somebody is")]
+    #[test_case(true, "nodes.allowed = [\"a\"]", "a"; "somebody is, in the list")]
+    #[test_case(false, "", ""; "the fleet of a machine")]
+    fn a_user_without_a_configuration_has_the_node_of_this_machine(
+        is_user: bool,
+        text: &str,
+        nodes: &str,
+    ) {
+        let test = format!("user-{is_user}-{}", text.len());
+        let path = file(&test, text);
+        let scope = Scope::of(is_user).expect("valid");
+        let loaded = load(&Sources::file(&path, &scope), |root| prove(root, "here"));
+        fs::remove_file(&path).expect("removed");
+        let allowed = loaded.expect("valid").settings.fleet.nodes;
+        assert_eq!(
+            allowed.keys().map(NodeName::as_str).collect::<String>(),
+            nodes
+        );
     }
 
     #[test]

@@ -158,9 +158,10 @@ impl Patience {
         let text = match self.agent {
             None => format!(
                 "cannot ask for {asked}: the agent does not answer on {} after {waited} s ({}); \
-                 is it running? systemctl status unitlink-agent.service",
+                 is it running? systemctl{} status unitlink-agent.service",
                 options.socket.display(),
                 reason(error),
+                if options.is_user { " --user" } else { "" },
             ),
             Some(_) => format!(
                 "{asked} was not {} after {waited} s; waited for: {}",
@@ -285,6 +286,7 @@ mod tests {
             subject: Subject::Proxy(ProxyName::parse("proxy@b_t.service").expect("valid")),
             token: Token([0; 16]),
             socket: "/run/agent.sock".into(),
+            is_user: false,
             timeout: SECOND,
         };
         let ended = |patience: &Patience| {

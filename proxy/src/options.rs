@@ -31,14 +31,17 @@ reloaded
         dep@.service.
 
 Options:
-      --socket PATH      socket of the agent [default: /run/unitlink/agent.sock]
+      --user             ask the agent of the user who runs this instead of the system's
+      --socket PATH      socket of the agent [default: /run/unitlink/agent.sock, with --user
+                         $XDG_RUNTIME_DIR/unitlink/agent.sock]
       --timeout SECONDS  how long to wait for the first word of the agent [default: 90]
   -h, --help             show this
   -V, --version          show the version
 
 Environment:
-  INVOCATION_ID   set by systemd: which start of the proxy this is
-  NOTIFY_SOCKET   set by systemd: where to say what is waited for
+  INVOCATION_ID    set by systemd: which start of the proxy this is
+  NOTIFY_SOCKET    set by systemd: where to say what is waited for
+  XDG_RUNTIME_DIR  with --user: where the sockets of the user are
 
 Exit codes:
    0  it is so                              16  the agent has no controller
@@ -128,6 +131,8 @@ pub(crate) struct Options {
     pub(crate) token: Token,
     /// Where the agent listens.
     pub(crate) socket: PathBuf,
+    /// Whether the agent is that of a user, for messages.
+    pub(crate) is_user: bool,
     /// How long the agent may take to say its first word.
     pub(crate) timeout: Duration,
 }
@@ -142,17 +147,18 @@ impl fmt::Display for UsageError {
     }
 }
 
-/// Reads the arguments, without the program's name, and `$INVOCATION_ID`.
+/// Reads the arguments, without the program's name, and the environment.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
-    parse_with(args, std::env::var_os("INVOCATION_ID").as_deref())
+    parse_with(args, |name| std::env::var_os(name))
 }
 
 fn parse_with(
     args: impl IntoIterator<Item = OsString>,
-    invocation_id: Option<&OsStr>,
+    variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Command, UsageError> {
     let mut args = args.into_iter();
-    let mut socket = PathBuf::from("/run/unitlink/agent.sock");
+    let mut socket = None;
+    let mut is_user = false;
     let mut timeout = limits::FIRST_WORD;
     let mut words = Vec::new();
     while let Some(arg) = args.next() {
@@ -162,7 +168,8 @@ fn parse_with(
                 let version = env!("CARGO_PKG_VERSION");
                 return Ok(Command::Say(format!("unitlink-proxy {version}\n")));
             }
-            Some("--socket") => socket = value(&mut args, "--socket")?.into(),
+            Some("--user") => is_user = true,
+            Some("--socket") => socket = Some(value(&mut args, "--socket")?.into()),
             Some("--timeout") => timeout = seconds(&value(&mut args, "--timeout")?)?,
             Some(option) if option.starts_with('-') => {
                 return Err(UsageError(format!(
@@ -202,8 +209,12 @@ fn parse_with(
     Ok(Command::Ask(Options {
         verb,
         subject,
-        token: token(invocation_id)?,
-        socket,
+        token: token(variable("INVOCATION_ID").as_deref())?,
+        socket: match socket {
+            Some(socket) => socket,
+            None => runtime(is_user, variable("XDG_RUNTIME_DIR"))?.join("unitlink/agent.sock"),
+        },
+        is_user,
         timeout,
     }))
 }
@@ -214,6 +225,18 @@ fn hold(name: &str) -> Result<HoldName, UsageError> {
         UsageError(format!(
             "'{name}' is no hold; it looks like 'dep@UNIT.service'"
         ))
+    })
+}
+
+/// The folder of sockets.
+fn runtime(is_user: bool, folder: Option<OsString>) -> Result<PathBuf, UsageError> {
+    if !is_user {
+        return Ok("/run".into());
+    }
+    let folder = folder.map(PathBuf::from).filter(|it| it.is_absolute());
+    folder.ok_or_else(|| {
+        let text = "XDG_RUNTIME_DIR is no absolute path; with --user it is where the sockets of the user are";
+        UsageError(text.into())
     })
 }
 
@@ -256,11 +279,16 @@ mod tests {
     const ID: &str = "00112233445566778899aabbccddeeff";
 
     fn run(line: &str, id: Option<&str>) -> Result<Command, String> {
-        parse_with(
-            line.split_whitespace().map(OsString::from),
-            id.map(OsStr::new),
-        )
-        .map_err(|error| error.0)
+        run_in(line, id, Some("/run/user/7"))
+    }
+
+    fn run_in(line: &str, id: Option<&str>, runtime: Option<&str>) -> Result<Command, String> {
+        let variable = |name: &str| match name {
+            "INVOCATION_ID" => id.map(OsString::from),
+            _ => runtime.map(OsString::from),
+        };
+        let parsed = parse_with(line.split_whitespace().map(OsString::from), variable);
+        parsed.map_err(|error| error.0)
     }
 
     #[test_case("up", Verb::Up)]
@@ -272,11 +300,32 @@ mod tests {
             subject: Subject::Proxy(ProxyName::parse("proxy@b_t.service").expect("valid")),
             token: ID.parse().expect("valid"),
             socket: "/run/unitlink/agent.sock".into(),
+            is_user: false,
             timeout: Duration::from_secs(90),
         };
         assert_eq!(
             run(&format!("{word} proxy@b_t.service"), Some(ID)),
             Ok(Command::Ask(options))
+        );
+    }
+
+    #[test_case("--user up proxy@b_t.service", "/run/user/7/unitlink/agent.sock"; "of the user")]
+    #[test_case("--user --socket /s up proxy@b_t.service", "/s"; "named")]
+    fn a_user_has_an_agent_of_the_own(line: &str, socket: &str) {
+        let Ok(Command::Ask(options)) = run(line, Some(ID)) else {
+            panic!("refused");
+        };
+        assert!(options.is_user);
+        assert_eq!(options.socket, PathBuf::from(socket));
+    }
+
+    #[test_case(None; "not set")]
+    #[test_case(Some("run"); "relative")]
+    fn the_sockets_of_a_user_are_somewhere(runtime: Option<&str>) {
+        let error = run_in("--user up proxy@b_t.service", Some(ID), runtime).expect_err("refused");
+        assert!(
+            error.starts_with("XDG_RUNTIME_DIR is no absolute path"),
+            "{error}"
         );
     }
 

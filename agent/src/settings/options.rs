@@ -3,7 +3,7 @@
 use host::config::options::{
     Effect::{Live, Reconnect},
     Group, Key, Options,
-    Value::{Default, Example},
+    Value::{ByScope, Default, Example},
 };
 
 /// The keys.
@@ -29,7 +29,10 @@ const GROUPS: &[Group] = &[
             },
             Key {
                 name: "controller",
-                value: Default("[\"unix:path=/run/unitlink/controller.sock\"]"),
+                value: ByScope {
+                    system: "[\"unix:path=/run/unitlink/controller.sock\"]",
+                    user: "[\"unix:path=%t/unitlink/controller.sock\"]",
+                },
                 effect: Reconnect,
                 about: "Addresses of the controller as D-Bus writes them, tried in order, such as \
                         \"tcp:host=10.0.0.1,port=842\". The default is the controller on this machine.",
@@ -117,6 +120,7 @@ mod tests {
 
     use super::*;
     use crate::settings::tests::load_text;
+    use host::scope::Scope;
 
     const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../units/config/agent.toml");
     const MANUAL: &str = concat!(
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn the_installed_file_and_the_manual_page_are_what_the_table_says() {
         let made = [
-            (SAMPLE, OPTIONS.sample(&[]).expect("all")),
+            (SAMPLE, OPTIONS.sample(&[], &Scope::System).expect("all")),
             (MANUAL, OPTIONS.manual(env!("CARGO_PKG_VERSION"))),
         ];
         for (path, text) in made {
@@ -145,7 +149,7 @@ mod tests {
 
     /// The sample with its keys in force; `example` also those that are only examples.
     fn written(example: bool) -> String {
-        let sample = OPTIONS.sample(&[]).expect("all");
+        let sample = OPTIONS.sample(&[], &Scope::System).expect("all");
         let lines = sample.lines().filter_map(|line| {
             let indented = example.then(|| line.strip_prefix("#     ")).flatten();
             let key = indented.or_else(|| line.strip_prefix('#'))?;
@@ -173,8 +177,8 @@ mod tests {
         let nothing = load_text("").expect("valid");
         assert_eq!(written.settings, nothing.settings);
         assert_eq!(
-            OPTIONS.digest(&written.entries),
-            OPTIONS.digest(&nothing.entries)
+            OPTIONS.digest(&written.entries, &Scope::System),
+            OPTIONS.digest(&nothing.entries, &Scope::System)
         );
     }
 }

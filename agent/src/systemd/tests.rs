@@ -197,13 +197,18 @@ impl Scene {
 }
 
 #[test]
-fn root_takes_the_bus_only_after_a_while_and_others_always() {
-    let ways: Vec<_> = (5..10).map(|attempt| way(true, attempt)).collect();
+fn who_is_let_in_takes_the_bus_only_after_a_while_and_others_always() {
+    let root = Ways::of(&Scope::System, true);
+    let ways: Vec<_> = (5..10).map(|attempt| root.next(attempt)).collect();
     assert_eq!(
         ways,
         [Way::Private, Way::Private, Way::Bus, Way::Private, Way::Bus]
     );
-    assert_eq!(way(false, 0), Way::Bus);
+    let other = Ways::of(&Scope::System, false);
+    assert_eq!(other.next(0), Way::Bus);
+    assert_eq!(other.address(Way::Private), other.bus);
+    let user = Scope::of(true).expect("valid");
+    assert_eq!(Ways::of(&user, false).next(0), Way::Private);
 }
 
 fn start() -> Request {

@@ -3,7 +3,7 @@
 use host::config::options::{
     Effect::Live,
     Group, Key, Options,
-    Value::{Default, Example},
+    Value::{ByScope, Default, Example},
 };
 
 /// The keys.
@@ -38,7 +38,10 @@ const GROUPS: &[Group] = &[
         keys: &[
             Key {
                 name: "unix",
-                value: Default("\"/run/unitlink/controller.sock\""),
+                value: ByScope {
+                    system: "\"/run/unitlink/controller.sock\"",
+                    user: "\"%t/unitlink/controller.sock\"",
+                },
                 effect: Live,
                 about: "The socket for agents on this machine; \"\" turns it off. Where \
                         unitlink-controller.socket is in use, the socket of systemd stays open \
@@ -70,7 +73,8 @@ const GROUPS: &[Group] = &[
             effect: Live,
             about: "The names of the nodes that may register. A [node.NAME] table allows its node as \
                     well. Names have 1 to 64 letters, digits, \"-\", \"_\" and \".\"; the first is a \
-                    letter or a digit. A node that is taken away is disconnected.",
+                    letter or a digit. A node that is taken away is disconnected. With --user, where no node \
+                    is named at all, the one with the host name of this machine may register.",
         }],
     },
     Group {
@@ -302,6 +306,7 @@ mod tests {
 
     use super::*;
     use crate::settings::tests::load_text;
+    use host::scope::Scope;
 
     const SAMPLE: &str = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -316,7 +321,7 @@ mod tests {
     #[test]
     fn the_installed_file_and_the_manual_page_are_what_the_table_says() {
         let made = [
-            (SAMPLE, OPTIONS.sample(&[]).expect("all")),
+            (SAMPLE, OPTIONS.sample(&[], &Scope::System).expect("all")),
             (MANUAL, OPTIONS.manual(env!("CARGO_PKG_VERSION"))),
         ];
         for (path, text) in made {
@@ -334,7 +339,7 @@ mod tests {
     #[test]
     fn the_table_has_every_key_that_is_asked_for_and_no_other() {
         // Every line of the sample that is a key, also those of the example of a node.
-        let sample = OPTIONS.sample(&[]).expect("all");
+        let sample = OPTIONS.sample(&[], &Scope::System).expect("all");
         let lines = sample.lines().filter_map(|line| {
             let key = line
                 .strip_prefix("#     ")
@@ -365,7 +370,7 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_table_are_those_of_the_program() {
-        let sample = OPTIONS.sample(&[]).expect("all");
+        let sample = OPTIONS.sample(&[], &Scope::System).expect("all");
         let lines = sample.lines().filter_map(|line| {
             let key = line.strip_prefix('#')?;
             (!key.starts_with([' ', '#']) && !key.is_empty()).then(|| format!("{key}\n"))
@@ -374,8 +379,8 @@ mod tests {
         let nothing = load_text("none", "").expect("valid");
         assert_eq!(written.settings, nothing.settings);
         assert_eq!(
-            OPTIONS.digest(&written.entries),
-            OPTIONS.digest(&nothing.entries)
+            OPTIONS.digest(&written.entries, &Scope::System),
+            OPTIONS.digest(&nothing.entries, &Scope::System)
         );
     }
 }

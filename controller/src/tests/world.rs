@@ -16,6 +16,7 @@ use host::{
     link::{self, Limits, Link, LinkReceiver, LinkSender},
     log::{self, Format, LogControl, Target},
     reload::{Reload, Rules},
+    scope::Scope,
     signal,
     stream::Identity,
 };
@@ -113,9 +114,9 @@ impl World {
         let (bus_events, bus_queue) = mpsc::channel(256);
         let doors = Doors::new(peer_events, random_guid().expect("random"), 0);
         let rules = Rules {
-            sources: Sources::file("/nonexistent"),
+            sources: Sources::file("/nonexistent", &Scope::System),
             options: &OPTIONS,
-            prove: crate::settings::prove,
+            prove: crate::settings::prove_here,
         };
         let drive = Drive::new(
             clock,

@@ -16,6 +16,7 @@ use crate::{
     address::Address,
     clock::random_u64,
     link::{self, Limits, Link, LinkReceiver, LinkSender, Method},
+    scope::Scope,
     stream::{TcpOptions, connect},
 };
 
@@ -71,19 +72,16 @@ const PRIMARY_OWNER: u32 = 1;
 /// # Errors
 ///
 /// Says why the address in the environment cannot be used.
-pub fn address(user: bool) -> Result<Address, String> {
-    let (variable, default) = if user {
-        let folder = env::var("XDG_RUNTIME_DIR").unwrap_or_else(|_| "/run/user/0".to_owned());
-        let default = format!("unix:path={folder}/bus");
-        ("DBUS_SESSION_BUS_ADDRESS", default)
+pub fn address(scope: &Scope) -> Result<Address, String> {
+    let variable = if scope.is_user() {
+        "DBUS_SESSION_BUS_ADDRESS"
     } else {
-        let default = "unix:path=/run/dbus/system_bus_socket".to_owned();
-        ("DBUS_SYSTEM_BUS_ADDRESS", default)
+        "DBUS_SYSTEM_BUS_ADDRESS"
     };
     let text = env::var(variable)
         .ok()
         .filter(|text| !text.is_empty())
-        .unwrap_or(default);
+        .unwrap_or_else(|| scope.bus());
     let mut error = None;
     for part in text.split(';').filter(|part| !part.is_empty()) {
         match part.parse() {

@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use std::{path::Path, time::Duration};
-//! use host::config::{Section, Sources, load};
+//! use host::{config::{Section, Sources, load}, scope::Scope};
 //!
 //! #[derive(Debug)]
 //! struct Settings {
@@ -33,7 +33,8 @@
 //!     })
 //! }
 //!
-//! let settings = load(&Sources::under(Path::new("/nowhere"), "controller"), prove)?.settings;
+//! let sources = Sources::under(Path::new("/nowhere"), "controller", &Scope::System);
+//! let settings = load(&sources, prove)?.settings;
 //! assert_eq!(settings.threshold, Duration::from_secs(6));
 //! # Ok::<(), host::config::ConfigErrors>(())
 //! ```
@@ -113,7 +114,7 @@ pub fn load<T>(
             table: table.get_ref(),
         })
         .collect();
-    let root = Section::root(layers, &report);
+    let root = Section::root(layers, &report, sources.scope());
     let settings = prove(&root);
     root.finish();
     let files = texts.iter().map(|text| text.path.to_path_buf()).collect();

@@ -11,6 +11,7 @@
 //! | [`config`] | drop-in configuration: fragments, layers, proofs, and their error messages |
 //! | [`log`] | where log lines go, and a level that can be changed live |
 //! | [`notify`] | sd_notify(3) |
+//! | [`scope`] | for whom a daemon runs, and every place that follows from it |
 //! | [`signal`] | signals as a stream of values |
 //! | [`clock`] | the clock, boot id, host name, randomness |
 //! | [`reload`] | reloads of the configuration as transactions |
@@ -29,5 +30,6 @@ pub mod passed;
 pub mod rate;
 pub mod reload;
 pub mod sasl;
+pub mod scope;
 pub mod signal;
 pub mod stream;

@@ -98,7 +98,7 @@ pub enum Ended {
 impl<S: Send + 'static, W> Reload<S, W> {
     /// The configuration with which the daemon has started.
     pub fn new(rules: Rules<S>, entries: Vec<Entry>) -> Self {
-        let digest = rules.options.digest(&entries);
+        let digest = rules.options.digest(&entries, rules.sources.scope());
         let now = SystemTime::now();
         Self {
             rules,
@@ -157,7 +157,7 @@ impl<S: Send + 'static, W> Reload<S, W> {
         let until = reading.began + RELOAD_TIME;
         match tokio::time::timeout_at(until, &mut reading.result).await {
             Ok(Ok(Ok(loaded))) => {
-                if self.rules.options.digest(&loaded.entries) == self.digest {
+                if self.digest_of(&loaded.entries) == self.digest {
                     Read::Unchanged(loaded)
                 } else {
                     Read::Changed(loaded)
@@ -257,7 +257,8 @@ impl<S: Send + 'static, W> Reload<S, W> {
 
     /// The keys in force with their values, sources and effects.
     pub fn in_force(&self) -> Vec<crate::config::InForce> {
-        self.rules.options.in_force(&self.entries)
+        let scope = self.rules.sources.scope();
+        self.rules.options.in_force(&self.entries, scope)
     }
 
     /// What tells this configuration from others.
@@ -272,7 +273,9 @@ impl<S: Send + 'static, W> Reload<S, W> {
 
     /// The digest of a configuration that was read.
     pub fn digest_of(&self, entries: &[Entry]) -> Digest {
-        self.rules.options.digest(entries)
+        self.rules
+            .options
+            .digest(entries, self.rules.sources.scope())
     }
 
     /// The properties of the interface.

@@ -12,7 +12,10 @@ impl Options {
              .TH UNITLINK\\-{upper}.TOML 5 \"\" \"unitlink {version}\" \"unitlink\"\n\
              .SH NAME\nunitlink\\-{file}.toml, {file}.toml \\- configuration of {of}\n\
              .SH SYNOPSIS\n.nf\n/usr/lib/unitlink/{file}.toml.d/*.toml\n/etc/unitlink/{file}.toml\n\
-             /etc/unitlink/{file}.toml.d/*.toml\n.fi\n"
+             /etc/unitlink/{file}.toml.d/*.toml\n.PP\n\
+             /usr/lib/unitlink/user/{file}.toml.d/*.toml\n/etc/unitlink/user/{file}.toml\n\
+             /etc/unitlink/user/{file}.toml.d/*.toml\n$XDG_CONFIG_HOME/unitlink/{file}.toml\n\
+             $XDG_CONFIG_HOME/unitlink/{file}.toml.d/*.toml\n.fi\n"
         );
         page.push_str(include_str!("manual/description.roff"));
         for group in self.groups {
@@ -46,19 +49,25 @@ fn of_group(group: &Group) -> String {
 }
 
 fn of_key(key: &Key) -> String {
-    let (Value::Default(value) | Value::Example(value)) = key.value;
     let effect = match key.effect {
         Effect::Live => "live",
         Effect::Reconnect => "reconnect",
     };
     let shown = match key.value {
-        Value::Default(_) => format!("{} = {value}", key.name),
-        Value::Example(_) => format!("{}, such as {value}", key.name),
+        Value::Default(value) | Value::ByScope { system: value, .. } => {
+            format!("{} = {value}", key.name)
+        }
+        Value::Example(value) => format!("{}, such as {value}", key.name),
     };
+    let mut about = key.about.to_owned();
+    if let Value::ByScope { user, .. } = key.value {
+        let user = user.replace("%t", "$XDG_RUNTIME_DIR");
+        about.push_str(&format!(" With --user the default is {user}."));
+    }
     format!(
         ".TP\n.BR \"{}\" \" ({effect})\"\n{}",
         escape(&shown),
-        paragraph(key.about)
+        paragraph(&about)
     )
 }
 

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{digest::Digest, error::Place};
+use crate::scope::Scope;
 
 /// The keys of a daemon.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +49,36 @@ pub struct Key {
 pub enum Value {
     /// What holds when nothing is said.
     Default(&'static str),
+    /// The same, where it is another one for a user. [`Scope::expand`] has its specifier.
+    ByScope {
+        /// For the machine.
+        system: &'static str,
+        /// With `--user`.
+        user: &'static str,
+    },
     /// Something one could say; what holds otherwise is in the sentences.
     Example(&'static str),
+}
+
+impl Value {
+    /// What holds when nothing is said, if that can be written.
+    fn default(self, scope: &Scope) -> Option<String> {
+        match self {
+            Self::Default(value) => Some(value.to_owned()),
+            Self::ByScope { system, .. } if !scope.is_user() => Some(scope.expand(system)),
+            Self::ByScope { user, .. } => Some(scope.expand(user)),
+            Self::Example(_) => None,
+        }
+    }
+
+    /// What is shown for it in an example.
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Default(value) | Self::Example(value) | Self::ByScope { system: value, .. } => {
+                value
+            }
+        }
+    }
 }
 
 /// What a reload does with a key that has changed. None needs a restart.
@@ -99,12 +128,12 @@ pub struct InForce {
 const COLUMNS: usize = 100;
 
 impl Options {
-    /// The commented sample: all tables, or only these.
+    /// The commented sample for `scope`: all tables, or only these.
     ///
     /// # Errors
     ///
     /// Names a table that there is not, and those that there are.
-    pub fn sample(&self, only: &[String]) -> Result<String, String> {
+    pub fn sample(&self, only: &[String], scope: &Scope) -> Result<String, String> {
         for name in only {
             if !self.groups.iter().any(|group| group.is(name)) {
                 let known = self
@@ -118,6 +147,11 @@ impl Options {
         let mut text = String::new();
         if only.is_empty() {
             let file = self.file;
+            let option = if scope.is_user() { " --user" } else { "" };
+            let folder = match scope.config_folders().pop() {
+                Some(folder) => folder.display().to_string(),
+                None => String::new(),
+            };
             comment(
                 &mut text,
                 &format!(
@@ -130,15 +164,16 @@ impl Options {
                 &format!(
                     "A line that begins with # and no space is a key with its default. It is better to \
                      leave this file as it is and to put a file with the few keys that differ into \
-                     /etc/unitlink/{file}.toml.d/: tables are merged key by key, and what is read later \
-                     replaces what was read earlier. `systemctl reload unitlink-{file}` puts every change \
-                     into force; `unitlinkctl daemon check-config` says beforehand what is wrong."
+                     {folder}/{file}.toml.d/: tables are merged key by key, and what is read later \
+                     replaces what was read earlier. `systemctl{option} reload unitlink-{file}` puts every \
+                     change into force; `unitlinkctl{option} daemon check-config` says beforehand what is \
+                     wrong."
                 ),
             );
         }
         let wanted = |group: &&Group| only.is_empty() || only.iter().any(|name| group.is(name));
         for group in self.groups.iter().filter(wanted) {
-            group.write(&mut text);
+            group.write(&mut text, scope);
         }
         Ok(text)
     }
@@ -161,7 +196,7 @@ impl Options {
 
     /// Everything that is in force when files set `entries`: their values, then the defaults of all
     /// other keys, by key.
-    pub fn in_force(&self, entries: &[Entry]) -> Vec<InForce> {
+    pub fn in_force(&self, entries: &[Entry], scope: &Scope) -> Vec<InForce> {
         let set = entries.iter().map(|entry| InForce {
             key: entry.key.clone(),
             value: entry.value.clone(),
@@ -173,13 +208,9 @@ impl Options {
             for key in group.keys {
                 let dotted = group.dotted(key);
                 if entries.iter().all(|entry| entry.key != dotted) {
-                    let value = match key.value {
-                        Value::Default(value) => value,
-                        Value::Example(_) => "",
-                    };
                     all.push(InForce {
                         key: dotted,
-                        value: value.to_owned(),
+                        value: key.value.default(scope).unwrap_or_default(),
                         source: "default".to_owned(),
                         effect: key.effect,
                     });
@@ -193,14 +224,14 @@ impl Options {
     /// What is in force, for programs: the digest on the first line, then key, value, source and
     /// effect on one line each, separated by tabs. None of them has a tab or a line feed in it but a
     /// source whose file has, and that one is the administrator's own.
-    pub fn listing(&self, entries: &[Entry]) -> String {
-        let mut text = format!("{}\n", self.digest(entries));
+    pub fn listing(&self, entries: &[Entry], scope: &Scope) -> String {
+        let mut text = format!("{}\n", self.digest(entries, scope));
         for InForce {
             key,
             value,
             source,
             effect,
-        } in self.in_force(entries)
+        } in self.in_force(entries, scope)
         {
             let _ = writeln!(text, "{key}\t{value}\t{source}\t{}", effect.as_str());
         }
@@ -208,9 +239,9 @@ impl Options {
     }
 
     /// The digest of what is in force, wherever it is written.
-    pub fn digest(&self, entries: &[Entry]) -> Digest {
+    pub fn digest(&self, entries: &[Entry], scope: &Scope) -> Digest {
         Digest::of(
-            self.in_force(entries)
+            self.in_force(entries, scope)
                 .iter()
                 .map(|it| (it.key.as_str(), it.value.as_str())),
         )
@@ -244,7 +275,7 @@ impl Group {
         }
     }
 
-    fn write(&self, text: &mut String) {
+    fn write(&self, text: &mut String, scope: &Scope) {
         if !text.is_empty() {
             text.push('\n');
         }
@@ -258,7 +289,7 @@ impl Group {
             });
             let _ = writeln!(text, "#     [{}]", name.collect::<Vec<_>>().join("."));
             for key in self.keys {
-                let (Value::Default(value) | Value::Example(value)) = key.value;
+                let value = key.value.shown();
                 for line in wrap(key.about, COLUMNS - 8) {
                     let _ = writeln!(text, "#     # {line}");
                 }
@@ -277,9 +308,9 @@ impl Group {
                 text.push('\n');
             }
             comment(text, &key.sentences());
-            let _ = match key.value {
-                Value::Default(value) => writeln!(text, "#{} = {value}", key.name),
-                Value::Example(value) => writeln!(text, "#\n#     {} = {value}", key.name),
+            let _ = match key.value.default(scope) {
+                Some(value) => writeln!(text, "#{} = {value}", key.name),
+                None => writeln!(text, "#\n#     {} = {}", key.name, key.value.shown()),
             };
         }
     }
@@ -342,7 +373,10 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::scope::User;
     use test_case::test_case;
 
     const OPTIONS: Options = Options {
@@ -394,10 +428,22 @@ mod tests {
     }
 
     #[test]
+    fn a_default_may_be_another_one_for_a_user() {
+        let value = Value::ByScope {
+            system: "\"/run/a\"",
+            user: "\"%t/a\"",
+        };
+        let user = User::with("/run/user/7", Path::new("/c"));
+        let default = |scope| value.default(&scope).expect("there is one");
+        assert_eq!(default(Scope::System), "\"/run/a\"");
+        assert_eq!(default(Scope::User(user)), "\"/run/user/7/a\"");
+    }
+
+    #[test]
     fn a_sample_has_the_sections_that_are_asked_for() {
         let only = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-            OPTIONS.sample(&names)
+            OPTIONS.sample(&names, &Scope::System)
         };
         assert_eq!(
             only(&["log"]).expect("there"),

@@ -19,7 +19,7 @@ use super::{
     show::{either, found, quoted, written},
     source::Text,
 };
-use crate::limits::CONFIG_LIST_MAX;
+use crate::{limits::CONFIG_LIST_MAX, scope::Scope};
 
 /// A table of one file.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,7 @@ pub struct Section<'a> {
     layers: Vec<Layer<'a>>,
     known: RefCell<BTreeSet<String>>,
     report: &'a Report,
+    scope: &'a Scope,
 }
 
 /// A value or a part of it, with what a message about it needs.
@@ -52,13 +53,19 @@ struct Item<'a> {
 type Refusal = String;
 
 impl<'a> Section<'a> {
-    pub(super) fn root(layers: Vec<Layer<'a>>, report: &'a Report) -> Self {
+    pub(super) fn root(layers: Vec<Layer<'a>>, report: &'a Report, scope: &'a Scope) -> Self {
         Self {
             name: String::new(),
             layers,
             known: RefCell::default(),
             report,
+            scope,
         }
+    }
+
+    /// For whom the configuration is: some defaults are other ones for a user.
+    pub fn scope(&self) -> &Scope {
+        self.scope
     }
 
     /// A table within this one. `read` is called in any case, also when no file has it.
@@ -69,6 +76,7 @@ impl<'a> Section<'a> {
             layers,
             known: RefCell::default(),
             report: self.report,
+            scope: self.scope,
         };
         let result = read(&inner);
         inner.finish();
@@ -137,6 +145,7 @@ impl<'a> Section<'a> {
                 layers,
                 known: RefCell::default(),
                 report: self.report,
+                scope: self.scope,
             };
             let read = read(&located, &inner);
             inner.finish();

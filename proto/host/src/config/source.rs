@@ -1,6 +1,5 @@
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -8,24 +7,30 @@ use std::{
 };
 
 use super::error::{ConfigError, Place, Problem, Report};
-use crate::limits::{CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
+use crate::{
+    limits::{CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX},
+    scope::Scope,
+};
 
-/// Which files make up a configuration.
+/// Which files make up a configuration, and for whom it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     kind: Kind,
+    scope: Scope,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Folders and files of which none need be there.
-    Standard {
-        vendor: PathBuf,
-        main: PathBuf,
-        local: PathBuf,
-    },
+    /// Files and folders of which none need be there, from the weak to the strong.
+    Standard(Vec<Step>),
     /// A file that must be there.
     File(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Main(PathBuf),
+    DropIns(PathBuf),
 }
 
 impl Sources {
@@ -35,50 +40,71 @@ impl Sources {
     /// 2. `/etc/unitlink/NAME.toml`
     /// 3. `/etc/unitlink/NAME.toml.d/*.toml`
     ///
+    /// For a user, the first folders are `/usr/lib/unitlink/user` and `/etc/unitlink/user`, and after
+    /// them come `$XDG_CONFIG_HOME/unitlink/NAME.toml` and `$XDG_CONFIG_HOME/unitlink/NAME.toml.d/*.toml`.
+    ///
     /// Files of a folder are read in the order of their names; hidden ones are not read. A file in
     /// `/etc` does not hide one of the same name in `/usr/lib`, both count; but a link to
-    /// `/dev/null` does, as elsewhere in systemd.
-    pub fn standard(name: &str) -> Self {
-        Self::under(Path::new("/"), name)
+    /// `/dev/null` hides all that are weaker, as elsewhere in systemd.
+    pub fn standard(name: &str, scope: &Scope) -> Self {
+        Self::under(Path::new("/"), name, scope)
     }
 
     /// As [`Sources::standard`], under another root.
-    pub fn under(root: &Path, name: &str) -> Self {
+    pub fn under(root: &Path, name: &str, scope: &Scope) -> Self {
+        let mut steps = Vec::new();
+        for (number, folder) in scope.config_folders().into_iter().enumerate() {
+            let folder = root.join(folder.strip_prefix("/").unwrap_or(&folder));
+            if number > 0 {
+                steps.push(Step::Main(folder.join(format!("{name}.toml"))));
+            }
+            steps.push(Step::DropIns(folder.join(format!("{name}.toml.d"))));
+        }
         Self {
-            kind: Kind::Standard {
-                vendor: root.join(format!("usr/lib/unitlink/{name}.toml.d")),
-                main: root.join(format!("etc/unitlink/{name}.toml")),
-                local: root.join(format!("etc/unitlink/{name}.toml.d")),
-            },
+            kind: Kind::Standard(steps),
+            scope: scope.clone(),
         }
     }
 
     /// One file in place of all others, for `--config`. It must be there.
-    pub fn file(path: impl Into<PathBuf>) -> Self {
+    pub fn file(path: impl Into<PathBuf>, scope: &Scope) -> Self {
         Self {
             kind: Kind::File(path.into()),
+            scope: scope.clone(),
         }
+    }
+
+    /// For whom it is.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Reads what is there, in order.
     pub(super) fn read(&self, report: &Report) -> Vec<Text> {
         let (files, may_be_missing) = match &self.kind {
             Kind::File(path) => (vec![path.clone()], false),
-            Kind::Standard {
-                vendor,
-                main,
-                local,
-            } => {
-                let mut files = drop_ins(vendor, report);
-                let local = drop_ins(local, report);
-                let masked: BTreeSet<OsString> = local
-                    .iter()
-                    .filter(|path| is_mask(path))
-                    .filter_map(|path| path.file_name().map(OsString::from))
-                    .collect();
-                files.retain(|path| path.file_name().is_none_or(|name| !masked.contains(name)));
-                files.push(main.clone());
-                files.extend(local.into_iter().filter(|path| !is_mask(path)));
+            Kind::Standard(steps) => {
+                let mut files = Vec::new();
+                for step in steps {
+                    match step {
+                        Step::Main(path) => files.push(path.clone()),
+                        Step::DropIns(folder) => {
+                            let (masks, own): (Vec<_>, Vec<_>) = drop_ins(folder, report)
+                                .into_iter()
+                                .partition(|it| is_mask(it));
+                            let masked: BTreeSet<_> =
+                                masks.iter().filter_map(|it| it.file_name()).collect();
+                            let in_folder = |it: &Path| {
+                                it.parent().and_then(Path::file_name) == folder.file_name()
+                            };
+                            files.retain(|it: &PathBuf| {
+                                let name = it.file_name();
+                                !in_folder(it) || name.is_none_or(|name| !masked.contains(name))
+                            });
+                            files.extend(own);
+                        }
+                    }
+                }
                 (files, true)
             }
         };

@@ -9,7 +9,11 @@ use proto::name::NodeName;
 use test_case::test_case;
 
 use super::*;
-use crate::{address::ListenAddress, limits::CONFIG_FILES_MAX};
+use crate::{
+    address::ListenAddress,
+    limits::CONFIG_FILES_MAX,
+    scope::{Scope, User},
+};
 
 /// A settings type with one of each kind.
 #[derive(Debug, Default, PartialEq)]
@@ -94,7 +98,7 @@ impl Folder {
     }
 
     fn load(&self) -> Result<Loaded<Settings>, ConfigErrors> {
-        load(&Sources::under(&self.0, "c"), prove)
+        load(&Sources::under(&self.0, "c", &Scope::System), prove)
     }
 
     /// The messages, without the way to this folder.
@@ -260,11 +264,36 @@ fn a_link_to_dev_null_hides_a_file_of_the_same_name() {
 }
 
 #[test]
+fn a_user_has_files_of_the_own_and_may_hide_those_for_all_users() {
+    let folder = Folder::new();
+    let user = Scope::User(User::with("/run/user/7", Path::new("/home/a/.config")));
+    let for_all = folder.0.join("etc/unitlink/user/c.toml.d");
+    let own = folder.0.join("home/a/.config/unitlink/c.toml.d");
+    for path in [&for_all, &own] {
+        fs::create_dir_all(path).expect("made");
+    }
+    write(&folder.main(), "verbose = true");
+    write(&for_all.join("a.toml"), "port = 1");
+    write(&for_all.join("b.toml"), "port = 2\non_loss = \"keep\"");
+    write(&own.with_extension(""), "port = 3");
+    std::os::unix::fs::symlink("/dev/null", own.join("a.toml")).expect("linked");
+    std::os::unix::fs::symlink("/dev/null", own.join("c.toml")).expect("linked");
+    let loaded = load(&Sources::under(&folder.0, "c", &user), prove).expect("valid");
+    let settings = loaded.settings;
+    assert_eq!((settings.port, settings.on_loss), (Some(3), Some(false)));
+    assert_eq!(settings.verbose, None);
+    assert_eq!(
+        loaded.files,
+        [for_all.join("b.toml"), own.with_extension("")]
+    );
+}
+
+#[test]
 fn nothing_need_be_there_but_what_was_named() {
     let folder = Folder::new();
     assert_eq!(folder.load().expect("valid").settings, Settings::default());
     let path = folder.0.join("mine.toml");
-    let error = load(&Sources::file(&path), prove).expect_err("missing");
+    let error = load(&Sources::file(&path, &Scope::System), prove).expect_err("missing");
     assert_eq!(
         error.to_string(),
         format!("{}: cannot be read: there is no such file", path.display())
@@ -282,14 +311,14 @@ fn a_missing_key_is_told_unless_it_may_be_in_a_file_that_is_broken() {
         });
     };
     write(&folder.main(), "");
-    let errors = load(&Sources::file(folder.main()), needs).expect_err("missing");
+    let errors = load(&Sources::file(folder.main(), &Scope::System), needs).expect_err("missing");
     assert!(
         errors
             .to_string()
             .ends_with("agent.name: missing, expected the name of this node")
     );
     write(&folder.main(), "[");
-    let errors = load(&Sources::file(folder.main()), needs).expect_err("broken");
+    let errors = load(&Sources::file(folder.main(), &Scope::System), needs).expect_err("broken");
     assert_eq!(errors.count(), 1);
 }
 

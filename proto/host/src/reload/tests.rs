@@ -1,9 +1,12 @@
 use std::{fs, path::PathBuf, sync::atomic::AtomicU32};
 
 use super::*;
-use crate::config::{
-    options::{Effect, Group, Key, Value},
-    parse_duration,
+use crate::{
+    config::{
+        options::{Effect, Group, Key, Value},
+        parse_duration,
+    },
+    scope::Scope,
 };
 
 const OPTIONS: Options = Options {
@@ -51,7 +54,7 @@ fn prove(root: &Section<'_>) -> Duration {
 }
 
 fn reload_of(file: &File, prove: fn(&Section<'_>) -> Duration) -> Reload<Duration, u32> {
-    let sources = Sources::file(&file.0);
+    let sources = Sources::file(&file.0, &Scope::System);
     let loaded = load(&sources, self::prove).expect("valid");
     let rules = Rules {
         sources,
