@@ -14,6 +14,7 @@ SYSCONFDIR ?= /etc
 BINDIR      = $(PREFIX)/bin
 LIBEXECDIR  = $(PREFIX)/libexec
 UNITDIR     = $(PREFIX)/lib/systemd/system
+USERUNITDIR = $(PREFIX)/lib/systemd/user
 SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 TMPFILESDIR = $(PREFIX)/lib/tmpfiles.d
 MANDIR      = $(PREFIX)/share/man
@@ -23,6 +24,7 @@ ZSHDIR      = $(PREFIX)/share/zsh/site-functions
 FISHDIR     = $(PREFIX)/share/fish/vendor_completions.d
 # The bus reads policies of its distribution and of /etc, but not of /usr/local.
 SERVICESDIR = $(PREFIX)/share/dbus-1/system-services
+USERSERVICESDIR = $(PREFIX)/share/dbus-1/services
 INTERFACES  = $(PREFIX)/share/dbus-1/interfaces
 DBUSDIR     = $(if $(filter /usr,$(PREFIX)),/usr/share,$(SYSCONFDIR))/dbus-1/system.d
 
@@ -43,24 +45,35 @@ toolchain:
 	    echo "no Rust toolchain. This brings it:"; \
 	    echo "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"; exit 1; } >&2
 
+# Units for one kind of manager: one source for the system's and for those of users, where the lines that
+# begin with @system@ or @user@ are for one of them. $(call install-units,KIND,OTHER KIND,FOLDER,OPTION)
+define install-units
+option=$(4); for unit in $$(find units/systemd -type f); do \
+    to=$(3)/$$(basename $$unit .in); \
+    sed "/^@$(2)@/d; s|^@$(1)@||; s| @option@|$${option:+ $$option}|; s|@libexecdir@|$(LIBEXECDIR)|g; s|@bindir@|$(BINDIR)|g" \
+        $$unit >$$to && chmod 0644 $$to || exit 1; done; \
+cp -Pf $$(find units/systemd -type l) $(3)
+endef
+
 # Nothing is built here, so that `make && sudo make install` leaves no files of root behind.
 .PHONY: install
 install:
 	@for program in $(PROGRAMS); do test -x $(BUILT)/$$program || { \
 	    echo "$(BUILT)/$$program is not built; run \`make PROFILE=$(PROFILE)\` first" >&2; exit 1; }; done
-	install -d $(D)$(BINDIR) $(D)$(LIBEXECDIR) $(D)$(UNITDIR) $(D)$(SYSUSERSDIR) $(D)$(TMPFILESDIR) \
-	    $(D)$(DBUSDIR) $(D)$(SERVICESDIR) $(D)$(INTERFACES) $(D)$(SYSCONFDIR)/unitlink $(D)$(DOCDIR) \
+	install -d $(D)$(BINDIR) $(D)$(LIBEXECDIR) $(D)$(UNITDIR) $(D)$(USERUNITDIR) $(D)$(SYSUSERSDIR) $(D)$(TMPFILESDIR) \
+	    $(D)$(DBUSDIR) $(D)$(SERVICESDIR) $(D)$(USERSERVICESDIR) $(D)$(INTERFACES) $(D)$(SYSCONFDIR)/unitlink $(D)$(DOCDIR) \
 	    $(addprefix $(D)$(MANDIR)/man,1 5 8)
 	install -m 0755 $(BUILT)/unitlink-controller $(BUILT)/unitlink-agent $(BUILT)/unitlink-proxy $(D)$(LIBEXECDIR)
 	install -m 0755 $(BUILT)/unitlinkctl $(D)$(BINDIR)
 	ln -sfn unitlinkctl $(D)$(BINDIR)/ctl
-	install -m 0644 $(filter-out %.in,$(shell find units/systemd -type f)) $(D)$(UNITDIR)
-	for unit in units/systemd/*.in; do \
-	    to=$(D)$(UNITDIR)/$$(basename $$unit .in); \
-	    sed 's|@libexecdir@|$(LIBEXECDIR)|g; s|@bindir@|$(BINDIR)|g' $$unit >$$to && chmod 0644 $$to || exit 1; done
-	cp -Pf $(shell find units/systemd -type l) $(D)$(UNITDIR)
+	$(call install-units,system,user,$(D)$(UNITDIR),)
+	$(call install-units,user,system,$(D)$(USERUNITDIR),--user)
 	install -m 0644 units/dbus/*.conf $(D)$(DBUSDIR)
 	install -m 0644 units/dbus/*.service $(D)$(SERVICESDIR)
+	# On a session bus there is nobody but the user to run as.
+	for service in units/dbus/*.service; do \
+	    to=$(D)$(USERSERVICESDIR)/$$(basename $$service); \
+	    sed '/^User=/d' $$service >$$to && chmod 0644 $$to || exit 1; done
 	install -m 0644 proto/src/interface/org.*.xml $(D)$(INTERFACES)
 	install -m 0644 units/sysusers/unitlink.conf $(D)$(SYSUSERSDIR)
 	install -m 0644 units/tmpfiles/unitlink.conf $(D)$(TMPFILESDIR)
