@@ -55,17 +55,19 @@ enum Keep {
     Last,
 }
 
-/// Reads the journal for the controller, and writes the reply to its call.
+/// Reads the journal for the controller, and writes the reply to its call. `is_user` is whether the units
+/// are those of a user's manager.
 ///
 /// # Errors
 ///
 /// Fails with what is wrong with the call, or when journalctl is not there or says why it cannot.
-pub(crate) async fn answer(call: &Message) -> Result<Message, ManagerError> {
+pub(crate) async fn answer(call: &Message, is_user: bool) -> Result<Message, ManagerError> {
     let body = call.body();
     let (units, options): (Vec<String>, HashMap<String, OwnedVariant>) = body
         .deserialize()
         .map_err(|error| failed(error::INVALID_ARGS, error.to_string()))?;
-    let query = Query::read(&units, options)?;
+    let mut query = Query::read(&units, options)?;
+    query.is_user = is_user;
     let answer = read(&query).await?;
     link::reply(call, &answer).map_err(|error| failed(error::FAILED, error.to_string()))
 }
@@ -207,7 +209,7 @@ async fn collect(
     let (Some(mut out), Some(mut complaint)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(failed(error::FAILED, "journalctl has no output"));
     };
-    let mut parser = Parser::default();
+    let mut parser = Parser::of(query.is_user);
     let mut piece = vec![0; PIECE_BYTES];
     let mut until = until;
     loop {

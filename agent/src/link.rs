@@ -76,15 +76,18 @@ pub(crate) enum ForUs {
 pub(crate) struct Surroundings {
     pub(crate) manager: Manager,
     pub(crate) log: Option<LogControl>,
+    /// Whether the service manager is that of a user.
+    pub(crate) is_user: bool,
     pub(crate) passing: Arc<Semaphore>,
     pub(crate) reading: Arc<Semaphore>,
 }
 
 impl Surroundings {
-    pub(crate) fn new(manager: Manager, log: Option<LogControl>) -> Self {
+    pub(crate) fn new(manager: Manager, log: Option<LogControl>, is_user: bool) -> Self {
         Self {
             manager,
             log,
+            is_user,
             passing: Arc::new(Semaphore::new(PASSING_MAX)),
             reading: Arc::new(Semaphore::new(JOURNAL_READS_MAX)),
         }
@@ -292,8 +295,9 @@ impl Connection {
             let text = format!("{JOURNAL_READS_MAX} reads of the journal are under way already");
             return push_error(&sender, &call, error::LIMITS_EXCEEDED, &text);
         };
+        let is_user = around.is_user;
         self.reads.spawn(async move {
-            match journal::answer(&call).await {
+            match journal::answer(&call, is_user).await {
                 Ok(answer) => push(&sender, answer),
                 Err(ManagerError { name, text }) => push_error(&sender, &call, &name, &text),
             }

@@ -200,6 +200,7 @@ async fn run(
     let clock = Clock::start();
     let uid = rustix::process::geteuid();
     let scope = sources.scope();
+    let is_user = scope.is_user();
     let listener = helper_listener(passed, &scope.runtime())?;
     let folder = scope.runtime().join(records::FOLDER);
     let records = RecordFile::in_folder(&folder)
@@ -255,7 +256,7 @@ async fn run(
         name: name.to_string(),
         records,
         jobs,
-        around: Surroundings::new(edge, Some(log)),
+        around: Surroundings::new(edge, Some(log), is_user),
         dial,
         tcp,
         settings,

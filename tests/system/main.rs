@@ -51,6 +51,7 @@ mod types;
 mod unloaded;
 mod upholds;
 mod verify;
+mod user;
 mod wants;
 mod why;
 mod withstand;

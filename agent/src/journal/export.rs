@@ -13,7 +13,8 @@ use crate::limits::{JOURNAL_FIELD_BYTES_MAX, JOURNAL_MESSAGE_BYTES_MAX, JOURNAL_
 /// The fields that are asked for, systemd.journal-fields(7). The cursor, the two times and the boot
 /// come in any case.
 pub(super) const FIELDS: &str = "MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_COMM,_PID,SYSLOG_PID,\
-    _SYSTEMD_UNIT,UNIT,OBJECT_SYSTEMD_UNIT,COREDUMP_UNIT,_SYSTEMD_INVOCATION_ID,INVOCATION_ID";
+    _SYSTEMD_UNIT,UNIT,OBJECT_SYSTEMD_UNIT,COREDUMP_UNIT,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,\
+    _SYSTEMD_USER_UNIT,USER_UNIT,OBJECT_SYSTEMD_USER_UNIT,COREDUMP_USER_UNIT,USER_INVOCATION_ID";
 
 /// An entry of the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub(super) struct Malformed;
 /// Reads the format piece by piece.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
+    /// Whether lines are about units of a user's manager.
+    is_user: bool,
     at: At,
     /// The name of the field, or the eight bytes of its length.
     name: Vec<u8>,
@@ -87,6 +90,14 @@ struct Fields {
 }
 
 impl Parser {
+    /// For lines about units of a user's manager, or of the system's.
+    pub(super) fn of(is_user: bool) -> Self {
+        Self {
+            is_user,
+            ..Self::default()
+        }
+    }
+
     /// Takes in what came next. Entries that are complete go to `lines`, with the one of `units` that
     /// each is about.
     ///
@@ -196,7 +207,12 @@ impl Parser {
     }
 
     fn end_field(&mut self) {
-        self.fields.take(&self.name, &self.value, self.cut);
+        let name = if self.is_user {
+            as_of_system(&self.name)
+        } else {
+            &self.name
+        };
+        self.fields.take(name, &self.value, self.cut);
         self.at = At::Name;
         self.name.clear();
         self.value.clear();
@@ -265,6 +281,24 @@ impl Fields {
     }
 }
 
+/// What a field of a line about a unit of a user's manager is for one of the system's. Fields of that
+/// name are about the unit in which the manager itself is.
+fn as_of_system(name: &[u8]) -> &[u8] {
+    match name {
+        b"USER_UNIT" => b"UNIT",
+        b"COREDUMP_USER_UNIT" => b"COREDUMP_UNIT",
+        b"OBJECT_SYSTEMD_USER_UNIT" => b"OBJECT_SYSTEMD_UNIT",
+        b"_SYSTEMD_USER_UNIT" => b"_SYSTEMD_UNIT",
+        b"USER_INVOCATION_ID" => b"INVOCATION_ID",
+        b"UNIT"
+        | b"COREDUMP_UNIT"
+        | b"OBJECT_SYSTEMD_UNIT"
+        | b"_SYSTEMD_UNIT"
+        | b"INVOCATION_ID" => b"",
+        other => other,
+    }
+}
+
 /// Where a text was cut, the half of a character that is left at its end goes too.
 fn whole_characters(value: &[u8], cut: u64) -> (&[u8], u64) {
     if cut == 0 {
@@ -316,6 +350,17 @@ mod tests {
         let mut lines = read(&entry(fields)).expect("valid");
         assert_eq!(lines.len(), 1);
         lines.remove(0)
+    }
+
+    #[test_case(&[b"_SYSTEMD_USER_UNIT=a.service", b"_SYSTEMD_UNIT=user@7.service"], ("a.service", ""); "a unit of the user")]
+    #[test_case(&[b"USER_UNIT=a.service", b"USER_INVOCATION_ID=1nv", b"_SYSTEMD_USER_UNIT=init.scope"], ("a.service", "1nv"); "the manager of the user tells of a unit")]
+    #[test_case(&[b"UNIT=a.service", b"_SYSTEMD_UNIT=a.service", b"_SYSTEMD_USER_UNIT=x.service"], ("x.service", ""); "a unit of the system of the same name")]
+    fn a_line_is_about_a_unit_of_the_user(fields: &[&[u8]], about: (&str, &str)) {
+        let mut lines = Vec::new();
+        let parsed = Parser::of(true).feed(&entry(fields), &units(), &mut lines);
+        parsed.expect("valid");
+        let line = lines.first().expect("a line");
+        assert_eq!((line.unit.as_str(), line.invocation.as_str()), about);
     }
 
     #[test]

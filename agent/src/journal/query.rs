@@ -18,6 +18,8 @@ use crate::limits::{
 /// What is asked of the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query {
+    /// Whether the units are those of a user's manager.
+    pub(super) is_user: bool,
     /// Lines about any of these.
     pub(super) units: BTreeSet<UnitName>,
     /// Behind this place; otherwise from one end.
@@ -214,8 +216,13 @@ impl Query {
     pub(super) fn arguments(&self, found: Found<'_>) -> Vec<String> {
         let mut arguments = vec![format!("--output-fields={FIELDS}")];
         let mut add = |argument: String| arguments.push(argument);
+        let unit_option = if self.is_user {
+            "--user-unit"
+        } else {
+            "--unit"
+        };
         for unit in &self.units {
-            add(format!("--unit={unit}"));
+            add(format!("{unit_option}={unit}"));
         }
         let cursor = self.cursor.as_deref().or(found.beginning);
         match (cursor, self.lines) {
@@ -388,6 +395,15 @@ mod tests {
     #[test_case(&[("Reverse", Variant::from(true)), ("WaitUSec", Variant::from(1u64))], "'Reverse' and 'WaitUSec' together: what is yet to come is never the oldest"; "contrary")]
     fn what_is_not_valid_is_refused(options: &[(&str, Variant<'static>)], why: &str) {
         assert_eq!(query(options), Err(why.to_owned()));
+    }
+
+    #[test]
+    fn units_of_a_user_are_asked_for_as_such() {
+        let query = Query {
+            is_user: true,
+            ..query(&[]).expect("valid")
+        };
+        assert_eq!(told(&query, FOUND), "--user-unit=a.service _BOOT_ID=b00");
     }
 
     #[test]

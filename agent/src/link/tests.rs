@@ -51,7 +51,7 @@ impl Stage {
             measures: Measures::default(),
             reads: JoinSet::new(),
         };
-        let around = Surroundings::new(scene.manager.clone(), None);
+        let around = Surroundings::new(scene.manager.clone(), None, false);
         Self {
             connection,
             ours: ours.receiver,
