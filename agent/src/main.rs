@@ -209,8 +209,8 @@ async fn run(
         warn!(%error, "failed to read the records of holds, going on without");
         node::Records::default()
     });
-    let jobs = JobNotes::in_folder(Path::new(records::FOLDER))
-        .with_context(|| format!("failed to make a folder in {}", records::FOLDER))?;
+    let jobs = JobNotes::in_folder(&folder)
+        .with_context(|| format!("failed to make a folder in {}", folder.display()))?;
     let noted = jobs.read().unwrap_or_else(|error| {
         warn!(%error, "failed to read the notes of jobs, going on without");
         Vec::new()

@@ -178,6 +178,9 @@ async fn check(
     let program = program(daemon.program())?;
     let mut command = Command::new(&program);
     command.arg("--show-config");
+    if options.user {
+        command.arg("--user");
+    }
     if let Some(file) = file {
         command.arg("--config").arg(file);
     }
