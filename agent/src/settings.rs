@@ -312,7 +312,9 @@ pub(crate) mod tests {
         for (text, error) in BAD {
             let folder = Folder::new(&format!("# one\n{text}\n"));
             let file = folder.0.join("agent.toml");
-            let errors = load(&Sources::file(&file), |root| prove(root, "worker1"));
+            let errors = load(&Sources::file(&file, &Scope::System), |root| {
+                prove(root, "worker1")
+            });
             let said = errors.expect_err(text).to_string();
             assert_eq!(said, format!("{}{error}", file.display()), "{text}");
         }
