@@ -8,6 +8,7 @@ mod job;
 mod link;
 mod needless;
 mod order;
+mod remembered;
 mod show;
 mod source;
 mod target;

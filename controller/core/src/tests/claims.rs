@@ -341,6 +341,24 @@ fn a_grace_that_changes_while_a_claim_is_lost_counts_from_the_loss() {
 }
 
 #[test]
+fn a_grace_that_begins_with_a_change_counts_from_the_change() {
+    let mut world = up();
+    let keep = ClaimPolicy {
+        on_loss: OnLoss::Keep,
+        ..ClaimPolicy::default()
+    };
+    policy_of(&mut world, "a", keep);
+    world.cut("b");
+    world.pass(60_000);
+    policy_of(&mut world, "a", ClaimPolicy::default());
+    world.take();
+    world.pass(9_999);
+    assert!(world.take().is_empty(), "it was to be kept until 10 s ago");
+    world.pass(1);
+    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
+}
+
+#[test]
 fn a_grace_that_changes_while_a_source_is_away_counts_from_when_it_went() {
     let mut world = up();
     world.cut("a");
