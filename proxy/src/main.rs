@@ -29,7 +29,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            complain(&error.to_string());
+            let text = error.to_string();
+            notify::status(&text);
+            complain(&text);
             ExitCode::from(outcome::USAGE)
         }
     }

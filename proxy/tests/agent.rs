@@ -215,13 +215,19 @@ fn an_agent_that_is_silent_is_given_up() {
 }
 
 #[test]
-fn a_wrong_name_fails_without_an_agent() {
+fn a_wrong_name_fails_without_an_agent_and_the_status_says_why() {
+    let machine = Machine::new();
     let output = Command::new(env!("CARGO_BIN_EXE_unitlink-proxy"))
         .args(["up", "proxy@worker2.service"])
         .env("INVOCATION_ID", ID)
+        .env("NOTIFY_SOCKET", machine.dir.join("notify"))
         .output()
         .expect("ran");
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("has no '_' between node and unit"), "{text}");
+    assert_eq!(
+        format!("<3>{}\n", &machine.status()["STATUS=".len()..]),
+        text
+    );
 }
