@@ -205,6 +205,9 @@ impl Agents {
         heard: Result<Heard, CodecError>,
         message: Message,
     ) -> Option<Input> {
+        if matches!(heard, Ok(Heard::Say(ToController::Heartbeat))) {
+            self.heartbeat_of(id);
+        }
         let peer = self.peers.get_mut(&id)?;
         match heard {
             Ok(Heard::Say(said)) => {

@@ -127,9 +127,14 @@ impl Bluechi {
         self.acts.pop_front()
     }
 
+    /// The agent says that it lives: what it had it has announced before.
+    pub(crate) fn heartbeat(&mut self) {
+        self.source.begin();
+        self.tell_sets();
+    }
+
     /// Some time has passed: to be told at least as often as heartbeats are sent.
     pub(crate) fn tick(&mut self, now: Moment) {
-        self.source.begin();
         self.source.tick(now, &mut self.acts);
         self.target.tick(now, &mut self.acts);
         self.tell_sets();

@@ -125,6 +125,14 @@ impl Agents {
         Some(News::Decide(Input::Unit { peer, unit, news }))
     }
 
+    /// An agent says that it lives.
+    pub(super) fn heartbeat_of(&mut self, id: PeerId) {
+        if let Some(bluechi) = self.adapted(id) {
+            bluechi.heartbeat();
+            self.act(id);
+        }
+    }
+
     /// An agent announces a proxy.
     pub(super) fn proxy_new(&mut self, now: Moment, id: PeerId, names: (&str, &str), path: &str) {
         if let Some(bluechi) = self.adapted(id) {

@@ -254,12 +254,22 @@ fn what_is_needed_is_told_when_all_proxies_were_announced() {
 }
 
 #[test]
-fn an_agent_that_does_not_answer_is_believed_with_the_first_heartbeat() {
+fn an_agent_that_does_not_answer_is_believed_with_its_first_heartbeat() {
     let mut world = World::new();
     world.bluechi.proxy_new(world.now, "n", T, "/p/1");
     world.take();
-    world.pass(2);
+    world.bluechi.heartbeat();
     assert_eq!(world.take(), ["claims all +n/t.service new"]);
+}
+
+#[test]
+fn an_agent_of_which_nothing_is_heard_has_not_said_that_it_needs_nothing() {
+    let mut world = World::with_proxy().0;
+    world.bluechi.disconnected();
+    world.connect();
+    world.take();
+    world.pass(5);
+    assert!(world.take().is_empty(), "its link may be cut");
 }
 
 #[test]
