@@ -248,6 +248,19 @@ walk: toolchain
 	SIM_STATES=$(STATES) \
 	    $(CARGO) test --locked --profile staged -p tests --test sim walk -- --nocapture --test-threads 1
 
+# A coverage-guided fuzzer on one of tests/fuzz, for so long: world, names, lines, wire, link or config.
+# It needs a nightly toolchain and cargo-fuzz. What it keeps is in the folder of builds; what belongs
+# to every `make check` is copied to tests/fuzz/corpus by hand.
+FUZZ       ?= world
+SECONDS    ?= 60
+.PHONY: fuzz
+fuzz: toolchain
+	@command -v cargo-fuzz >/dev/null || { \
+	    echo "no cargo-fuzz: rustup toolchain install nightly && cargo install --locked cargo-fuzz" >&2; exit 1; }
+	mkdir -p $(TARGET)/fuzz/corpus/$(FUZZ)
+	$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz --target-dir $(TARGET)/fuzz -s none $(FUZZ) \
+	    $(TARGET)/fuzz/corpus/$(FUZZ) tests/fuzz/corpus/$(FUZZ) -- -max_total_time=$(SECONDS)
+
 # What a start and a dependency cost, each beside systemd doing the same on one node in the same run.
 .PHONY: bench
 bench: packages stage

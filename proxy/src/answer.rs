@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::model::{Cause, Reason};
 
-use crate::{limits, outcome::Failure};
+use super::{limits, outcome::Failure};
 
 /// One line of the agent.
 #[derive(Debug, PartialEq, Eq)]

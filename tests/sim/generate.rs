@@ -59,6 +59,13 @@ pub(crate) fn story(seed: u64) -> Story {
     tell(Rng::new(seed), seed)
 }
 
+/// The world that these bytes describe, as a fuzzer writes them.
+pub(crate) fn story_of_bytes(bytes: &[u8]) -> Story {
+    let mut rng = Rng::of_bytes(bytes);
+    let seed = rng.below(1 << 16);
+    tell(rng, seed)
+}
+
 /// The world that these numbers describe. `seed` decides what is not in the story: latencies, and
 /// which of two things that happen at the same time comes first.
 pub(crate) fn tell(mut rng: Rng, seed: u64) -> Story {

@@ -14,11 +14,23 @@
     clippy::print_stdout,
     reason = "clippy takes only functions with #[test] for tests, not what they share"
 )]
+// The same worlds as the target of a fuzzer, tests/fuzz.
+#![cfg_attr(
+    fuzzing,
+    no_main,
+    allow(dead_code, unused_imports, reason = "the tests are not there")
+)]
 
 mod check;
+#[cfg(not(fuzzing))]
+mod corpus;
+#[cfg(fuzzing)]
+mod fuzz;
 mod generate;
 mod run;
+#[cfg(not(fuzzing))]
 mod scenario;
 mod systemd;
+#[cfg(not(fuzzing))]
 mod walk;
 mod world;

@@ -6,7 +6,7 @@
 //! touches the host's own network, files or services, and nothing of it outlives the process that
 //! made it. `tests/README.md` shows how a case is written.
 //!
-//! [`fake`] are agents without a machine, for as many nodes as one likes.
+//! [`fuzz`] is what a fuzzer drives. [`fake`] are agents without a machine, for as many nodes as one likes.
 
 mod boot;
 mod builder;
@@ -15,6 +15,9 @@ mod cgroup;
 mod command;
 pub mod fake;
 pub mod fleet;
+// Its parts of the programs have tests of their own, which look for the rest of the programs.
+#[cfg(not(test))]
+pub mod fuzz;
 mod island;
 mod network;
 pub mod node;

@@ -36,7 +36,7 @@ pub(super) fn script(
             2 => rng.millis(0, 2000),
             _ => rng.millis(0, end / steps * 3),
         };
-        if when >= length {
+        if when >= length || rng.is_over() {
             break;
         }
         let kind = climate.pick(rng);
