@@ -1,6 +1,6 @@
 use std::{fs, process};
 
-use host::config::Sources;
+use host::{config::Sources, scope::Scope};
 
 use super::{agent, controller};
 
@@ -11,7 +11,7 @@ pub fn config(bytes: &[u8]) {
     if fs::write(&file, bytes).is_err() {
         return;
     }
-    let sources = Sources::file(&file);
+    let sources = Sources::file(&file, &Scope::System);
     match (
         agent::settings::read(&sources),
         agent::settings::read(&sources),
