@@ -65,6 +65,9 @@ pub(crate) const SIGNALS_KEPT_MAX: usize = 4096;
 /// an upgrade takes a few seconds.
 pub(crate) const CONTROLLER_AWAY_MAX: Duration = Duration::from_secs(15);
 
+/// How long a controller may not be there that was never seen: as long as a restart takes that has just begun.
+pub(crate) const CONTROLLER_ABSENT_MAX: Duration = Duration::from_millis(500);
+
 /// How long to wait before a controller that has just begun is asked again for a job: its nodes come back
 /// within some tens of milliseconds.
 pub(crate) const FIND_EVERY: Duration = Duration::from_millis(100);

@@ -17,25 +17,32 @@ use crate::{
 /// The calls that were handed on and wait for an answer, with their nodes and how long they may.
 pub(crate) type Calls = BTreeMap<RequestId, (NodeName, Duration)>;
 
-/// The node, and the connection of its agent; none while it is online and its agent is coming back.
-pub(crate) fn online<'a>(
-    nodes: &'a mut BTreeMap<NodeName, Node>,
-    name: &NodeName,
-) -> Result<(&'a mut Node, Option<PeerId>), RequestError> {
-    let Some(node) = nodes.get_mut(name) else {
-        return Err(RequestError::UnknownNode(name.clone()));
-    };
-    match &node.link {
-        Link::Up(peer) => {
-            let peer = peer.id;
-            Ok((node, Some(peer)))
-        }
-        Link::Away(..) => Ok((node, None)),
-        Link::Down => Err(RequestError::Offline(name.clone())),
-    }
-}
-
 impl Fleet {
+    /// The node, and the connection of its agent; none while that is coming back, or is about to come for the first
+    /// time since the controller started: what is to be done then waits for it until the window is over.
+    pub(crate) fn reachable(
+        &mut self,
+        now: Moment,
+        name: &NodeName,
+    ) -> Result<(&mut Node, Option<PeerId>), RequestError> {
+        let ends = self.begun.plus(self.settings.resume_window);
+        let Some(node) = self.nodes.get_mut(name) else {
+            return Err(RequestError::UnknownNode(name.clone()));
+        };
+        match &node.link {
+            Link::Up(peer) => {
+                let peer = peer.id;
+                Ok((node, Some(peer)))
+            }
+            Link::Away(..) => Ok((node, None)),
+            Link::Down if node.last_heard.is_none() && now < ends => {
+                self.timers.set(Timer::Resume(name.clone()), ends);
+                Ok((node, None))
+            }
+            Link::Down => Err(RequestError::Offline(name.clone())),
+        }
+    }
+
     /// Hands a call on.
     pub(crate) fn forward(
         &mut self,
@@ -44,7 +51,7 @@ impl Fleet {
         name: NodeName,
     ) -> Result<(), RequestError> {
         let within = self.call_timeout_of(client);
-        let (node, peer) = online(&mut self.nodes, &name)?;
+        let (node, peer) = self.reachable(now, &name)?;
         if node.calls.len() >= CALLS_PER_NODE_MAX {
             return Err(RequestError::Limit {
                 what: "calls",
@@ -78,6 +85,14 @@ impl Fleet {
                 id,
                 result: Ok(Answer::Forwarded),
             });
+        }
+    }
+
+    /// A call could not be handed on.
+    pub(crate) fn fail_call(&mut self, id: RequestId, why: RequestError) {
+        if self.end_call(id).is_some() {
+            let result = Err(why);
+            self.put(Output::Answer { id, result });
         }
     }
 

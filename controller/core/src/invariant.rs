@@ -62,10 +62,9 @@ impl Fleet {
         let mut by_owner: BTreeMap<Owner, usize> = BTreeMap::new();
         for job in self.jobs.iter() {
             *by_owner.entry(job.owner.clone()).or_default() += 1;
-            let there = self
-                .nodes
-                .get(&job.node)
-                .is_some_and(|node| node.is_online() && node.jobs.contains(&job.id));
+            let there = self.nodes.get(&job.node).is_some_and(|node| {
+                self.is_waited_for(&job.node, node) && node.jobs.contains(&job.id)
+            });
             must(found, there, || {
                 format!(
                     "job {} is open on {}, which knows nothing of it",
@@ -80,7 +79,7 @@ impl Fleet {
             let there = self
                 .nodes
                 .get(name)
-                .is_some_and(|node| node.is_online() && node.calls.contains(id));
+                .is_some_and(|node| self.is_waited_for(name, node) && node.calls.contains(id));
             must(found, there, || {
                 format!("call {} waits for {name}, which knows nothing of it", id.0)
             });
@@ -96,6 +95,11 @@ impl Fleet {
         must(found, calls == self.calls.len(), || {
             "a node has a call that is not open".into()
         });
+    }
+
+    /// Whether a node is online, or may come yet.
+    fn is_waited_for(&self, name: &NodeName, node: &Node) -> bool {
+        node.is_online() || self.timers.is_set(&Timer::Resume(name.clone()))
     }
 
     fn check_claims(&self, found: &mut Vec<Violation>) {
@@ -178,7 +182,7 @@ impl Fleet {
                 Timer::Heartbeat(peer) | Timer::Silence(peer) => self.peers.contains_key(peer),
                 Timer::Resume(name) => {
                     let node = self.nodes.get(name);
-                    node.is_some_and(|node| node.is_online() && node.peer().is_none())
+                    node.is_some_and(|node| node.peer().is_none())
                 }
                 Timer::Grace(name) => self.nodes.get(name).is_some_and(|n| n.peer().is_none()),
                 Timer::Loss(source, key) => {
@@ -197,7 +201,7 @@ impl Fleet {
         for (name, node) in &self.nodes {
             let away = node.is_online() && node.peer().is_none();
             let ends = self.timers.is_set(&Timer::Resume(name.clone()));
-            must(found, away == ends, || {
+            must(found, !away || ends, || {
                 format!("nobody waits until {name} is back")
             });
             if let Some(peer) = node.peer() {

@@ -192,8 +192,9 @@ impl Fleet {
             Owner::Client(client) => self.call_timeout_of(*client),
             Owner::Node(_) | Owner::Before => self.settings.call_timeout,
         };
-        let (node, peer) = crate::call::online(&mut self.nodes, &name)?;
-        if node.jobs.len() >= JOBS_PER_NODE_MAX {
+        let (node, peer) = self.reachable(now, &name)?;
+        let open = node.jobs.len();
+        if open >= JOBS_PER_NODE_MAX {
             return Err(RequestError::Limit {
                 what: "jobs",
                 whose: format!("node {name}"),
@@ -210,7 +211,9 @@ impl Fleet {
             return Err(RequestError::Limit { what, whose, max });
         }
         let id = self.jobs.allot();
-        node.jobs.insert(id);
+        if let Some(node) = self.nodes.get_mut(&name) {
+            node.jobs.insert(id);
+        }
         self.jobs.insert(Job {
             id,
             node: name,
@@ -413,7 +416,7 @@ impl Fleet {
     }
 
     /// Forgets a job that was not announced, and answers the call that asked for it.
-    fn job_never_was(&mut self, id: JobId, error: RequestError) {
+    pub(crate) fn job_never_was(&mut self, id: JobId, error: RequestError) {
         let reason = Reason::new(Cause::Manager, error.to_string());
         let Some(job) = self.forget_job(id, JobResult::Failed, Some(reason)) else {
             return;

@@ -16,7 +16,7 @@ use crate::{
     input::{Gone, Origin, PeerId},
     node::{Link, Peer},
     order::Wish,
-    output::{Breach, Disconnect, Event, Output},
+    output::{Breach, Disconnect, Event, Output, RequestError},
     settings::Settings,
     timer::Timer,
 };
@@ -118,9 +118,9 @@ impl Fleet {
             let message = ToAgent::StartTimeouts(timeouts);
             self.put(Output::Send { peer, message });
         }
+        self.timers.cancel(Timer::Resume(name.clone()));
         match away {
             Some((away, why)) => {
-                self.timers.cancel(Timer::Resume(name.clone()));
                 let node = name.clone();
                 self.put(Output::Log(Event::NodeResumed { node, away, why }));
             }
@@ -137,6 +137,10 @@ impl Fleet {
         self.claims_connected(&name);
         self.watch_anew(&name, peer);
         self.forward_again(&name, peer);
+        if protocol < PROTOCOL_JOBS {
+            // It will not tell what it knows; what came meanwhile is all that there is.
+            let _ = self.hear_jobs(now, (&name, peer), Vec::new());
+        }
     }
 
     /// A registered agent has said something.
@@ -382,9 +386,29 @@ impl Fleet {
         let Some(node) = self.nodes.get(name) else {
             return;
         };
-        if let Link::Away(_, _, why) = &node.link {
-            let why = why.clone();
-            self.went(now, name, &why);
+        match &node.link {
+            Link::Away(_, _, why) => {
+                let why = why.clone();
+                self.went(now, name, &why);
+            }
+            Link::Down => self.not_come(name),
+            Link::Up(_) => {}
+        }
+    }
+
+    /// A node was waited for after the start of the controller, and has not come.
+    fn not_come(&mut self, name: &NodeName) {
+        self.timers.cancel(Timer::Resume(name.clone()));
+        let Some(node) = self.nodes.get_mut(name) else {
+            return;
+        };
+        let jobs = std::mem::take(&mut node.jobs);
+        let calls = std::mem::take(&mut node.calls);
+        for job in jobs {
+            self.job_never_was(job, RequestError::Offline(name.clone()));
+        }
+        for call in calls {
+            self.fail_call(call, RequestError::Offline(name.clone()));
         }
     }
 

@@ -208,7 +208,11 @@ async fn heard(
         }
         return Ok(None);
     }
+    let is_answer = bus::replies_to(&message).is_some();
     let refused = take(jobs, message);
+    if is_answer && jobs.lost().is_empty() {
+        search.is_there();
+    }
     if !jobs.lost().is_empty() && search.away().is_none() {
         search.lost_a_call();
     }

@@ -284,3 +284,28 @@ fn a_window_that_is_changed_holds_for_the_next_time(window: u64) {
     let offline = lines.contains(&"a is offline".to_owned());
     assert_eq!(offline, window == 0, "{lines:?}");
 }
+
+#[test]
+fn a_controller_that_begins_waits_for_nodes_that_something_is_to_be_done_on() {
+    let mut settings = settings("a b");
+    settings.resume_window = RESUME_WINDOW;
+    let mut world = World::with(settings);
+    world.start(1, "a");
+    world.start(2, "b");
+    world.request(3, Request::Forward { node: name("b") });
+    comes(&mut world, "a", &[]);
+    let lines = world.take();
+    assert!(lines.contains(&"1 < job 1 start".to_owned()), "{lines:?}");
+    world.pass(1_999);
+    assert!(world.take().is_empty());
+    world.pass(1);
+    assert_eq!(
+        world.take(),
+        [
+            "answer 2: error: node b is offline",
+            "answer 3: error: node b is offline",
+        ]
+    );
+    world.start(4, "b");
+    assert_eq!(world.take(), ["answer 4: error: node b is offline"]);
+}

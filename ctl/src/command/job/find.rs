@@ -14,7 +14,7 @@ use zbus::{Message, OwnedVariant};
 
 use crate::{
     bus::{self, Answer, Bus},
-    fault::{Fault, Refusal},
+    fault::{Daemon, Fault, Refusal},
     fleet::Target,
     jobs::{Ended, Found, Jobs},
     limits,
@@ -31,6 +31,8 @@ pub(super) struct Search<'a> {
     began: Instant,
     /// Since when there is no controller.
     away: Option<Instant>,
+    /// Whether there ever was one.
+    was_there: bool,
     /// The questions that are not answered, with the places of their jobs.
     open: BTreeMap<NonZeroU32, (usize, Option<JobId>)>,
     /// When to ask again.
@@ -45,6 +47,7 @@ impl<'a> Search<'a> {
             calls,
             began: Instant::now(),
             away: None,
+            was_there: false,
             open: BTreeMap::new(),
             again: None,
         }
@@ -62,8 +65,22 @@ impl<'a> Search<'a> {
 
     /// When something is to be done though nothing is heard.
     pub(super) fn due(&self) -> Option<Instant> {
-        let gives_up = self.away.map(|since| since + limits::CONTROLLER_AWAY_MAX);
+        let gives_up = self.away.map(|since| since + self.patience());
         gives_up.into_iter().chain(self.again).min()
+    }
+
+    fn patience(&self) -> Duration {
+        if self.was_there {
+            limits::CONTROLLER_AWAY_MAX
+        } else {
+            limits::CONTROLLER_ABSENT_MAX
+        }
+    }
+
+    /// A controller has answered.
+    pub(super) fn is_there(&mut self) {
+        self.was_there = true;
+        self.away = None;
     }
 
     /// The controller went away, or there is another.
@@ -75,6 +92,7 @@ impl<'a> Search<'a> {
     ) -> Result<(), Fault> {
         jobs.controller_gone();
         self.open.clear();
+        self.was_there = true;
         if !there {
             self.away.get_or_insert_with(Instant::now);
             self.again = None;
@@ -86,6 +104,11 @@ impl<'a> Search<'a> {
 
     /// A call was answered by the bus because there is no controller just now. It may have come already.
     pub(super) fn lost_a_call(&mut self) {
+        self.away.get_or_insert_with(Instant::now);
+        self.ask_soon();
+    }
+
+    fn ask_soon(&mut self) {
         self.again
             .get_or_insert_with(|| Instant::now() + limits::FIND_EVERY);
     }
@@ -93,13 +116,12 @@ impl<'a> Search<'a> {
     /// The time of [`Self::due`] has come.
     pub(super) async fn timeout(&mut self, bus: &mut Bus, jobs: &mut Jobs) -> Result<(), Fault> {
         let now = Instant::now();
-        if self
-            .away()
-            .is_some_and(|away| away >= limits::CONTROLLER_AWAY_MAX)
-        {
-            return Err(Fault::ControllerLost(
-                "while the job was waited for; the job goes on",
-            ));
+        if self.away().is_some_and(|away| away >= self.patience()) {
+            return Err(if self.was_there {
+                Fault::ControllerLost("while the job was waited for; the job goes on")
+            } else {
+                Fault::absent(Daemon::Controller, bus.name())
+            });
         }
         if self.again.is_some_and(|at| at <= now) {
             self.ask(bus, jobs).await?;
@@ -153,13 +175,14 @@ impl<'a> Search<'a> {
                 return Ok(());
             }
         };
+        self.is_there();
         let controller = bus::sender(&answer);
         let (known, found): (String, Vec<Facts>) = bus::read(&answer, "FindJobs")?;
         let it = found.iter().find(|facts| self.is_it(facts, job));
         let found = match (it.and_then(found_of), known.as_str(), job) {
             (Some(found), ..) => found,
             (None, "not-yet", _) => {
-                self.lost_a_call();
+                self.ask_soon();
                 return Ok(());
             }
             (None, "yes", None) | (None, "away", None) => {

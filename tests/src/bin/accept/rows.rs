@@ -72,7 +72,7 @@ pub(crate) fn reload(table: &mut Table, agents: usize, times: u32) -> Result<()>
         world.lost(),
         0,
     );
-    table.time(of, "ctl daemon reload, with its own start", took, ms(50));
+    table.time(of, "ctl daemon reload, with its own start", took, ms(100));
     sum_up(table, of, &world, &sum);
     Ok(())
 }
