@@ -119,11 +119,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn moments_follow_the_clock_of_the_runtime() {
         let clock = Clock::start();
-        assert_eq!(clock.now(), Moment::default());
+        let after = |seconds| Moment::at(EARLIER + Duration::from_secs(seconds));
+        assert_eq!(clock.now(), START);
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(clock.now(), Moment::at(Duration::from_secs(3)));
-        tokio::time::sleep_until(clock.instant(Moment::at(Duration::from_secs(5)))).await;
-        assert_eq!(clock.now(), Moment::at(Duration::from_secs(5)));
+        assert_eq!(clock.now(), after(3));
+        tokio::time::sleep_until(clock.instant(after(5))).await;
+        assert_eq!(clock.now(), after(5));
     }
 
     #[tokio::test(start_paused = true)]
