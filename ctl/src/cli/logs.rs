@@ -155,7 +155,7 @@ pub(crate) struct Logs {
     /// Up to this moment
     #[arg(short = 'U', long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     until: Option<u64>,
-    /// Only lines as important as this or more: 'err', 'warning', …, or 0 to 7
+    /// Only lines as important as this or more: 0 to 7, or a name such as 'err' or 'warning'
     #[arg(short, long, value_name = "PRIORITY", value_parser = priority)]
     priority: Option<u8>,
     /// Only messages that match this regular expression (PCRE2); if it is all in lower case, capitals match too
