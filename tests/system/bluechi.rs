@@ -50,10 +50,18 @@ fn layout() -> FleetBuilder {
 
 /// The node `old`, registered.
 fn old(fleet: &Fleet) -> Result<Peer> {
+    old_that_needs(fleet, &[])
+}
+
+/// One that has proxies for these units as it connects; it tells of them before it says that it lives.
+fn old_that_needs(fleet: &Fleet, units: &[&str]) -> Result<Peer> {
     let mut peer = Peer::connect(fleet)?;
     peer.register("old")?;
     peer.read_handshake()?;
     ensure!(peer.read()?.kind == 2, "not registered");
+    for unit in units {
+        announce(&mut peer, unit)?;
+    }
     peer.keep_alive()?;
     await_status(fleet, "old", "online", SOON)?;
     Ok(peer)
@@ -155,8 +163,7 @@ fn what_an_old_agent_needs_outlives_its_absence_for_the_grace() {
         let pid = worker2.property("target.service", "MainPID")?;
         drop(first);
         await_status(fleet, "old", "offline", SOON)?;
-        let mut second = old(fleet)?;
-        announce(&mut second, "target.service")?;
+        let mut second = old_that_needs(fleet, &["target.service"])?;
         // It is told again what it may have missed.
         expect(
             &mut second,
@@ -170,8 +177,7 @@ fn what_an_old_agent_needs_outlives_its_absence_for_the_grace() {
             .node("main")
             .systemctl(&["restart", "unitlink-controller.service"])?;
         second.read_to_end()?;
-        let mut third = old(fleet)?;
-        announce(&mut third, "target.service")?;
+        let mut third = old_that_needs(fleet, &["target.service"])?;
         expect(
             &mut third,
             "TargetStateChanged",

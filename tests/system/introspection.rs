@@ -1,7 +1,9 @@
 //! Every object says what it is, and that is what the installed interfaces say.
 
 use anyhow::{Context, Result, ensure};
-use proto::interface::{AGENT, CONTROLLER, FLEET, JOB, JOB_OWN, METRICS, MONITOR, NODE, NODE_OWN};
+use proto::interface::{
+    AGENT, AGENT_OWN, CONTROLLER, FLEET, JOB, JOB_OWN, METRICS, MONITOR, NODE, NODE_OWN,
+};
 use proto::interface::{ALL, Interface, STANDARD};
 use tests::node::Node;
 
@@ -96,7 +98,11 @@ fn the_object_of_an_agent_is_found_and_says_what_it_has() {
         let paths = tree(worker1, service)?;
         ensure!(paths.last().is_some_and(|path| path == ROOT), "{paths:?}");
         for path in &paths {
-            let have: &[Interface] = if path == ROOT { &[AGENT] } else { &[] };
+            let have: &[Interface] = if path == ROOT {
+                &[AGENT, AGENT_OWN]
+            } else {
+                &[]
+            };
             introspect(worker1, service, path, have)?;
         }
         Ok(())

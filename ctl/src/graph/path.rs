@@ -13,6 +13,8 @@ pub(crate) fn on_the_way(graph: Graph, root: &Target, direction: Direction) -> G
     let leading = leading(&graph, direction);
     graph.keep(root, |(from, relation, to): &Edge| match direction {
         _ if relation.is_step() => true,
+        // A hold only witnesses its unit: what is propagated to it is no need.
+        Direction::Needs if HoldName::parse(&to.unit).is_some() => false,
         Direction::Needs => leading.contains(to) || step(&to.unit).is_some(),
         Direction::NeededBy => {
             let is_hold = HoldName::parse(&from.unit).is_some();
@@ -67,6 +69,7 @@ mod tests {
         "a/x.service Wants a/local.service",
         "a/proxy@b_t.service Wants a/unitlink-agent.service",
         "b/t.service Wants b/other.service",
+        "b/t.service PropagatesReloadTo b/dep@t.service",
     ];
 
     #[test_case("a/x.service", Direction::Needs, BEYOND, &[
