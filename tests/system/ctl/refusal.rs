@@ -1,8 +1,12 @@
 //! What `ctl` says, and its exit code, when something is not possible.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
+use tests::fleet::Fleet;
 
 use crate::world::{SOON, await_status, ctl_says, ensure_is, scene, three};
 
@@ -143,21 +147,52 @@ fn a_controller_or_a_bus_that_is_not_there_ends_with_8() {
     });
 }
 
+/// A command that waits for a start that takes as long as the case wants.
+fn wait_for_slow(fleet: &Fleet) -> Result<Child> {
+    let child = fleet
+        .node("main")
+        .command(&["ctl", "start", "worker2", "slow.service"])?
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let worker2 = fleet.node("worker2");
+    worker2.wait_state("slow.service", |active, _| active == "activating", SOON)?;
+    Ok(child)
+}
+
+fn ensure_ends(child: Child, code: i32, with: &str) -> Result<()> {
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(code),
+        "{}: {said}",
+        output.status
+    );
+    ensure!(said.contains(with), "{said}");
+    Ok(())
+}
+
 #[test]
-fn a_command_that_waits_hears_that_the_controller_went_away() {
+fn a_command_that_waits_ends_with_the_true_result_though_the_controller_has_died() {
     scene(three("ctl"), |fleet| {
         let (main, worker2) = (fleet.node("main"), fleet.node("worker2"));
-        let mut command = main.command(&["ctl", "start", "worker2", "slow.service"])?;
-        let child = command
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()?;
-        worker2.wait_state("slow.service", |active, _| active == "activating", SOON)?;
+        let child = wait_for_slow(fleet)?;
         main.kill_service("unitlink-controller.service", "SIGKILL")?;
-        let output = child.wait_with_output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.code() == Some(8), "{}: {said}", output.status);
-        ensure!(said.contains("the job goes on"), "{said}");
+        await_status(fleet, "worker2", "online", SOON)?;
+        ensure_is(worker2, "slow.service", "activating")?;
+        worker2.systemctl(&["kill", "slow.service"])?;
+        ensure_ends(child, 1, "failed to start slow.service on worker2")
+    });
+}
+
+#[test]
+fn a_command_that_waits_hears_that_the_controller_does_not_come_back() {
+    scene(three("ctl"), |fleet| {
+        let (main, worker2) = (fleet.node("main"), fleet.node("worker2"));
+        let child = wait_for_slow(fleet)?;
+        // Neither systemd nor the bus can bring it back.
+        main.systemctl(&["mask", "--runtime", "unitlink-controller.service"])?;
+        main.kill_service("unitlink-controller.service", "SIGKILL")?;
+        ensure_ends(child, 8, "the job goes on")?;
         ensure_is(worker2, "slow.service", "activating")
     });
 }
