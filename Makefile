@@ -164,7 +164,7 @@ CORES       = fleet node
 IMPURE      = tokio|mio|async-io|rustix|socket2|nix
 
 .PHONY: check
-check: deps check-source check-tree check-purity check-packaging check-tests check-accept check-simulation check-chaos
+check: deps check-source check-tree check-purity check-packaging check-tests check-accept check-bench check-simulation check-chaos
 	@echo "all checks passed"
 
 .PHONY: check-source
@@ -261,11 +261,21 @@ fuzz: toolchain
 	$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz --target-dir $(TARGET)/fuzz -s none $(FUZZ) \
 	    $(TARGET)/fuzz/corpus/$(FUZZ) tests/fuzz/corpus/$(FUZZ) -- -max_total_time=$(SECONDS)
 
-# What a start and a dependency cost, each beside systemd doing the same on one node in the same run.
+# What things cost, each beside something in the same run: TABLES="scale footprint" or all; SHORT=1
+# repeats less. docs/reference/performance.md has the tables of the last release.
+TABLES     ?=
+BENCH       = env UNITLINK_STAGE=$(abspath $(STAGE)) $(TARGET)/staged/bench
 .PHONY: bench
-bench: packages stage
-	UNITLINK_STAGE=$(abspath $(STAGE)) $(CARGO) test --locked -p tests --test system -- \
-	    --ignored --nocapture --test-threads 1 time_
+bench: packages bench-build
+	$(BENCH) $(TABLES) --json $(TARGET)/bench.json $(if $(SHORT),--short)
+bench-build: stage
+	$(CARGO) build --locked --profile staged -p tests --bin bench --bin fake-agents
+
+# What does not depend on how fast the machine is: memory of each agent, and that a job costs the
+# same among many nodes.
+.PHONY: check-bench
+check-bench: bench-build
+	$(BENCH) --short scale
 
 # ---- what has to be there: installed where it is missing, by whoever may ----
 

@@ -30,7 +30,6 @@ mod leftover;
 mod logs;
 mod loss;
 mod many;
-mod measure;
 mod missing_unit;
 mod names;
 mod offline;

@@ -1,0 +1,53 @@
+//! From a fault to everything settled.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::{
+    plain::{Agents, Plain},
+    sample::{Sample, ratio},
+    table::{Cell, Report, Table},
+};
+
+pub(crate) fn measure(report: &mut Report) -> Result<()> {
+    let mut table = Table::new(
+        "A controller is killed and started again, until all agents are online",
+        &[
+            "agents",
+            "runs",
+            "p50",
+            "worst",
+            "of it, until it answers",
+            "beside 10",
+        ],
+    );
+    let mut first: Option<Duration> = None;
+    for count in report.size.pick(&[10, 500][..], &[10, 100][..]) {
+        let mut plain = Plain::new(*count)?;
+        plain.connect(Agents {
+            count: *count,
+            services: 10,
+        })?;
+        let (mut all, mut answers) = (Sample::default(), Sample::default());
+        for _ in 0..report.size.pick(20, 3) {
+            plain.kill();
+            let (answered, online) = plain.recover()?;
+            answers.push(answered);
+            all.push(online);
+        }
+        let floor = *first.get_or_insert(all.median());
+        table.row(
+            &count.to_string(),
+            [
+                Cell::Count(u64::try_from(all.count())?),
+                Cell::time(all.median()),
+                Cell::time(all.percentile(100)),
+                Cell::time(answers.median()),
+                Cell::Ratio(ratio(all.median(), floor)),
+            ],
+        );
+    }
+    report.add(table);
+    Ok(())
+}
