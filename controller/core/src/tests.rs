@@ -2,6 +2,7 @@
 
 mod circles;
 mod claims;
+mod cost;
 mod jobs;
 mod monitors;
 mod nodes;
