@@ -16,7 +16,7 @@ use crate::{
     failure::Failures,
     input::{Answer, CallId, Description, LinkId, ManagerError},
     limits::{EARLY_MAX, RETRY},
-    output::{Event, Output, Request},
+    output::{Event, Output, Request, Verb},
     reason::{self, Ending},
     unit::{ManagerJob, Units},
 };
@@ -78,19 +78,35 @@ pub(crate) struct Calls {
     open: BTreeMap<CallId, Purpose>,
     jobs: BTreeMap<ManagerJob, Vec<Purpose>>,
     early: BTreeMap<ManagerJob, JobResult>,
+    /// Those open calls that have a proxy stopped, with what requires it.
+    stops: BTreeSet<CallId>,
 }
 
 impl Calls {
-    fn begin(&mut self, purpose: Purpose) -> CallId {
+    fn begin(&mut self, purpose: Purpose, request: &Request) -> CallId {
         self.last = self.last.saturating_add(1);
         let call = CallId(self.last);
+        if matches!(purpose, Purpose::Proxy(_))
+            && let Request::Queue {
+                verb: Verb::Stop, ..
+            } = request
+        {
+            self.stops.insert(call);
+        }
         self.open.insert(call, purpose);
         call
     }
 
     /// A call was answered. Returns who asked; nobody, if it was given up.
     pub(crate) fn answered(&mut self, call: CallId) -> Option<Purpose> {
+        self.stops.remove(&call);
         self.open.remove(&call)
+    }
+
+    /// Whether a job that has just been cancelled made way for a stop of ours: systemd says that
+    /// before it answers the call that asked for the stop.
+    pub(crate) fn stop_takes_effect(&self) -> bool {
+        !self.stops.is_empty()
     }
 
     /// To be called after an answer was dealt with: without open calls no end is early.
@@ -125,6 +141,7 @@ impl Calls {
     /// The service manager is out of reach: open calls are not answered any more.
     pub(crate) fn disconnected(&mut self) -> Vec<(CallId, Purpose)> {
         self.early.clear();
+        self.stops.clear();
         std::mem::take(&mut self.open).into_iter().collect()
     }
 
@@ -173,7 +190,7 @@ pub(crate) struct Cx<'a> {
 impl Cx<'_> {
     /// Calls the service manager.
     pub(crate) fn call(&mut self, purpose: Purpose, request: Request) -> CallId {
-        let call = self.calls.begin(purpose);
+        let call = self.calls.begin(purpose, &request);
         self.out.push(Output::Call { call, request });
         call
     }

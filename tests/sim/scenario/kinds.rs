@@ -68,3 +68,30 @@ fn a_chain_over_three_nodes_comes_up_and_goes_as_one() {
     stage.is("b", "target.service", State::Inactive);
     stage.is_quiet();
 }
+
+/// `target.service` is just starting, on the strength of a proxy that is up for another unit, when it
+/// is heard that the unit of that proxy has gone with its machine. The stop of the proxy takes the start with
+/// it, and the source is none the wiser: it gets its target all the same.
+#[test]
+fn a_start_that_makes_way_for_the_stop_of_a_proxy_is_made_again() {
+    let mut stage = Stage::new(&["a", "b"])
+        .target("a", "base.service")
+        .target("b", "target.service")
+        .start_takes("b", "target.service", secs(3))
+        .bound("a", "source.service", "b", "target.service")
+        .bound("b", "target.service", "a", "base.service")
+        .bound("b", "other.service", "a", "base.service")
+        .begin();
+    stage.systemctl(Verb::Start, "b", "other.service");
+    stage.run(secs(1));
+    stage.is("a", "base.service", State::Active);
+    let action = Action::Crash(stage.at("a"), secs(1));
+    stage.act(action);
+    stage.run(ms(1_020));
+    stage.systemctl(Verb::Start, "a", "source.service");
+    stage.run(secs(10));
+    stage.is("b", "other.service", State::Inactive);
+    stage.is("a", "base.service", State::Active);
+    stage.both_run();
+    stage.is_quiet();
+}

@@ -5,7 +5,7 @@ use node::{
     Request, Snapshot, UnitState, Waited,
 };
 use proto::{
-    model::JobMode,
+    model::{JobMode, JobResult},
     name::{HoldName, ProxyName, UnitName},
     time::Moment,
 };
@@ -139,15 +139,17 @@ impl World {
             | Err(_) => None,
         };
         let answer = FromManager::Answered(call, answer);
-        // The answer follows the news of the job; the job may have ended by then.
+        // The answer follows the news of the job, which may have ended by then, and the ends of those
+        // whose place it has taken.
         let announced = |effect: &Effect| match effect {
             Effect::Tell(Signal::JobNew(job, _)) => Some(*job) == queued,
+            Effect::Tell(Signal::JobRemoved(_, _, JobResult::Canceled)) => queued.is_some(),
             Effect::Tell(_)
             | Effect::After(..)
             | Effect::HelperStarts { .. }
             | Effect::HelperKilled { .. } => false,
         };
-        let place = machine.systemd.effects.iter().position(announced);
+        let place = machine.systemd.effects.iter().rposition(announced);
         let early = self.rng.percent(50);
         match place {
             Some(place) if early => {

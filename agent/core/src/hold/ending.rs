@@ -73,6 +73,16 @@ impl Holds {
                             why: reason::one_line(&error.text),
                         });
                     }
+                    // The stop of a proxy whose unit has gone goes through to what requires it, and
+                    // takes along a start that came meanwhile. That start is about the unit as it
+                    // will be, so it is asked for again.
+                    Ending::Job(JobResult::Canceled) if cx.calls.stop_takes_effect() => {
+                        held.retry = Some(Retry::after(held.retry, cx.now));
+                        cx.event(Event::Retrying {
+                            unit: hold.name().clone(),
+                            why: "a proxy that it requires is stopped".to_owned(),
+                        });
+                    }
                     Ending::Call(_) | Ending::Job(_) | Ending::Stopped => {
                         held.describe(unit, ending, starting, cx);
                     }
