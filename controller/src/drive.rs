@@ -413,7 +413,10 @@ impl Drive {
 /// How long what a node of BlueChi's holds for nobody is left alone: until every source that might
 /// need it had its grace.
 fn leftover_grace(settings: &fleet::Settings) -> Duration {
-    let graces = settings.nodes.values().map(|node| node.claims.source_grace);
+    let graces = settings.nodes.values().flat_map(|node| {
+        let units = node.units.iter().filter_map(|unit| unit.source_grace);
+        units.chain([node.claims.source_grace])
+    });
     graces.max().unwrap_or_default().max(ADOPTED_GRACE_MIN)
 }
 

@@ -201,6 +201,7 @@ fn prove_units(claims: &Section<'_>) -> Vec<UnitPolicy> {
     let units = claims.each("unit", str::parse::<UnitPattern>, |name, section| {
         let policy = UnitPolicy {
             units: name.value.clone(),
+            source_grace: section.duration("source_grace", GRACES).map(|it| it.value),
             loss_grace: section.duration("loss_grace", GRACES).map(|it| it.value),
             on_loss: section.word("on_loss", &ON_LOSS).map(|it| it.value),
             start_timeout: section
@@ -445,6 +446,7 @@ pub(crate) mod tests {
             loss_grace = "2s"
             on_loss = "keep"
             [claims.unit."lidar1.service"]
+            source_grace = "7s"
             loss_grace = "3s"
             start_timeout = "5min"
             [node.a]
@@ -459,6 +461,13 @@ pub(crate) mod tests {
             let policy = settings.fleet.policy_on(&name(node), &unit).expect("there");
             (policy.loss_grace.as_secs(), policy.on_loss)
         };
+        let source_grace = |unit: &str| {
+            let unit = unit.parse().expect("unit");
+            let policy = settings.fleet.policy_on(&name("a"), &unit).expect("there");
+            policy.source_grace.as_secs()
+        };
+        assert_eq!(source_grace("lidar1.service"), 7);
+        assert_eq!(source_grace("lidar.service"), 15);
         let timeouts = settings.fleet.start_timeouts(&name("a"));
         let timeout = |unit: &str| timeouts.of(&unit.parse().expect("unit")).as_secs();
         assert_eq!(timeout("lidar.service"), 90);
@@ -473,7 +482,7 @@ pub(crate) mod tests {
 
     #[test_case("[claims.unit.lidar]", "1:14: claims.unit.lidar: found \"lidar\", expected the name of a unit with its type"; "unit pattern")]
     #[test_case("[claims.unit.\"a.service\"]\non_loss = \"stay\"", "2:11: claims.unit.\"a.service\".on_loss"; "policy of a unit")]
-    #[test_case("[claims.unit.\"a.service\"]\nsource_grace = \"1s\"", "source_grace"; "what is not said of units")]
+    #[test_case("[claims.unit.\"a.service\"]\nsource_grace = 15", "claims.unit.\"a.service\".source_grace"; "grace of a unit")]
     #[test_case("[node.a]\nallow_dependencies_on = [\"x\"]", "expected a node that nodes.allowed"; "unknown node")]
     #[test_case("[heartbeat]\ninterval = \"5s\"\nthreshold = \"6s\"", "heartbeat.threshold"; "threshold")]
     #[test_case("[listen]\ntcp = [\"842\"]", "not an IP address and a port"; "address")]

@@ -244,6 +244,12 @@ impl<K: Ord + Clone, V: PartialEq> Listener<K, V> {
         self.heard = Generation::NONE;
     }
 
+    /// Gives up an entry of a peer that is away: if it is still there when the peer comes back, it is
+    /// new then.
+    pub fn forget(&mut self, key: &K) {
+        self.entries.remove(key);
+    }
+
     /// Takes a message in.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! claim that goes and comes in one message, or a node that is replaced by itself, is told as what
 //! it is in the end.
 
+mod grace;
 mod past;
 mod rule;
 
@@ -15,7 +16,7 @@ use proto::{
     message::{Claim, ClaimKey, HoldKey, ToAgent, TokenState},
     model::{Cause, ClaimState, Reason},
     name::NodeName,
-    sync::{Delta, Listener},
+    sync::Delta,
     time::Moment,
 };
 
@@ -25,7 +26,7 @@ use crate::{
     limits::{ADOPTED_GRACE_MIN, CLAIMS_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
     node::Sight,
     output::{Breach, Event, Output},
-    settings::{ClaimPolicy, OnLoss, Settings},
+    settings::{ClaimPolicy, OnLoss},
     timer::Timer,
 };
 
@@ -122,9 +123,6 @@ impl Fleet {
     /// each of these sources has its grace from now on.
     fn adopt(&mut self, now: Moment, target: &NodeName, reported: &[HoldKey]) {
         for key in reported {
-            let Some(policy) = self.settings.policy(&key.source) else {
-                continue;
-            };
             let Some(source) = self.nodes.get_mut(&key.source) else {
                 continue;
             };
@@ -140,85 +138,10 @@ impl Fleet {
             source.adopted.insert(claim_key(target, key));
             // While the source is connected it is about to tell its claims.
             if source.peer().is_none() {
-                let grace = policy.source_grace.max(ADOPTED_GRACE_MIN);
-                self.timers
-                    .set(Timer::Grace(key.source.clone()), now.plus(grace));
+                source.away_since = Some(now);
+                self.set_grace(&key.source);
             }
         }
-    }
-
-    /// A source is connected: its claims do not run out while it is.
-    pub(crate) fn claims_connected(&mut self, name: &NodeName) {
-        self.timers.cancel(Timer::Grace(name.clone()));
-        let Some(node) = self.nodes.get_mut(name) else {
-            return;
-        };
-        node.claims.connected();
-        node.hold_states.connected();
-        // Nothing is told of what waits for nothing, so there may be no whole set to come.
-        node.waits = Listener::default();
-        self.touch_target(name);
-    }
-
-    /// A node has no connection: as a source it has its grace. As a target it is out of sight when it is offline,
-    /// which [`Fleet::touch_target`] looks at.
-    pub(crate) fn claims_disconnected(&mut self, now: Moment, name: &NodeName) {
-        let grace = self.settings.policy(name).map(|policy| policy.source_grace);
-        let Some(node) = self.nodes.get_mut(name) else {
-            return;
-        };
-        node.claim_states.disconnected();
-        node.holds.disconnected();
-        if node.claims_known || !node.adopted.is_empty() {
-            let at = now.plus(grace.unwrap_or_default());
-            // It counts from when the connection ended, not from when it was given up.
-            if !self.timers.is_set(&Timer::Grace(name.clone())) {
-                self.timers.set(Timer::Grace(name.clone()), at);
-            }
-        }
-    }
-
-    /// The graces of sources may be others than before: of each that is away, it ends by so much
-    /// earlier or later.
-    pub(crate) fn move_graces(&mut self, now: Moment, before: &Settings) {
-        for (name, node) in &self.settings.nodes {
-            let timer = Timer::Grace(name.clone());
-            let (Some(ends), Some(old)) = (self.timers.at(&timer), before.policy(name)) else {
-                continue;
-            };
-            let (old, new) = (old.source_grace, node.claims.source_grace);
-            let left = ends.since(now);
-            let moved = left.saturating_add(new).saturating_sub(old);
-            if old != new {
-                self.timers.set(timer, now.plus(moved));
-            }
-        }
-    }
-
-    /// The grace of a source is over: its claims, or what stood for them, are gone. It is unknown
-    /// again what it needs, so that a target that comes back later still gives it its grace.
-    pub(crate) fn grace_over(&mut self, name: &NodeName) {
-        let claims = self.forget_claims(name);
-        if claims > 0 {
-            self.put(Output::Log(Event::ClaimsExpired {
-                node: name.clone(),
-                claims,
-            }));
-        }
-    }
-
-    /// Forgets what a source needs, and says how much that was.
-    pub(crate) fn forget_claims(&mut self, name: &NodeName) -> usize {
-        let Some(node) = self.nodes.get_mut(name) else {
-            return 0;
-        };
-        node.claims_known = false;
-        node.claims = Listener::default();
-        let mut keys = std::mem::take(&mut node.adopted);
-        keys.extend(node.records.keys().cloned());
-        let claims = keys.len();
-        self.touch(name, keys);
-        claims
     }
 
     /// A claim was lost for longer than the grace: it is given up.
@@ -408,7 +331,8 @@ impl Fleet {
         let mut adopted = false;
         if let Some(node) = self.nodes.get_mut(source) {
             if let Some(record) = node.records.remove(key) {
-                let expired = !node.claims_known;
+                // While it is away, nothing but its grace ends a need.
+                let expired = !node.claims_known || node.away_since.is_some();
                 node.past.note(key.clone(), record.ended(now, expired));
             }
             node.claim_states.drop(key);

@@ -184,7 +184,10 @@ impl Fleet {
                     let node = self.nodes.get(name);
                     node.is_some_and(|node| node.peer().is_none())
                 }
-                Timer::Grace(name) => self.nodes.get(name).is_some_and(|n| n.peer().is_none()),
+                Timer::Grace(name) => {
+                    let node = self.nodes.get(name);
+                    node.is_some_and(|node| node.peer().is_none() && node.away_since.is_some())
+                }
                 Timer::Loss(source, key) => {
                     let record = self.nodes.get(source).and_then(|n| n.records.get(key));
                     record.is_some_and(|record| matches!(record.state, ClaimState::Lost(_)))

@@ -183,8 +183,8 @@ impl Fleet {
                 },
                 Timer::Silence(peer) => self.look_for_silence(now, peer),
                 Timer::Grace(ref name) => match self.excused(at, now) {
-                    Some(later) => self.timers.set(timer, later),
-                    None => self.grace_over(name),
+                    Some(later) => self.prolong_grace(name, later.since(at)),
+                    None => self.grace_over(now, name),
                 },
                 Timer::Loss(ref source, ref key) => match self.excused(at, now) {
                     Some(later) => self.timers.set(timer, later),
@@ -283,7 +283,7 @@ impl Fleet {
             self.put(Output::NodeRemoved(name));
         }
         let before = std::mem::replace(&mut self.settings, settings);
-        self.move_graces(now, &before);
+        self.move_graces();
         self.tell_start_timeouts(&before);
         let new: Vec<NodeName> = self
             .settings

@@ -16,7 +16,7 @@ use crate::{
 /// What is known of one node.
 ///
 /// As a *source*, it tells its claims. They are known from the first whole set on, stay through
-/// the grace after a disconnect, and are unknown again after it. While they are unknown, what the
+/// their graces after a disconnect, and are unknown again when none is left. While they are unknown, what the
 /// targets reported to hold for it (`adopted`) stands for them, with the same grace.
 ///
 /// As a *target*, it is in sight from its first whole set of hold states on each connection. Only
@@ -37,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) claim_states: Teller<ClaimKey, TokenState>,
     /// What targets reported to hold for it while its claims were unknown.
     pub(crate) adopted: BTreeSet<ClaimKey>,
+    /// From when the graces of `claims`, or of `adopted`, count, while it has no connection.
+    pub(crate) away_since: Option<Moment>,
 
     pub(crate) hold_states: Listener<HoldKey, TokenState>,
     pub(crate) holds: Teller<HoldKey, Hold>,

@@ -44,10 +44,10 @@ impl Settings {
         let named = rivalled.as_ref().unwrap_or(unit);
         let fitting = node.units.iter().filter(|it| it.units.fits(named));
         let policy = fitting.fold(node.claims, |policy, it| ClaimPolicy {
+            source_grace: it.source_grace.unwrap_or(policy.source_grace),
             loss_grace: it.loss_grace.unwrap_or(policy.loss_grace),
             on_loss: it.on_loss.unwrap_or(policy.on_loss),
             start_timeout: it.start_timeout.unwrap_or(policy.start_timeout),
-            ..policy
         });
         Some(match rivalled {
             Some(_) => ClaimPolicy {
@@ -99,6 +99,8 @@ pub struct NodeSettings {
 pub struct UnitPolicy {
     /// The units.
     pub units: UnitPattern,
+    /// See [`ClaimPolicy::source_grace`].
+    pub source_grace: Option<Duration>,
     /// See [`ClaimPolicy::loss_grace`].
     pub loss_grace: Option<Duration>,
     /// See [`ClaimPolicy::on_loss`].
@@ -143,7 +145,7 @@ impl Default for Heartbeat {
 /// What holds for the claims of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimPolicy {
-    /// How long the claims of the node outlive its connection.
+    /// How long a claim of the node outlives its connection.
     pub source_grace: Duration,
     /// How long a target may be out of sight before a claim on it is given up.
     pub loss_grace: Duration,

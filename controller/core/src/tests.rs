@@ -3,6 +3,7 @@
 mod circles;
 mod claims;
 mod cost;
+mod graces;
 mod jobs;
 mod monitors;
 mod nodes;

@@ -188,7 +188,7 @@ impl Fleet {
                     attempt: hold.attempt,
                     state: told.map(|told| &told.state),
                     adopted: source.is_some_and(|source| source.adopted.contains(&claim)),
-                    gives_up: self.timers.at(&Timer::Grace(key.source.clone())),
+                    gives_up: self.grace_ends(&key.source, &claim),
                 }
             })
         })
@@ -196,8 +196,7 @@ impl Fleet {
 
     fn gives_up(&self, source: &NodeName, claim: &ClaimKey) -> Option<Moment> {
         let loss = Timer::Loss(source.clone(), claim.clone());
-        let grace = Timer::Grace(source.clone());
-        let times = [self.timers.at(&loss), self.timers.at(&grace)];
+        let times = [self.timers.at(&loss), self.grace_ends(source, claim)];
         times.into_iter().flatten().min()
     }
 

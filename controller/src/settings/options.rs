@@ -192,6 +192,12 @@ const GROUPS: &[Group] = &[
                 besides \"*\" and \"?\", then the one that is later in the alphabet.",
         keys: &[
             Key {
+                name: "source_grace",
+                value: Example("\"1min\""),
+                effect: Live,
+                about: "As in [claims].",
+            },
+            Key {
                 name: "loss_grace",
                 value: Example("\"30s\""),
                 effect: Live,
@@ -215,6 +221,12 @@ const GROUPS: &[Group] = &[
         name: "node.NAME.claims.unit.UNIT",
         about: "The same for the needs of one node.",
         keys: &[
+            Key {
+                name: "source_grace",
+                value: Example("\"1min\""),
+                effect: Live,
+                about: "As in [claims].",
+            },
             Key {
                 name: "loss_grace",
                 value: Example("\"30s\""),

@@ -13,10 +13,10 @@ use crate::{
     limits::{ENDED_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
 };
 
-const T: &str = "t.service";
+pub(super) const T: &str = "t.service";
 
 /// `a` (peer 1) has `t.service` of `b` (peer 2) up.
-fn up() -> World {
+pub(super) fn up() -> World {
     let mut world = World::online("a b");
     world.claims(world.peer("a"), false, &[("b", T, 1, false)]);
     world.hold_states(world.peer("b"), false, &[(T, "a", 1, ClaimState::Up)]);
@@ -383,6 +383,7 @@ fn what_is_said_of_a_unit_is_stronger_than_what_is_said_of_its_source() {
     node.claims.on_loss = OnLoss::Keep;
     node.units.push(UnitPolicy {
         units: "t*".parse().expect("pattern"),
+        source_grace: None,
         loss_grace: Some(Duration::from_secs(20)),
         on_loss: Some(OnLoss::Stop),
         start_timeout: None,
@@ -404,6 +405,7 @@ fn the_times_for_the_claims_of_a_node_are_told_when_they_change_and_to_whom_come
     let node = settings.nodes.get_mut(&name("a")).expect("known");
     node.units.push(UnitPolicy {
         units: "t*".parse().expect("pattern"),
+        source_grace: None,
         loss_grace: None,
         on_loss: None,
         start_timeout: Some(Duration::from_secs(20)),
@@ -431,6 +433,7 @@ fn that_a_unit_does_not_run_is_needed_until_its_source_stops() {
     let node = settings.nodes.get_mut(&name("a")).expect("known");
     node.units.push(UnitPolicy {
         units: "t.service".parse().expect("pattern"),
+        source_grace: None,
         loss_grace: Some(Duration::from_secs(20)),
         on_loss: Some(OnLoss::Stop),
         start_timeout: None,
