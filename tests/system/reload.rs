@@ -128,6 +128,48 @@ fn a_reload_of_the_target_reloads_whoever_says_so_and_goes_no_further() {
     });
 }
 
+/// On one machine the two jobs come into one transaction, once each. Over nodes each systemd sees only a
+/// reload by somebody else, so somebody has to end it.
+#[test]
+fn two_units_that_propagate_reloads_to_each_other_come_to_an_end() {
+    let unit = |proxy: &str| {
+        format!(
+            "[Unit]\nPropagatesReloadTo={proxy}\nWants={proxy}\n\n[Service]\n\
+             ExecStart=/bin/sleep infinity\nExecReload=/bin/sh -c 'echo >>{RELOADS}'\n"
+        )
+    };
+    let (there, back) = ("proxy@worker2_two.service", "proxy@worker1_one.service");
+    let builder = three("reload")
+        .unit_text("worker1", "one.service", &unit(there))
+        .unit_text("worker2", "two.service", &unit(back));
+    scene(builder, |fleet| {
+        let (worker1, worker2) = (fleet.node("worker1"), fleet.node("worker2"));
+        worker1.systemctl(&["start", "one.service"])?;
+        worker1.wait_active(there, SOON)?;
+        worker2.wait_active(back, SOON)?;
+        worker1.systemctl(&["reload", "one.service"])?;
+        let says_so = |node: &Node, proxy: &str| {
+            let status = node.property(proxy, "StatusText");
+            status.is_ok_and(|it| it.contains("was reloaded 30 times in a row"))
+        };
+        let ended = || says_so(worker1, there) || says_so(worker2, back);
+        worker1.wait_until(ended, SOON)?;
+        // Nobody reloads any more, and both run on.
+        let count = || (reloads(worker1), reloads(worker2));
+        let mut last = count();
+        let is_quiet = || {
+            let before = std::mem::replace(&mut last, count());
+            before == last
+        };
+        worker1.wait_until(is_quiet, SOON)?;
+        ensure!(last.0 <= 32 && last.1 <= 32, "reloaded {last:?} times");
+        for (node, unit) in [(worker1, "one.service"), (worker2, "two.service")] {
+            node.wait_active(unit, SOON)?;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn a_reload_waits_for_a_controller_that_restarts() {
     scene(pair(), |fleet| {

@@ -82,6 +82,14 @@ pub const REGISTRATION: Duration = Duration::from_secs(10);
 /// new attempt comes sooner than the fourth of these.
 pub const CONNECT: Duration = Duration::from_secs(3);
 
+/// How often a proxy may be reloaded before each reload needs [`RELOAD_EVERY`]: more than a machine has
+/// services that reload the same unit of another one, and few enough for units that reload each other
+/// in a circle over nodes to come to an end within a second or two.
+pub const RELOADS_BURST: u32 = 30;
+
+/// How often a proxy may be reloaded for good. No circle whose rounds are quicker than this goes on for ever.
+pub const RELOAD_EVERY: Duration = Duration::from_secs(10);
+
 /// How long the start of a remote unit may take while no controller has said otherwise. It is
 /// systemd's own `DefaultTimeoutStartSec=`.
 pub const START_TIMEOUT: Duration = Duration::from_secs(90);

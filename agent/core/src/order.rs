@@ -10,14 +10,14 @@ use std::{collections::BTreeMap, time::Duration};
 use proto::{
     message::{OrderId, PROTOCOL_ORDERS, StartTimeouts, ToController, Welcome},
     model::{Cause, JobKind, Reason},
-    name::ProxyName,
+    name::{ProxyName, UnitName},
     time::Moment,
 };
 
 use crate::{
     call::{Cx, Retry},
     input::Waiter,
-    limits::{START_TIMEOUT, WAITERS_MAX},
+    limits::{RELOAD_EVERY, RELOADS_BURST, START_TIMEOUT, WAITERS_MAX},
     output::{Event, HelperAnswer, Output},
     reason::waited,
 };
@@ -26,6 +26,8 @@ use crate::{
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Orders {
     open: BTreeMap<Waiter, Order>,
+    /// Until when the reloads of a proxy so far would have taken at the pace that is kept for good.
+    reloads: BTreeMap<UnitName, Moment>,
     last: u64,
     start_timeouts: StartTimeouts,
     /// Whether the controller takes orders, as far as there is one.
@@ -48,6 +50,7 @@ impl Default for Orders {
     fn default() -> Self {
         Self {
             open: BTreeMap::new(),
+            reloads: BTreeMap::new(),
             last: 0,
             start_timeouts: StartTimeouts::all(START_TIMEOUT),
             taken: false,
@@ -76,6 +79,20 @@ impl Orders {
             let answer = HelperAnswer::Failed(Reason::new(Cause::Limit, text));
             return tell(waiter, answer, cx);
         }
+        if kind == JobKind::Reload && self.reloads_too_often(proxy.name(), cx.now) {
+            let text = format!(
+                "{} was reloaded {RELOADS_BURST} times in a row; if units of several nodes propagate reloads to each \
+                 other, one of them must not",
+                proxy.name()
+            );
+            let reason = Reason::new(Cause::Limit, text);
+            cx.event(Event::OrderFailed {
+                kind,
+                proxy: proxy.name().clone(),
+                reason: reason.clone(),
+            });
+            return tell(waiter, HelperAnswer::Failed(reason), cx);
+        }
         let order = Order {
             kind,
             proxy,
@@ -85,6 +102,19 @@ impl Orders {
             told: None,
         };
         self.open.insert(waiter, order);
+    }
+
+    /// Counts a reload of this proxy, unless it is one too many. Units that propagate a reload to each
+    /// other's proxies are, to each systemd, reloaded once more each time: none of them sees the circle.
+    fn reloads_too_often(&mut self, proxy: &UnitName, now: Moment) -> bool {
+        self.reloads.retain(|_, until| *until > now);
+        let until = self.reloads.get(proxy).copied().unwrap_or(now);
+        let until = until.plus(RELOAD_EVERY);
+        let too_often = until.since(now) > RELOAD_EVERY.saturating_mul(RELOADS_BURST);
+        if !too_often {
+            self.reloads.insert(proxy.clone(), until);
+        }
+        too_often
     }
 
     /// A helper has gone. What was ordered is done all the same.

@@ -86,3 +86,37 @@ fn nobody_is_told_when_the_helper_has_gone() {
     stage.plays(GIVEN);
     stage.plays("helper-gone 1\nordered 1");
 }
+
+#[test]
+fn a_proxy_that_is_reloaded_in_a_circle_comes_to_an_end() {
+    let mut stage = Stage::registered("");
+    let given = |n: usize| {
+        format!(
+            "orders {n} reload proxy@c_u.service
+             > order {n} reload c u.service
+             > helper {n} wait 90s unit u.service on node c is being reloaded
+             ordered {n}
+             > helper {n} done"
+        )
+    };
+    for n in 1..=30 {
+        stage.plays(&given(n));
+    }
+    stage.plays(
+        "orders 99 reload proxy@c_u.service
+         > helper 99 failed limit proxy@c_u.service was reloaded 30 times in a row; if units of several nodes propagate reloads to each other, one of them must not
+         orders 98 stop proxy@c_u.service
+         > order 31 stop c u.service
+         > helper 98 wait 90s unit u.service on node c is being stopped
+         ordered 31
+         > helper 98 done
+         at 9999
+         > disconnect 1
+         > connect 2 to 0
+         orders 97 reload proxy@c_u.service
+         > helper 97 failed limit proxy@c_u.service was reloaded 30 times in a row; if units of several nodes propagate reloads to each other, one of them must not
+         at 10000
+         orders 96 reload proxy@c_u.service
+         > helper 96 wait 90s controller not reachable at tcp:host=c,port=842",
+    );
+}
