@@ -25,6 +25,14 @@ After=proxy@old_target.service
 ExecStart=/bin/sleep infinity
 ";
 
+const RIVAL: &str = "\
+[Unit]
+Requires=conflict@old_target.service
+After=conflict@old_target.service
+[Service]
+ExecStart=/bin/sleep infinity
+";
+
 const CONTROLLER: &str = "\
 [node.old]
 allow_dependencies_on = [\"worker2\"]
@@ -40,6 +48,7 @@ const PROXY: &str = "/org/eclipse/bluechi/internal/proxy/1";
 fn layout() -> FleetBuilder {
     let builder = configure(three("bluechi"), "old", CONTROLLER)
         .unit_text("worker1", "source.service", SOURCE)
+        .unit_text("worker1", "rival.service", RIVAL)
         .unit_text("worker2", "target.service", SERVICE);
     builder.unit_text(
         "worker2",
@@ -95,6 +104,22 @@ fn announce(peer: &mut Peer, unit: &str) -> Result<()> {
 fn state(peer: &mut Peer, active: &str, sub: &str) -> Result<()> {
     let body = texts(&["target.service", active, sub, "real"]);
     peer.emit("UnitStateChanged", "ssss", &body)
+}
+
+#[test]
+fn a_conflict_with_a_unit_of_an_old_agent_is_refused_with_its_reason() {
+    scene(layout(), |fleet| {
+        let worker1 = fleet.node("worker1");
+        let _old = old(fleet)?;
+        let start = worker1.run(&["systemctl", "start", "rival.service"])?;
+        ensure!(!start.success(), "{start:?}");
+        let why = worker1.property("conflict@old_target.service", "StatusText")?;
+        ensure!(
+            why.contains("needs an agent of Unitlink on node old"),
+            "{why}"
+        );
+        Ok(())
+    });
 }
 
 #[test]

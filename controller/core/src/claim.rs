@@ -233,6 +233,10 @@ impl Fleet {
                 let holds = node.holds.entries();
                 holds.len() >= HOLDS_PER_TARGET_MAX && !holds.contains_key(&hold)
             }),
+            legacy: target.is_some_and(|node| {
+                let agent = node.agent();
+                agent.is_some_and(|agent| agent.hello.protocol == 0)
+            }),
             sight: target.map_or(Sight::Out, |node| node.sight()),
             report: target.and_then(|node| node.hold_states.entries().get(&hold)),
         };

@@ -2,6 +2,7 @@
 
 mod circles;
 mod claims;
+mod conflicts;
 mod cost;
 mod graces;
 mod jobs;

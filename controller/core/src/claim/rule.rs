@@ -1,6 +1,7 @@
 use proto::{
     message::{Attempt, Claim, ClaimKey, Hold, TokenState},
     model::{Cause, ClaimState, Reason, Token},
+    name::rivalled_by,
     time::Moment,
 };
 
@@ -48,6 +49,8 @@ pub(crate) struct Target<'a> {
     pub(crate) allowed: bool,
     /// Whether it has no room for one more hold.
     pub(crate) full: bool,
+    /// Whether its agent speaks only BlueChi's protocol.
+    pub(crate) legacy: bool,
     /// Whether it is seen.
     pub(crate) sight: Sight,
     /// What it last said of this hold.
@@ -101,6 +104,13 @@ pub(crate) fn assess(
                 false,
             )
         }
+        // The units with which a unit can be kept from running are installed with our agents.
+        Sight::Clear if target.legacy && !claim.up && rivalled_by(&key.unit).is_some() => refused(
+            Cause::Manager,
+            format!(
+                "conflict@ needs an agent of Unitlink on node {node}; the one that is there is BlueChi's"
+            ),
+        ),
         Sight::Clear => match target.report {
             Some(report) if report.token == claim.token => (report.state.clone(), false),
             Some(_) | None if claim.up => (ClaimState::Up, false),

@@ -3,11 +3,10 @@ use std::time::Duration;
 use proto::{
     message::{PROTOCOL_TIMEOUTS, ToController},
     model::{Cause, ClaimState},
-    name::rival_of,
 };
 use test_case::test_case;
 
-use super::world::{World, down, name, policy_of, settings, token, unit};
+use super::world::{World, down, name, policy_of, settings, token};
 use crate::{
     ClaimPolicy, DependsOn, Disconnect, Input, OnLoss, UnitPolicy,
     limits::{ENDED_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
@@ -424,24 +423,6 @@ fn the_times_for_the_claims_of_a_node_are_told_when_they_change_and_to_whom_come
     let at = lines.iter().position(|line| line == "4 < welcome");
     let at = at.expect("welcome");
     assert_eq!(lines[at + 1], "4 < timeouts 90s t* 20s");
-}
-
-// What is out of sight is no reason to stop anything, whatever is set.
-#[test]
-fn that_a_unit_does_not_run_is_needed_until_its_source_stops() {
-    let mut settings = World::online("a b").fleet.settings().clone();
-    let node = settings.nodes.get_mut(&name("a")).expect("known");
-    node.units.push(UnitPolicy {
-        units: "t.service".parse().expect("pattern"),
-        source_grace: None,
-        loss_grace: Some(Duration::from_secs(20)),
-        on_loss: Some(OnLoss::Stop),
-        start_timeout: None,
-    });
-    let rival = rival_of(&unit(T)).expect("short");
-    let policy = settings.policy_on(&name("a"), &rival).expect("known");
-    assert_eq!(policy.on_loss, OnLoss::Keep);
-    assert_eq!(policy.loss_grace, Duration::from_secs(20));
 }
 
 #[test]
