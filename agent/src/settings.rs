@@ -11,8 +11,8 @@ use host::{
     log,
     stream::TcpOptions,
 };
-use node::Live;
-use proto::name::NodeName;
+use node::{Live, limits::RECONNECT};
+use proto::{backoff::Backoff, name::NodeName};
 use tracing::Level;
 
 pub(crate) use options::OPTIONS;
@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     /// Where the controller may be, in this order.
     pub(crate) controllers: Vec<Address>,
     pub(crate) heartbeat: Heartbeat,
+    /// Waits between attempts to reach the controller.
+    pub(crate) reconnect: Backoff,
     /// How long a stop waits for jobs; `None` is without a limit.
     pub(crate) graceful_shutdown: Option<Duration>,
     pub(crate) tcp: TcpOptions,
@@ -55,6 +57,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Times that something is waited for. Nothing sensible is shorter, or longer than a day.
 const WAITS: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
+
+/// Pauses between attempts. One millisecond keeps a mistake from becoming a hot loop.
+const PAUSES: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
 
 /// Reads the files and proves what is in them.
 ///
@@ -101,6 +106,7 @@ fn prove(root: &Section<'_>, host_name: &str) -> Settings {
         controllers,
         graceful_shutdown: (!graceful.is_zero()).then_some(graceful),
         heartbeat: root.section("heartbeat", prove_heartbeat),
+        reconnect: root.section("reconnect", prove_reconnect),
         tcp: root.section("tcp", |section| TcpOptions {
             keepalive_idle: wait(section, "keepalive", tcp.keepalive_idle),
             user_timeout: wait(section, "user_timeout", tcp.user_timeout),
@@ -141,6 +147,22 @@ fn prove_heartbeat(section: &Section<'_>) -> Heartbeat {
     }
 }
 
+fn prove_reconnect(section: &Section<'_>) -> Backoff {
+    let first = section.duration("first", PAUSES);
+    let max = section.duration("max", PAUSES);
+    let first = first.map_or(RECONNECT.first, |it| it.value);
+    if let Some(max) = &max
+        && max.value < first
+    {
+        section.refuse(max, "expected at least reconnect.first");
+    }
+    let max = max.map_or(RECONNECT.max, |it: Located<Duration>| it.value);
+    Backoff {
+        first,
+        max: max.max(first),
+    }
+}
+
 fn wait(section: &Section<'_>, key: &str, default: Duration) -> Duration {
     section
         .duration(key, SECOND..=DAY)
@@ -154,6 +176,7 @@ impl Settings {
             controllers: self.controllers.iter().map(Address::to_string).collect(),
             heartbeat_interval: self.heartbeat.interval,
             heartbeat_threshold: self.heartbeat.threshold,
+            reconnect: self.reconnect,
         }
     }
 }
@@ -217,6 +240,8 @@ pub(crate) mod tests {
     #[test_case("controller = []", "at least one address"; "no address")]
     #[test_case("controller = [\"10.0.0.1\"]", "no transport"; "bare address")]
     #[test_case("[heartbeat]\ninterval = \"5s\"\nthreshold = \"6s\"", "at least twice"; "threshold")]
+    #[test_case("[reconnect]\nfirst = \"2s\"\nmax = \"1s\"", "at least reconnect.first"; "back-off")]
+    #[test_case("[reconnect]\nfirst = \"0s\"", "\"1ms\" to \"1d\""; "no pause")]
     #[test_case("[heartbeats]", "did you mean 'heartbeat'?"; "unknown table")]
     #[test_case("[log]\nlevel = \"loud\"", "expected"; "level")]
     fn what_is_wrong_says_what_would_be_right(text: &str, why: &str) {

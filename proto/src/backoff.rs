@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A rule of waiting. The first attempt is made at once, the second after `first`, each later one
 /// after twice the wait before it, never after more than `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Backoff {
     /// The wait before the second attempt.
     pub first: Duration,
@@ -26,6 +26,20 @@ impl Backoff {
         let share = u32::try_from(random & 0xffff).unwrap_or(0);
         wait.saturating_sub(quarter.saturating_mul(share) / 0x1_0000)
     }
+
+    /// How many connections in a row were too short, when one more has ended that lasted so long. That
+    /// many is the attempt to make next: the one at once, as long as each connection lasts at
+    /// least as long as the wait that it would otherwise cost. So whoever is killed and started
+    /// again every second finds its peers back each time, and whoever takes connections only to
+    /// drop them is called less and less.
+    pub fn too_short(self, before: u32, lasted: Duration) -> u32 {
+        let count = before.saturating_add(1);
+        if lasted >= self.wait(count, 0) {
+            0
+        } else {
+            count
+        }
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +56,27 @@ mod tests {
     fn the_first_attempt_is_made_at_once_and_waits_double() {
         let waits: Vec<_> = (0..10).map(|n| RULE.wait(n, 0).as_millis()).collect();
         assert_eq!(waits, [0, 20, 40, 80, 160, 320, 640, 1280, 2560, 5000]);
+    }
+
+    #[test]
+    fn a_connection_counts_as_failed_unless_it_lasted_as_long_as_the_wait_for_it() {
+        let counts = |lives: &[u64]| {
+            let mut count = 0;
+            let mut all = Vec::new();
+            for life in lives {
+                count = RULE.too_short(count, Duration::from_millis(*life));
+                all.push(count);
+            }
+            all
+        };
+        assert_eq!(counts(&[20, 300, 20]), [0, 0, 0]);
+        assert_eq!(counts(&[19, 19, 79, 159, 320]), [1, 2, 3, 4, 0]);
+        let dropped = counts(&[4999; 20]);
+        assert_eq!(
+            dropped.last(),
+            Some(&0),
+            "five seconds are the longest wait"
+        );
     }
 
     proptest! {

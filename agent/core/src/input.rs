@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proto::{
+    backoff::Backoff,
     message::ToAgent,
     model::{JobKind, JobResult},
     name::{NodeName, UnitName},
@@ -205,4 +206,6 @@ pub struct Live {
     pub heartbeat_interval: Duration,
     /// How long the controller may be silent.
     pub heartbeat_threshold: Duration,
+    /// How long to wait between attempts to reach it.
+    pub reconnect: Backoff,
 }

@@ -10,9 +10,10 @@
 //! | stopped | the agent ends | nothing |
 //!
 //! Attempts never end. Addresses are tried in order without a wait between them, and each round
-//! waits longer than the last. The count begins anew after a connection that lasted as long as the
-//! controller may be silent, so a controller that takes connections and drops them is not
-//! called in a hot loop.
+//! waits longer than the last. The count begins anew with a connection on which the node was registered,
+//! and is called again at once when it ends; but connections of which each is shorter than the wait that it
+//! costs count as failed, so a controller that takes connections and drops them is not called in a
+//! hot loop ([`proto::backoff::Backoff::too_short`]).
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -27,7 +28,7 @@ use crate::{
     Settings,
     call::Cx,
     input::{LinkId, Live},
-    limits::{COMPLAINTS_MAX, RECONNECT, REGISTRATION},
+    limits::{COMPLAINTS_MAX, REGISTRATION},
     output::{Event, Output},
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Link {
     state: State,
     last: u64,
     attempt: u32,
+    /// Connections in a row on which the node was registered, and which ended too soon.
+    too_short: u32,
     random: u64,
     /// What was logged in this outage.
     complaints: BTreeSet<String>,
@@ -56,6 +59,7 @@ enum State {
     },
     Registered {
         on: Attempt,
+        since: Moment,
         heard: Moment,
         beat: Rhythm,
     },
@@ -87,6 +91,7 @@ impl Link {
             state: State::Idle,
             last: 0,
             attempt: 0,
+            too_short: 0,
             random: seed,
             complaints: BTreeSet::new(),
         }
@@ -151,7 +156,7 @@ impl Link {
             return;
         }
         self.hang_up(cx);
-        self.attempt = 0;
+        (self.attempt, self.too_short) = (0, 0);
         self.complaints.clear();
         self.again(cx);
     }
@@ -191,6 +196,7 @@ impl Link {
         self.complaints.clear();
         self.state = State::Registered {
             on,
+            since: cx.now,
             heard: cx.now,
             beat: Rhythm::after(cx.now, cx.settings.live.heartbeat_interval, self.random),
         };
@@ -226,8 +232,7 @@ impl Link {
         let Some(on) = self.present() else {
             return;
         };
-        if self.registered().is_some() {
-            self.lived(on, cx);
+        if self.ended(cx) {
             cx.event(Event::LinkLost { why });
         } else if self.is_news(&format!("{} {why}", on.address)) {
             let address = address(cx.settings, on.address);
@@ -249,7 +254,7 @@ impl Link {
             return;
         };
         cx.out.push(Output::Disconnect(on.link));
-        self.lived(on, cx);
+        self.ended(cx);
         if self.is_news(&format!("breach {why}")) {
             cx.event(Event::Breach { why });
         }
@@ -270,7 +275,9 @@ impl Link {
                     self.closed(format!("no answer for {REGISTRATION:?}"), cx);
                 }
             }
-            State::Registered { on, heard, beat } => {
+            State::Registered {
+                on, heard, beat, ..
+            } => {
                 let threshold = cx.settings.live.heartbeat_threshold;
                 if now >= heard.plus(threshold) {
                     cx.out.push(Output::Disconnect(on.link));
@@ -300,11 +307,18 @@ impl Link {
         }
     }
 
-    /// Forgets the failed attempts before a connection that was a good one.
-    fn lived(&mut self, on: Attempt, cx: &Cx<'_>) {
-        if cx.now.since(on.since) >= cx.settings.live.heartbeat_threshold {
-            self.attempt = 0;
-        }
+    /// Whether the node was registered on the connection that ends. The attempts before it are
+    /// forgotten then, since there is a controller; not so the connections like it that were short.
+    fn ended(&mut self, cx: &Cx<'_>) -> bool {
+        let State::Registered { since, .. } = &self.state else {
+            return false;
+        };
+        let live = &cx.settings.live;
+        let lasted = cx.now.since(*since);
+        self.too_short = live.reconnect.too_short(self.too_short, lasted);
+        let addresses = u32::try_from(live.controllers.len()).unwrap_or(u32::MAX);
+        self.attempt = self.too_short.saturating_mul(addresses);
+        true
     }
 
     /// Waits for the next attempt as long as it takes, which may be no time.
@@ -314,7 +328,7 @@ impl Link {
             return;
         };
         let wait = if first {
-            RECONNECT.wait(round, self.random())
+            cx.settings.live.reconnect.wait(round, self.random())
         } else {
             Duration::ZERO
         };

@@ -355,6 +355,7 @@ pub(crate) fn live(controllers: &[&str]) -> Live {
             .collect(),
         heartbeat_interval: Duration::from_secs(2),
         heartbeat_threshold: Duration::from_secs(6),
+        reconnect: crate::limits::RECONNECT,
     }
 }
 

@@ -67,6 +67,26 @@ const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        name: "reconnect",
+        about: "How soon the controller is called again after it could not be reached. A connection that \
+                breaks is made again at once; a pause comes before each attempt after that.",
+        keys: &[
+            Key {
+                name: "first",
+                value: Default("\"20ms\""),
+                effect: Live,
+                about: "The first pause. Each further one is twice as long, less up to a quarter, so that \
+                        nodes do not come in step.",
+            },
+            Key {
+                name: "max",
+                value: Default("\"5s\""),
+                effect: Live,
+                about: "The longest pause. At least the first one.",
+            },
+        ],
+    },
+    Group {
         name: "tcp",
         about: "What the kernel does for the connection to the controller over TCP, also for one that \
                 is open.",

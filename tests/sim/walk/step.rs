@@ -253,6 +253,7 @@ impl Small {
                 controllers: vec!["unix:path=controller".to_owned()],
                 heartbeat_interval: heartbeat.interval,
                 heartbeat_threshold: heartbeat.threshold,
+                reconnect: node::limits::RECONNECT,
             },
         };
         Node::new(

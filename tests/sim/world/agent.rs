@@ -52,6 +52,7 @@ impl World {
                 controllers: vec!["tcp:host=controller,port=842".to_owned()],
                 heartbeat_interval: heartbeat.interval,
                 heartbeat_threshold: heartbeat.threshold,
+                reconnect: node::limits::RECONNECT,
             },
         };
         machine.agent = Some(Agent {

@@ -60,6 +60,35 @@ fn a_connection_that_is_dropped_at_once_counts_as_a_failed_attempt() {
 }
 
 #[test]
+fn a_controller_that_is_killed_again_and_again_is_called_at_once_each_time() {
+    let mut stage = Stage::registered("");
+    for killed in 1..=20 {
+        let next = killed + 1;
+        stage.plays(&format!(
+            "at {}
+             link closed reset
+             > connect {next} to 0
+             link up
+             > hello b
+             > hold-states whole
+             > claims whole",
+            killed * 300
+        ));
+    }
+}
+
+#[test]
+fn a_long_outage_makes_nobody_wait_after_the_next_restart() {
+    let mut stage = Stage::new("");
+    stage.plays("manager\n> connect 1 to 0\nlink failed refused");
+    stage.plays("at 20\n> connect 2 to 0\nlink failed refused");
+    stage.plays("at 60\n> connect 3 to 0\nlink failed refused");
+    stage
+        .plays("at 140\n> connect 4 to 0\nlink up\n> hello b\n> hold-states whole\n> claims whole");
+    stage.plays("at 170\nlink closed reset\n> connect 5 to 0");
+}
+
+#[test]
 fn addresses_are_tried_in_order_before_there_is_a_wait() {
     let mut stage = Stage::new("");
     stage.plays("configure one two\nmanager\n> connect 1 to 0");
