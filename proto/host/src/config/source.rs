@@ -136,32 +136,46 @@ pub(super) struct Text {
     pub(super) path: Arc<Path>,
     pub(super) text: String,
     order: usize,
+    /// Where each line begins: a file of a thousand nodes has thousands of keys, each with its place.
+    lines: Vec<usize>,
 }
 
 impl Text {
+    fn new(path: &Path, order: usize, text: String) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(ends.map(|(end, _)| end + 1));
+        Self {
+            path: path.into(),
+            order,
+            lines: lines.collect(),
+            text,
+        }
+    }
+
     /// The place of a byte of the text.
     pub(super) fn place(&self, offset: usize) -> Place {
-        let position = Some(position(self.text.as_bytes(), offset));
+        let position = Some(self.position(offset));
         Place {
             file: Arc::clone(&self.path),
             position,
             order: self.order,
         }
     }
+
+    /// Line and column of a byte, both from 1; bytes that begin no character do not count.
+    fn position(&self, offset: usize) -> (usize, usize) {
+        let line = self.lines.partition_point(|begin| *begin <= offset);
+        let begin = line.checked_sub(1).and_then(|at| self.lines.get(at));
+        let begin = begin.copied().unwrap_or(0);
+        let before = self.text.as_bytes().get(begin..offset).unwrap_or_default();
+        let characters = before.iter().filter(|b| **b & 0xc0 != 0x80).count();
+        (line, characters + 1)
+    }
 }
 
 enum ReadError {
     Missing,
     Wrong(ConfigError),
-}
-
-/// Line and column of a byte, both from 1; bytes that begin no character do not count.
-fn position(bytes: &[u8], offset: usize) -> (usize, usize) {
-    let before = bytes.get(..offset).unwrap_or(bytes);
-    let lines = before.iter().filter(|b| **b == b'\n').count();
-    let line = before.rsplit(|b| *b == b'\n').next().unwrap_or_default();
-    let characters = line.iter().filter(|b| **b & 0xc0 != 0x80).count();
-    (lines + 1, characters + 1)
 }
 
 fn whole(path: &Path, order: usize, problem: Problem) -> ConfigError {
@@ -232,19 +246,11 @@ fn read_file(path: &Path, order: usize) -> Result<Text, ReadError> {
         }));
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Text {
-            path: path.into(),
-            text,
-            order,
-        }),
+        Ok(text) => Ok(Text::new(path, order, text)),
         Err(error) => {
             let (bytes, offset) = (error.as_bytes(), error.utf8_error().valid_up_to());
-            let position = Some(position(bytes, offset));
-            let place = Place {
-                file: path.into(),
-                position,
-                order,
-            };
+            let valid = String::from_utf8_lossy(bytes.get(..offset).unwrap_or_default());
+            let place = Text::new(path, order, valid.into_owned()).place(offset);
             let problem = Problem::NotUtf8(bytes.get(offset).copied().unwrap_or_default());
             Err(ReadError::Wrong(ConfigError {
                 place,
@@ -260,4 +266,22 @@ fn lower(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     text.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case(0, (1, 1); "the first byte")]
+    #[test_case(2, (1, 3); "the end of a line belongs to it")]
+    #[test_case(3, (2, 1); "the next line")]
+    #[test_case(5, (2, 2); "after a character of two bytes")]
+    #[test_case(7, (3, 1); "an empty line")]
+    #[test_case(8, (4, 1); "after all")]
+    fn bytes_have_lines_and_columns_of_characters(offset: usize, place: (usize, usize)) {
+        let text = Text::new(Path::new("f"), 0, "ab\nüx\n\n".to_owned());
+        assert_eq!(text.position(offset), place);
+    }
 }
