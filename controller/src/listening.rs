@@ -127,6 +127,14 @@ impl Listening {
         });
     }
 
+    /// Accepts nobody any more. The sockets stay open: where they are systemd's, whoever connects waits for the
+    /// next controller instead of being taken in by one that is about to go.
+    pub(crate) fn deafen(&self) {
+        for open in &self.open {
+            open.task.abort();
+        }
+    }
+
     /// Where agents can connect, as people write it.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = String> {
         self.open.iter().map(|open| {

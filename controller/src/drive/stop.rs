@@ -83,6 +83,8 @@ impl Drive {
     pub(super) async fn leave(&mut self) {
         info!("stopping");
         told(notify::stopping("stopping"));
+        // Before the first agent comes back.
+        self.listening.deafen();
         self.public.close();
         self.agents.close();
         let end = self.clock.now().plus(STOP_TIME);
