@@ -167,4 +167,4 @@ pub(crate) const EXTEND_BY: Duration = Duration::from_secs(30);
 
 /// Lines of a dump of the state: little enough for the journal, which begins to drop at 10 000 lines
 /// in 30 seconds, journald.conf(5).
-pub(crate) const DUMP_LINES_MAX: usize = 4096;
+pub(crate) const DUMP_LINES_MAX: usize = 8192;

@@ -73,6 +73,7 @@ pub(crate) const EXTEND_EVERY: Duration = Duration::from_secs(10);
 /// How much time it asks for: three times as much, so that one message that is late does no harm.
 pub(crate) const EXTEND_BY: Duration = Duration::from_secs(30);
 
-/// Lines of a dump of the state: enough for a fleet of a few hundred nodes, and little enough for the
-/// journal, which begins to drop at 10 000 lines in 30 seconds, journald.conf(5).
-pub(crate) const DUMP_LINES_MAX: usize = 4096;
+/// Lines of a dump of the state into the journal: all jobs and sessions of thousands of nodes, and few enough for
+/// the journal, which begins to drop at 10 000 lines in 30 seconds, journald.conf(5). Whoever asks over the
+/// bus gets all.
+pub(crate) const DUMP_LINES_MAX: usize = 8192;

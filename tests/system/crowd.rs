@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use tests::fake::Plan;
 use tests::fleet::{Fleet, FleetBuilder};
 
-use crate::world::{configure, scene, three};
+use crate::world::{SOON, configure, ctl_ok, scene, three};
 
 const COUNT: usize = 300;
 
@@ -105,4 +105,32 @@ fn a_list_comes_in_its_time_with_the_nodes_marked_that_did_not_answer() {
             Ok(())
         })
     });
+}
+
+#[test]
+fn the_state_has_every_session_and_every_job() {
+    let slow = "[Service]\nType=oneshot\nExecStart=/bin/sleep infinity\nTimeoutStartSec=infinity\n";
+    scene(
+        layout().unit_text("worker1", "slow.service", slow),
+        |fleet| {
+            crowd(fleet, 0, || {
+                let main = fleet.node("main");
+                ctl_ok(fleet, "start --no-block worker1 slow.service")?;
+                let is_whole = |text: &str| {
+                    let sessions = text.matches("session ").count();
+                    sessions == COUNT + 3 && text.contains("start of slow.service on worker1")
+                };
+                let asked = ctl_ok(fleet, "daemon debug")?;
+                ensure!(is_whole(&asked), "{asked}");
+                let unit = "unitlink-controller.service";
+                main.systemctl(&["kill", "--kill-whom=main", "--signal=USR1", unit])?;
+                let told = || {
+                    let journal = main.journal(unit).unwrap_or_default();
+                    let state = journal.lines().filter(|line| line.contains("state: "));
+                    is_whole(&state.collect::<Vec<_>>().join("\n"))
+                };
+                main.wait_until(told, SOON)
+            })
+        },
+    );
 }

@@ -6,14 +6,19 @@ use super::Agent;
 use crate::limits::DUMP_LINES_MAX;
 
 impl Agent {
-    /// Writes the state into the log.
+    /// Writes the state into the log, at most [`DUMP_LINES_MAX`] lines of it.
     pub(super) fn dump(&self) {
-        for line in self.state_lines() {
+        let lines = self.state_lines();
+        let more = lines.len().saturating_sub(DUMP_LINES_MAX);
+        for line in lines.iter().take(DUMP_LINES_MAX) {
             info!("state: {line}");
+        }
+        if more > 0 {
+            info!("state: and {more} lines more, which 'ctl daemon debug agent' shows");
         }
     }
 
-    /// The state: settings, link, jobs, claims, holds; at most [`DUMP_LINES_MAX`] lines.
+    /// The state: settings, link, jobs, claims, holds.
     pub(super) fn state_lines(&self) -> Vec<String> {
         let mut lines = vec![self.summary()];
         for (id, kind, unit) in self.node.jobs() {
@@ -36,11 +41,6 @@ impl Agent {
         }
         let waiting = self.helpers.len();
         lines.push(format!("{waiting} helpers wait for an answer"));
-        let more = lines.len().saturating_sub(DUMP_LINES_MAX);
-        if more > 0 {
-            lines.truncate(DUMP_LINES_MAX);
-            lines.push(format!("and {more} more"));
-        }
         lines
     }
 

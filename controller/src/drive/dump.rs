@@ -6,15 +6,20 @@ use super::Drive;
 use crate::limits::DUMP_LINES_MAX;
 
 impl Drive {
-    /// Writes the state into the log.
+    /// Writes the state into the log, at most [`DUMP_LINES_MAX`] lines of it.
     pub(super) fn dump(&self) {
-        for line in self.state_lines() {
+        let lines = self.state_lines();
+        let more = lines.len().saturating_sub(DUMP_LINES_MAX);
+        for line in lines.iter().take(DUMP_LINES_MAX) {
             info!("state: {line}");
+        }
+        if more > 0 {
+            info!("state: and {more} lines more, which 'ctl daemon debug' shows");
         }
     }
 
-    /// The state: settings, sockets, sessions, nodes, jobs, claims, holds; at most
-    /// [`DUMP_LINES_MAX`] lines.
+    /// The state: settings, sockets, and then what there is, the fewest first: jobs, sessions, nodes, claims,
+    /// holds.
     pub(super) fn state_lines(&self) -> Vec<String> {
         let mut lines = vec![self.summary()];
         lines.extend(
@@ -22,6 +27,10 @@ impl Drive {
                 .addresses()
                 .map(|it| format!("listening on {it}")),
         );
+        for job in self.fleet.jobs() {
+            let (id, node, unit, kind, state) = (job.id, &job.node, &job.unit, job.kind, job.state);
+            lines.push(format!("job {id}: {kind} of {unit} on {node}, {state}"));
+        }
         lines.extend(self.agents.sessions());
         let now = self.clock.now();
         for node in self.fleet.nodes() {
@@ -42,10 +51,6 @@ impl Drive {
             });
             lines.push(format!("node {}: {}{agent}", node.name, node.status));
         }
-        for job in self.fleet.jobs() {
-            let (id, node, unit, kind, state) = (job.id, &job.node, &job.unit, job.kind, job.state);
-            lines.push(format!("job {id}: {kind} of {unit} on {node}, {state}"));
-        }
         for claim in self.fleet.claims() {
             let (node, unit) = (&claim.claim.node, &claim.claim.unit);
             let reason = claim.state.reason();
@@ -59,11 +64,6 @@ impl Drive {
             let (node, unit, source) = (hold.node, &hold.hold.unit, &hold.hold.source);
             let state = hold.state.map_or("not told yet", |state| state.as_str());
             lines.push(format!("hold of {unit} on {node} for {source}: {state}"));
-        }
-        let more = lines.len().saturating_sub(DUMP_LINES_MAX);
-        if more > 0 {
-            lines.truncate(DUMP_LINES_MAX);
-            lines.push(format!("and {more} more"));
         }
         lines
     }
