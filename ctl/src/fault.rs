@@ -319,6 +319,9 @@ impl Fault {
             {
                 None
             }
+            Self::Refused { name, .. } if name == error::STOPPING => {
+                Some("it ends when the jobs under way have; ask again when it is back".into())
+            }
             Self::Refused { .. } => Some("see 'journalctl -u unitlink-controller'".into()),
             Self::Answer { .. } => Some(
                 "do 'ctl version' and the version of the controller in 'ctl status' fit?".into(),
