@@ -144,6 +144,27 @@ accept: packages accept-build
 accept-build: stage
 	$(CARGO) build --locked --profile staged -p tests --bin accept
 
+# Another systemd for the nodes: that of a release of Debian, whose tree is made once by debootstrap(8), as
+# root and from the archive that debootstrap uses by itself. trixie has 257.
+RELEASE    ?= trixie
+BASE        = $(TARGET)/base/$(RELEASE)
+BASE_HOLDS  = systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,iproute2,iputils-ping,procps,python3-dasbus
+IN_BASE     = env UNITLINK_BASE=$(abspath $(BASE)) UNITLINK_STAGE=$(abspath $(STAGE)) \
+              UNITLINK_REQUIRE_SYSTEM=1
+.PHONY: check-release base
+check-release: deps chaos-build base
+	@echo "the nodes have $$($(SUDO) chroot $(BASE) systemctl --version | head -n 1)"
+	$(IN_BASE) $(CARGO) test --locked -p tests --test system -- --test-threads 2 $(CASE)
+	$(SUDO) $(IN_BASE) $(TARGET)/debug/chaos --minutes $(MINUTES) --seed 1
+base: $(BASE)
+$(BASE):
+	@command -v debootstrap >/dev/null || $(MAKE) --no-print-directory packages DEBIAN=debootstrap
+	@mkdir -p $(dir $@) && $(SUDO) rm -rf $@.new
+	$(SUDO) debootstrap --variant=minbase --include=$(BASE_HOLDS) $(RELEASE) $(abspath $@).new || { \
+	    echo "$(RELEASE) cannot be had here, so nothing is checked with its systemd" >&2; exit 1; }
+	$(SUDO) rm -rf $@.new/var/cache/apt/archives
+	$(SUDO) mv $@.new $@
+
 # The system cases whose names hold CASE=, TIMES= times: for what fails once in a while.
 CASE       ?=
 TIMES      ?= 20

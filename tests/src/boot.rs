@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::base::Base;
 use crate::cgroup::Cgroup;
 use crate::command::child_pid;
 use crate::island::Island;
@@ -60,6 +61,7 @@ pub(crate) fn make_root(
     island: &Island,
     node: &str,
     hosts: &str,
+    base: &Base,
     stage: Option<&Stage>,
 ) -> Result<Tree> {
     let root = island.path(&root_path(node));
@@ -78,10 +80,11 @@ pub(crate) fn make_root(
     ] {
         tree.create_dir_all(dir)?;
     }
-    // As the host has them, whether it has merged them into /usr or not is not ours to decide.
-    for dir in ["/bin", "/sbin", "/lib", "/lib32", "/lib64"] {
-        if let Ok(target) = fs::read_link(dir) {
-            tree.symlink(target.to_str().context("a link that is not UTF-8")?, dir)?;
+    // As the system has them, whether it has merged them into /usr or not is not ours to decide.
+    for dir in ["bin", "sbin", "lib", "lib32", "lib64"] {
+        if let Ok(target) = fs::read_link(base.root().join(dir)) {
+            let target = target.to_str().context("a link that is not UTF-8")?;
+            tree.symlink(target, &format!("/{dir}"))?;
         }
     }
     if let Some(stage) = stage {
@@ -96,12 +99,13 @@ pub(crate) fn make_root(
     tree.write("/etc/hostname", format!("{node}\n").as_bytes())?;
     tree.write("/etc/hosts", hosts.as_bytes())?;
     // nspawn looks for it before it mounts /usr, so the usual link into /usr would not do.
-    tree.write("/etc/os-release", &fs::read("/etc/os-release")?)?;
+    let release = fs::read(base.root().join("etc/os-release"))?;
+    tree.write("/etc/os-release", &release)?;
     tree.write(
         "/etc/systemd/journald.conf.d/test.conf",
         JOURNALD.as_bytes(),
     )?;
-    if let Ok(cache) = fs::read("/etc/ld.so.cache") {
+    if let Ok(cache) = fs::read(base.root().join("etc/ld.so.cache")) {
         tree.write("/etc/ld.so.cache", &cache)?;
     }
     for unit in MASKED {
@@ -152,7 +156,7 @@ pub(crate) fn start(
     island: &Island,
     node: &str,
     cgroup: &Cgroup,
-    stage: Option<&Stage>,
+    system: (&Base, Option<&Stage>),
     timeout: Duration,
 ) -> Result<Running> {
     let inside = format!("/run/nodes/{node}/notify");
@@ -163,7 +167,7 @@ pub(crate) fn start(
     let notifications =
         UnixDatagram::bind(&socket).context("cannot bind the notification socket")?;
     let console = File::create(island.path(&console_path(node)))?;
-    let mut child = nspawn(island, node, cgroup, stage)
+    let mut child = nspawn(island, node, cgroup, system)
         .env("NOTIFY_SOCKET", inside)
         .stdin(Stdio::null())
         .stdout(console.try_clone()?)
@@ -211,7 +215,13 @@ pub(crate) fn show_stage(island: &Island, stage: &Stage) -> Result<()> {
 /// Nothing is waited for in it but the kernel.
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn nspawn(island: &Island, node: &str, cgroup: &Cgroup, stage: Option<&Stage>) -> Command {
+fn nspawn(
+    island: &Island,
+    node: &str,
+    cgroup: &Cgroup,
+    (base, stage): (&Base, Option<&Stage>),
+) -> Command {
+    let place = base.place();
     let mut command = island.command(cgroup, "systemd-nspawn");
     command
         .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
@@ -229,11 +239,12 @@ fn nspawn(island: &Island, node: &str, cgroup: &Cgroup, stage: Option<&Stage>) -
         .arg(format!("--directory={}", root_path(node)))
         .arg(format!("--network-namespace-path=/run/netns/{node}"));
     match stage {
-        Some(_) => command.arg(format!("--overlay-ro=/usr:{STAGE_USR}:/usr")),
-        None => command.arg("--bind-ro=/usr"),
+        Some(_) => command.arg(format!("--overlay-ro={place}/usr:{STAGE_USR}:/usr")),
+        None => command.arg(format!("--bind-ro={place}/usr:/usr")),
     };
-    if fs::exists("/etc/alternatives").unwrap_or(false) {
-        command.arg("--bind-ro=/etc/alternatives");
+    let alternatives = "etc/alternatives";
+    if fs::exists(base.root().join(alternatives)).unwrap_or(false) {
+        command.arg(format!("--bind-ro={place}/{alternatives}:/{alternatives}"));
     }
     command.args([
         "--boot",

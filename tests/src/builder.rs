@@ -8,6 +8,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::base::Base;
 use crate::boot;
 use crate::fleet::Fleet;
 use crate::island::Island;
@@ -208,15 +209,17 @@ impl FleetBuilder {
             Staging::Given(stage) => Some(stage),
             Staging::Bare => None,
         };
+        let base = Base::find()?;
         let hosts = hosts(&self.order)?;
         let island = Arc::new(Island::create()?);
+        base.show(&island)?;
         if let Some(stage) = &stage {
             boot::show_stage(&island, stage)?;
         }
         let mut nodes = Vec::new();
         for (index, name) in self.order.iter().enumerate() {
             let port = Port::of(index).context("too many nodes")?;
-            let node = Node::create(name, port, &hosts, &island, stage.as_ref())?;
+            let node = Node::create(name, port, &hosts, &island, &base, stage.as_ref())?;
             if let Some(layout) = self.layouts.get(name) {
                 lay_out(&node, layout).with_context(|| format!("the files of {name}"))?;
             }

@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 
+use crate::base::Base;
 use crate::cgroup::Hierarchies;
 use crate::fleet::{Fleet, FleetBuilder};
 use crate::stage::Stage;
@@ -100,6 +101,7 @@ pub fn prerequisites(needs_stage: bool) -> Result<()> {
         }
     }
     Hierarchies::find()?;
+    Base::find()?;
     if needs_stage {
         Stage::find()?;
     }

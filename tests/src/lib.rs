@@ -1,13 +1,14 @@
 //! Real systemd nodes for tests, the demonstration and the benchmarks.
 //!
 //! A [`fleet::Fleet`] is a few nodes on one network. Each [`node::Node`] is a systemd that was
-//! booted by `systemd-nspawn` with the host's `/usr`, over which the installed [`stage::Stage`] is
+//! booted by `systemd-nspawn` with the host's `/usr`, or that of another tree, over which the installed [`stage::Stage`] is
 //! laid, and with an empty `/etc` and `/var`; it takes a fraction of a second. Nothing of a fleet
 //! touches the host's own network, files or services, and nothing of it outlives the process that
 //! made it. `tests/README.md` shows how a case is written.
 //!
 //! [`fuzz`] is what a fuzzer drives. [`fake`] are agents without a machine, for as many nodes as one likes.
 
+mod base;
 mod boot;
 mod builder;
 pub mod case;

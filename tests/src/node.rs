@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::Pid;
 
+use crate::base::Base;
 use crate::boot::{self, Running};
 use crate::cgroup::Cgroup;
 pub use crate::command::Output;
@@ -34,6 +35,7 @@ pub struct Node {
     name: String,
     port: Port,
     island: Arc<Island>,
+    base: Base,
     stage: Option<Stage>,
     cgroup: Cgroup,
     root: Tree,
@@ -47,14 +49,16 @@ impl Node {
         port: Port,
         hosts: &str,
         island: &Arc<Island>,
+        base: &Base,
         stage: Option<&Stage>,
     ) -> Result<Self> {
         network::join(island, name, port)?;
-        let root = boot::make_root(island, name, hosts, stage)?;
+        let root = boot::make_root(island, name, hosts, base, stage)?;
         Ok(Self {
             name: name.to_owned(),
             port,
             island: Arc::clone(island),
+            base: base.clone(),
             stage: stage.cloned(),
             cgroup: island.cgroup().child(name),
             root,
@@ -97,7 +101,7 @@ impl Node {
                 &self.island,
                 &self.name,
                 &self.cgroup,
-                self.stage.as_ref(),
+                (&self.base, self.stage.as_ref()),
                 PATIENCE,
             )
             .with_context(|| format!("cannot boot {}", self.name))?;
