@@ -256,3 +256,39 @@ fn no_hup_ends_a_daemon_that_starts() {
         Ok(())
     });
 }
+
+#[test]
+fn a_socket_of_systemds_is_the_same_after_reloads_and_restarts() {
+    let builder = three("daemon").enable("main", "unitlink-controller.socket");
+    scene(builder, |fleet| {
+        let main = fleet.node("main");
+        // The inode of the socket that listens: the same socket, not only the same path.
+        let inode = || -> Result<String> {
+            let sockets = main.ok(&["ss", "--listening", "--unix", "--extended", "--no-header"])?;
+            let of_agents = |line: &&str| line.contains("/run/unitlink/controller.sock");
+            let socket = sockets.lines().find(of_agents).unwrap_or_default();
+            Ok(socket
+                .split_whitespace()
+                .nth(5)
+                .unwrap_or_default()
+                .to_owned())
+        };
+        let (first, pid) = (inode()?, main.main_pid(CONTROLLER)?);
+        ensure!(first.parse::<u64>().is_ok(), "no inode: {first:?}");
+        main.write(&controller_drop_in("90-new"), "[listen]\nbacklog = 64\n")?;
+        main.systemctl(&["reload", CONTROLLER])?;
+        ensure!(inode()? == first, "a reload has made another socket");
+        main.systemctl(&["restart", CONTROLLER])?;
+        main.kill_service(CONTROLLER, "KILL")?;
+        main.wait_until(
+            || {
+                main.main_pid(CONTROLLER)
+                    .is_ok_and(|it| it > 1 && it != pid)
+            },
+            SOON,
+        )?;
+        await_status(fleet, "main", "online", SOON)?;
+        ensure!(inode()? == first, "a restart has made another socket");
+        Ok(())
+    });
+}
