@@ -8,11 +8,13 @@
 mod agent;
 mod answer;
 mod job;
+mod ledger;
+mod ping;
 mod units;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,29 +27,30 @@ use host::{
     link::{Limits, Link},
     stream::{TcpOptions, connect},
 };
-use proto::{backoff::Backoff, message::ClaimKey, name::NodeName};
+use node::limits::RECONNECT;
+use proto::{
+    message::ClaimKey,
+    name::{NodeName, UnitName},
+};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
-use agent::{Agent, Ended};
+use agent::Agent;
 use units::Units;
+
+pub use ledger::{Ledger, Need};
+pub use ping::RoundTrips;
 
 /// How long a connection may take to be made: a controller that takes in thousands is slow.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
-/// Agents that connect at the same time. The rest wait for their turn here instead of in the queue of
-/// the kernel, which drops what does not fit in.
-const CONNECTING_MAX: usize = 128;
-
-/// How soon a connection that was lost is made again: as agents do.
-const RECONNECT: Backoff = Backoff {
-    first: Duration::from_millis(20),
-    max: Duration::from_secs(5),
-};
+/// Agents that connect at the same time. Machines of their own would not wait for each other, and as many as
+/// this fit into the queue of the kernel, which drops what does not; the rest wait here.
+const CONNECTING_MAX: usize = 4096;
 
 /// What has happened to the agents of a plan.
 #[derive(Debug, Default)]
@@ -60,11 +63,19 @@ pub struct Counts {
     pub jobs: AtomicU64,
     /// Commands whose job was known already; they are answered and not carried out.
     pub repeated: AtomicU64,
+    /// How long the controller took to answer.
+    pub round_trips: RoundTrips,
+    ledger: Mutex<Ledger>,
 }
 
 impl Counts {
     fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What is needed and what is held.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,10 +100,18 @@ pub struct Plan {
     pub silent: usize,
     /// What every node needs of others.
     pub needs: Vec<ClaimKey>,
+    /// Each node needs `shared.service` of so many nodes that come after it.
+    pub neighbours: usize,
+    /// How often each asks the controller whether it is there, to see how long that takes; never, if
+    /// this is zero.
+    pub ping: Duration,
     /// What has happened to them.
     pub counts: Arc<Counts>,
     /// Whether all links are broken just now.
     pub broken: watch::Receiver<bool>,
+    /// So many agents, the first ones, stand still just now: their connections are open, and they neither
+    /// read nor write.
+    pub frozen: watch::Receiver<usize>,
 }
 
 impl Plan {
@@ -108,8 +127,11 @@ impl Plan {
             failing: 0,
             silent: 0,
             needs: Vec::new(),
+            neighbours: 0,
+            ping: Duration::ZERO,
             counts: Arc::default(),
             broken: watch::channel(false).1,
+            frozen: watch::channel(0).1,
         }
     }
 
@@ -121,20 +143,27 @@ impl Plan {
     /// What a controller's configuration needs to let them in and to need things of each other: a
     /// drop-in.
     pub fn configuration(&self) -> String {
-        let needs = self
-            .needs
-            .iter()
-            .map(|need| format!("\"{}\"", need.node))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let names: Vec<_> = self.names().collect();
         let mut text = String::new();
-        for name in self.names() {
+        for (index, name) in names.iter().enumerate() {
+            let fixed = self.needs.iter().map(|need| need.node.as_str());
+            let after = self.after(index).filter_map(|after| names.get(after));
+            let needs = fixed.chain(after.map(String::as_str));
+            let needs: Vec<_> = needs.map(|node| format!("\"{node}\"")).collect();
+            let needs = needs.join(", ");
             text.push_str(&format!("[node.{name}]\n"));
             if !needs.is_empty() {
                 text.push_str(&format!("allow_dependencies_on = [{needs}]\n"));
             }
         }
         text
+    }
+
+    /// The nodes after this one of which it needs something.
+    fn after(&self, index: usize) -> impl Iterator<Item = usize> {
+        let count = self.count;
+        let steps = 1..=self.neighbours.min(count.saturating_sub(1));
+        steps.filter_map(move |step| (index + step).checked_rem(count))
     }
 }
 
@@ -147,6 +176,7 @@ impl Plan {
 pub async fn run(plan: Plan, online: watch::Sender<usize>) -> Result<()> {
     allow_connections(plan.count)?;
     let units = Units::running(plan.services)?;
+    let shared: UnitName = "shared.service".parse()?;
     let names = plan.names().map(|name| Ok(name.parse::<NodeName>()?));
     let names = names.collect::<Result<Vec<_>>>()?;
     let doors = Doors {
@@ -155,8 +185,15 @@ pub async fn run(plan: Plan, online: watch::Sender<usize>) -> Result<()> {
         plan: Arc::new(plan),
     };
     let mut agents = JoinSet::new();
-    for (index, name) in names.into_iter().enumerate() {
-        let agent = Agent::new(name, index, Arc::clone(&doors.plan), units.clone())?;
+    for (index, name) in names.iter().enumerate() {
+        let plan = Arc::clone(&doors.plan);
+        let after = plan.after(index).filter_map(|after| names.get(after));
+        let after = after.map(|node| ClaimKey {
+            node: node.clone(),
+            unit: shared.clone(),
+        });
+        let needs = plan.needs.iter().cloned().chain(after).collect();
+        let agent = Agent::new(name.clone(), index, plan, units.clone(), needs)?;
         agents.spawn(doors.clone().keep_connected(agent));
     }
     match agents.join_next().await {
@@ -164,6 +201,17 @@ pub async fn run(plan: Plan, online: watch::Sender<usize>) -> Result<()> {
         Some(Err(error)) => Err(error.into()),
         None => Ok(()),
     }
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum End {
+    /// The controller does not want this node.
+    Rejected(String),
+    /// It came to nothing before the agent was registered.
+    Failed,
+    /// It was lost, so long after the agent was registered.
+    Lost(Duration),
 }
 
 /// What all agents share.
@@ -177,16 +225,17 @@ struct Doors {
 impl Doors {
     /// Connects an agent again and again; yields why the controller does not want it.
     async fn keep_connected(self, mut agent: Agent) -> String {
-        let mut attempt = 0_u32;
+        let (mut attempt, mut too_short) = (0_u32, 0);
         loop {
             let counts = &self.plan.counts;
             match self.connection(&mut agent).await {
-                Ended::Rejected(why) => return format!("{} is rejected: {why}", agent.name()),
-                Ended::Lost { registered: true } => {
+                End::Rejected(why) => return format!("{} is rejected: {why}", agent.name()),
+                End::Lost(lasted) => {
                     Counts::add(&counts.lost);
-                    attempt = 0;
+                    too_short = RECONNECT.too_short(too_short, lasted);
+                    attempt = too_short;
                 }
-                Ended::Lost { registered: false } => {
+                End::Failed => {
                     Counts::add(&counts.failed);
                     attempt = attempt.saturating_add(1);
                 }
@@ -195,28 +244,27 @@ impl Doors {
         }
     }
 
-    async fn connection(&self, agent: &mut Agent) -> Ended {
-        let lost = Ended::Lost { registered: false };
+    async fn connection(&self, agent: &mut Agent) -> End {
         let mut broken = self.plan.broken.clone();
         // Whoever can break links is gone when nobody can.
         let _ = broken.wait_for(|broken| !broken).await;
         let Ok(turn) = self.connecting.acquire().await else {
-            return lost;
+            return End::Failed;
         };
         let options = TcpOptions::default();
         let connected = connect(&self.plan.controller, CONNECT_TIME, &options).await;
         let Ok((stream, identity)) = connected else {
-            return lost;
+            return End::Failed;
         };
         let Ok(link) = Link::connect(stream, identity, Limits::TRUSTED).await else {
-            return lost;
+            return End::Failed;
         };
         let online = &self.online;
         let mut turn = Some(turn);
-        let mut registered = false;
+        let mut registered = None;
         let serving = agent.serve(link, || {
             turn.take();
-            registered = true;
+            registered = Some(Instant::now());
             online.send_modify(|count| *count += 1);
         });
         let breaks = async {
@@ -224,16 +272,17 @@ impl Doors {
                 std::future::pending::<()>().await;
             }
         };
-        let ended = tokio::select! {
-            ended = serving => ended,
-            () = breaks => Ended::Lost { registered: true },
+        let rejected = tokio::select! {
+            rejected = serving => rejected,
+            () = breaks => None,
         };
-        if registered {
+        if registered.is_some() {
             online.send_modify(|count| *count -= 1);
         }
-        match ended {
-            Ended::Lost { .. } => Ended::Lost { registered },
-            rejected @ Ended::Rejected(_) => rejected,
+        match (rejected, registered) {
+            (Some(why), _) => End::Rejected(why),
+            (None, Some(since)) => End::Lost(since.elapsed()),
+            (None, None) => End::Failed,
         }
     }
 }

@@ -39,6 +39,12 @@ struct Cli {
     /// What every node needs: NODE:UNIT; may be given several times
     #[arg(long, value_parser = need)]
     needs: Vec<ClaimKey>,
+    /// Each node needs shared.service of so many nodes that come after it
+    #[arg(long, default_value_t = 0)]
+    neighbours: usize,
+    /// How often each asks the controller whether it is there, in ms; 0 is never
+    #[arg(long, default_value_t = 0)]
+    ping: u64,
     /// Write the drop-in that a controller needs to let them in, and end
     #[arg(long)]
     configuration: bool,
@@ -62,6 +68,8 @@ fn main() -> Result<ExitCode> {
         failing: cli.failing,
         silent: cli.silent,
         needs: cli.needs,
+        neighbours: cli.neighbours,
+        ping: Duration::from_millis(cli.ping),
         ..Plan::new(cli.controller, cli.count)
     };
     let mut out = std::io::stdout();

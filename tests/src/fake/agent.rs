@@ -27,23 +27,13 @@ use zbus::{Message, message::Type, wire::Structure};
 use super::{
     Counts, Plan, answer,
     job::Jobs,
+    ledger::Need,
+    ping::Pings,
     units::{Units, states},
 };
 
 /// Entries of a set: more than anybody lets one agent have.
 const ENTRIES_MAX: usize = 100_000;
-
-/// How a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// The controller does not want this node.
-    Rejected(String),
-    /// The connection is gone.
-    Lost {
-        /// Whether it had been registered.
-        registered: bool,
-    },
-}
 
 /// An agent, with what outlives a connection.
 #[derive(Debug)]
@@ -63,6 +53,7 @@ pub(super) struct Agent {
     /// Calls about sets that are on the way.
     claims_call: Option<(CallSerial, Generation)>,
     states_call: Option<(CallSerial, Generation)>,
+    pings: Pings,
 }
 
 /// What takes time.
@@ -91,16 +82,24 @@ impl Watched {
 }
 
 impl Agent {
-    pub(super) fn new(name: NodeName, index: usize, plan: Arc<Plan>, units: Units) -> Result<Self> {
+    pub(super) fn new(
+        name: NodeName,
+        index: usize,
+        plan: Arc<Plan>,
+        units: Units,
+        needs: Vec<ClaimKey>,
+    ) -> Result<Self> {
         let mut claims = Teller::default();
-        for need in plan.needs.iter().filter(|need| need.node != name) {
+        for need in needs.into_iter().filter(|need| need.node != name) {
             let random = || clock::random_u64().context("randomness");
             let bits = u128::from(random()?) << 64 | u128::from(random()?);
-            let claim = Claim {
-                token: Token(bits.to_be_bytes()),
-                up: false,
+            let token = Token(bits.to_be_bytes());
+            let known = Need {
+                source: name.clone(),
+                target: need.clone(),
             };
-            claims.put(need.clone(), claim);
+            plan.counts.ledger().claim(known, token, false);
+            claims.put(need, Claim { token, up: false });
         }
         Ok(Self {
             name,
@@ -116,6 +115,7 @@ impl Agent {
             work: VecDeque::new(),
             claims_call: None,
             states_call: None,
+            pings: Pings::default(),
         })
     }
 
@@ -124,43 +124,50 @@ impl Agent {
     }
 
     /// Does what it is told on this connection, until it ends. `registered` is called when the
-    /// controller has taken it in.
-    pub(super) async fn serve(&mut self, link: Link, registered: impl FnOnce()) -> Ended {
+    /// controller has taken it in. Yields why it does not want this node, if it says so.
+    pub(super) async fn serve(&mut self, link: Link, registered: impl FnOnce()) -> Option<String> {
         let Link {
             sender,
             mut receiver,
             ..
         } = link;
-        let lost = Ended::Lost { registered: false };
-        let Ok(hello) = self.hello(&sender) else {
-            return lost;
-        };
+        let hello = self.hello(&sender).ok()?;
         loop {
             let Some(Ok(message)) = receiver.recv().await else {
-                return lost;
+                return None;
             };
             if link::answers(&message) != Some(hello) {
                 continue;
             }
             if message.message_type() == Type::Error {
                 let body = message.body();
-                return Ended::Rejected(body.deserialize().unwrap_or("without a word").to_owned());
+                return Some(body.deserialize().unwrap_or("without a word").to_owned());
             }
             break;
         }
         registered();
         if self.begin(&sender).is_err() {
-            return Ended::Lost { registered: true };
+            return None;
         }
+        let mut frozen = self.plan.frozen.clone();
         let mut heartbeat = interval(self.plan.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.pings = Pings::new(self.plan.ping, self.index, self.plan.count);
         loop {
+            let index = self.index;
+            // Whoever can freeze agents is gone when nobody can.
+            let _ = frozen.wait_for(|frozen| index >= *frozen).await;
             let end = self.work.front().map(|(at, _)| *at);
+            let ping = self.pings.due();
             let said = tokio::select! {
                 message = receiver.recv() => match message {
                     Some(Ok(message)) => self.heard(&sender, &message),
                     Some(Err(_)) | None => break,
                 },
+                Ok(()) = frozen.changed() => continue,
+                () = sleep_until(ping.unwrap_or_else(Instant::now)), if ping.is_some() => {
+                    self.pings.ask(&sender)
+                }
                 _ = heartbeat.tick() => emit(&sender, "Heartbeat", &()),
                 () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => {
                     self.finish_work(&sender)
@@ -171,7 +178,7 @@ impl Agent {
             }
         }
         sender.abort();
-        Ended::Lost { registered: true }
+        None
     }
 
     fn hello(&self, sender: &LinkSender) -> Result<CallSerial> {
@@ -228,6 +235,11 @@ impl Agent {
                     let known = self.claims.entries().get(&key);
                     if known.is_some_and(|claim| claim.token == token) {
                         let up = state == ClaimState::Up;
+                        let need = Need {
+                            source: self.name.clone(),
+                            target: key.clone(),
+                        };
+                        self.plan.counts.ledger().claim(need, token, up);
                         self.claims.put(key, Claim { token, up });
                     }
                 }
@@ -339,6 +351,13 @@ impl Agent {
         let Some(Hold { token, .. }) = self.holds.entries().get(&key).copied() else {
             return;
         };
+        let known = self.hold_states.entries().get(&key);
+        if known.is_some_and(|known| known.token == token) {
+            // The same attempt, told again.
+            return;
+        }
+        let need = Need::of_hold(&self.name, &key);
+        self.plan.counts.ledger().hold(need, token);
         let state = ClaimState::Starting;
         self.hold_states
             .put(key.clone(), TokenState { token, state });
@@ -348,6 +367,8 @@ impl Agent {
     /// Somebody does not need a unit any more; it stops when nobody does.
     fn release(&mut self, sender: &LinkSender, key: &HoldKey) -> Result<()> {
         self.hold_states.drop(key);
+        let need = Need::of_hold(&self.name, key);
+        self.plan.counts.ledger().release(&need);
         let held = self.holds.entries().keys().any(|it| it.unit == key.unit);
         if held || self.units.runs_by_itself(&key.unit) {
             return Ok(());
@@ -422,7 +443,8 @@ impl Agent {
         if message.message_type() == Type::Error {
             bail!("the controller refused a set");
         }
-        if self.jobs.answered(serial) {
+        if self.jobs.answered(serial) || self.pings.answered(serial, &self.plan.counts.round_trips)
+        {
             return Ok(());
         }
         let is_this = |call: &mut (CallSerial, Generation)| call.0 == serial;

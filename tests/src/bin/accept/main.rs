@@ -13,6 +13,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 
+use rows::{link, mistakes, reload, restart, stop};
+
 /// Measures what the fleet notices.
 #[derive(Debug, Parser)]
 struct Cli {
@@ -34,6 +36,8 @@ struct Cli {
 enum Which {
     /// Reloads under load
     Reload,
+    /// Reloads of files with mistakes under load
+    Mistakes,
     /// Restarts in order under load
     Restart,
     /// Kills under load
@@ -44,10 +48,12 @@ enum Which {
     Connect,
     /// A stop with a job under way
     Drain,
-    /// An interruption with a job under way
+    /// An interruption with jobs under way
     Int,
     /// Links that are broken for 1.5 s
     Cut,
+    /// Agents that stand still for 9 s
+    Frozen,
 }
 
 fn main() -> Result<ExitCode> {
@@ -55,17 +61,20 @@ fn main() -> Result<ExitCode> {
     let all = Which::value_variants();
     let chosen = if cli.rows.is_empty() { all } else { &cli.rows };
     let times = |full: u32, short: u32| if cli.short { short } else { full };
+    let agents = cli.agents;
     let mut table = row::Table::default();
     for which in chosen {
         match which {
-            Which::Reload => rows::reload(&mut table, cli.agents, times(100, 5))?,
-            Which::Restart => rows::restart(&mut table, cli.agents, times(20, 2), false)?,
-            Which::Kill => rows::restart(&mut table, cli.agents, times(100, 3), true)?,
-            Which::Storm => rows::storm(&mut table, times(300, 5))?,
-            Which::Connect => rows::connect(&mut table, cli.many, times(5, 1))?,
-            Which::Drain => rows::drain(&mut table, cli.short)?,
-            Which::Int => rows::int(&mut table)?,
-            Which::Cut => rows::cut(&mut table, cli.agents)?,
+            Which::Reload => reload::reload(&mut table, agents, times(100, 5))?,
+            Which::Mistakes => mistakes::mistakes(&mut table, agents)?,
+            Which::Restart => restart::restart(&mut table, agents, times(20, 2))?,
+            Which::Kill => restart::kill(&mut table, agents, times(100, 3))?,
+            Which::Storm => stop::storm(&mut table, times(300, 5))?,
+            Which::Connect => restart::connect(&mut table, cli.many, times(5, 1))?,
+            Which::Drain => stop::drain(&mut table, cli.short)?,
+            Which::Int => stop::int(&mut table)?,
+            Which::Cut => link::cut(&mut table, agents)?,
+            Which::Frozen => link::frozen(&mut table, agents, cli.short)?,
         }
     }
     table.print();

@@ -5,6 +5,13 @@ use std::{fmt::Display, io::Write, time::Duration};
 /// How much longer than wanted something may take on a machine that does other things too.
 const SLACK: u32 = 4;
 
+/// What so many of a hundred do not exceed; without any, as long as can be.
+pub(crate) fn share(sorted: &[Duration], percent: usize) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    let at = (sorted.len() * percent / 100).min(last);
+    sorted.get(at).copied().unwrap_or(Duration::MAX)
+}
+
 /// The rows of the table.
 #[derive(Debug, Default)]
 pub(crate) struct Table(Vec<Row>);
@@ -46,7 +53,8 @@ impl Table {
         });
     }
 
-    /// Something that takes time: the median and the worst are shown, and the worst counts.
+    /// Something that takes time: the median and what one of a hundred exceeds are shown, and the latter
+    /// counts.
     pub(crate) fn time(
         &mut self,
         of: &'static str,
@@ -55,18 +63,11 @@ impl Table {
         wanted: Duration,
     ) {
         measured.sort_unstable();
-        let at = |share: usize| {
-            measured.get((measured.len() * share / 100).min(measured.len().saturating_sub(1)))
-        };
-        let (median, most) = (at(50).copied(), at(99).copied());
-        let most = most.unwrap_or(Duration::MAX);
+        let (median, most) = (share(&measured, 50), share(&measured, 99));
         self.add(Row {
             of,
             what: what.to_owned(),
-            measured: format!(
-                "p50 {:.0?}, p99 {most:.0?}",
-                median.unwrap_or(Duration::MAX)
-            ),
+            measured: format!("p50 {median:.1?}, p99 {most:.1?}"),
             wanted: format!("<= {wanted:?}"),
             holds: most <= wanted * SLACK,
         });

@@ -7,16 +7,24 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, anyhow};
-use tests::rng::Rng;
 
 use crate::world::Commands;
 
+/// Clients, each with a job of its own.
+const CLIENTS: u32 = 8;
+
+/// How often each begins one, if the last has ended: twenty jobs in a second.
+const EVERY: Duration = Duration::from_millis(400);
+
 /// The exit code of a `ctl` that found no controller, before it has asked for anything.
 const UNREACHABLE: i32 = 8;
+
+/// What a controller that drains says to whoever wants something new.
+const STOPPING: &str = "org.unitlink.Stopping";
 
 /// Clients that go on until they are stopped.
 pub(crate) struct Traffic {
@@ -29,6 +37,7 @@ struct Shared {
     stop: AtomicBool,
     done: AtomicU64,
     absent: AtomicU64,
+    refused: AtomicU64,
     wrong: Mutex<Vec<String>>,
 }
 
@@ -38,21 +47,31 @@ pub(crate) struct Sum {
     pub(crate) done: u64,
     /// Clients that came while there was no controller, and were told so; nothing was begun for them.
     pub(crate) absent: u64,
+    /// Clients that were told that the controller is stopping; nothing was begun for them either.
+    pub(crate) refused: u64,
     /// What anything else has said.
     pub(crate) wrong: Vec<String>,
 }
 
 impl Traffic {
-    /// So many clients at the same time, each with a job on any of the nodes.
-    pub(crate) fn begin(commands: &Commands, nodes: usize, clients: u64) -> Self {
+    /// Clients with jobs on all nodes, each on nodes of its own, one after the other: of two that ask for the
+    /// same at almost the same time and lose the controller, the second may find the job of the first, as
+    /// systemd makes one of two such jobs.
+    pub(crate) fn begin(commands: &Commands, nodes: usize) -> Self {
+        // A multiple of the clients, so that each comes back to its own nodes.
+        let clients = u64::from(CLIENTS);
+        let nodes = (u64::try_from(nodes).unwrap_or(u64::MAX) / clients).max(1) * clients;
         let shared = Arc::new(Shared::default());
-        let threads = (0..clients).map(|number| {
+        let threads = (0..CLIENTS).map(|number| {
             let (shared, commands) = (Arc::clone(&shared), commands.clone());
             thread::spawn(move || {
-                let mut rng = Rng::new(number + 1);
+                let (mut place, step) = (u64::from(number), u64::from(CLIENTS));
+                let mut next = Instant::now() + EVERY * number / CLIENTS;
                 while !shared.stop.load(Ordering::Relaxed) {
-                    let nodes = u64::try_from(nodes).unwrap_or(1);
-                    let node = format!("fake{:05}", rng.below(nodes) + 1);
+                    thread::sleep(next.saturating_duration_since(Instant::now()));
+                    next = Instant::now().max(next + EVERY);
+                    let node = format!("fake{:05}", place + 1);
+                    place = (place + step) % nodes;
                     let output = commands.ctl(&["restart", &node, "app1.service"]);
                     shared.take(output.map_err(|error| error.to_string()));
                 }
@@ -73,6 +92,7 @@ impl Traffic {
         Ok(Sum {
             done: self.shared.done.load(Ordering::Relaxed),
             absent: self.shared.absent.load(Ordering::Relaxed),
+            refused: self.shared.refused.load(Ordering::Relaxed),
             wrong,
         })
     }
@@ -90,6 +110,10 @@ impl Shared {
                 if output.status.code() == Some(UNREACHABLE) && said.contains("is not on the") {
                     self.absent.fetch_add(1, Ordering::Relaxed);
                     thread::sleep(Duration::from_millis(20));
+                    return;
+                }
+                if said.contains(STOPPING) {
+                    self.refused.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
                 format!("{}: {said}", output.status)
