@@ -98,8 +98,12 @@ fn a_name_that_is_not_well_spelt_is_refused_with_the_right_spelling() {
             "proxy@cam\\x5f1_plain_name.service",
         ),
         ("proxy@cam-1.service", "proxy@NODE_UNIT.service"),
-        // Another node than the one that was meant, so the message has to name it.
-        ("proxy@cam_1_plain_name.service", "node cam is unknown"),
+        // Another node than the one that was meant.
+        (
+            "proxy@cam_1_plain_name.service",
+            "node cam is unknown; for plain_name.service of node cam_1 write \
+             'proxy@cam\\x5f1_plain_name.service'",
+        ),
     ];
     let mut builder = layout();
     for (number, (proxy, _)) in WRONG.iter().enumerate() {

@@ -31,7 +31,7 @@ use crate::{
 };
 
 pub(crate) use past::{Ended, Past};
-pub(crate) use rule::Record;
+pub(crate) use rule::{Record, unknown};
 use rule::{Target, assess, hold_adopted, hold_for};
 
 /// What has been touched and is not settled yet.
@@ -227,7 +227,10 @@ impl Fleet {
         let hold = hold_key(source, &key);
         let target = self.nodes.get(&key.node);
         let sight = Target {
-            known: target.is_some(),
+            unknown: match target {
+                Some(_) => None,
+                None => Some(unknown(&key.node, &key.unit, self.nodes.keys())),
+            },
             allowed: self.settings.allows(source, &key.node),
             full: target.is_some_and(|node| {
                 let holds = node.holds.entries();

@@ -12,6 +12,7 @@ use proto::{
 
 use crate::{
     Fleet,
+    claim::unknown,
     input::PeerId,
     job::{Asker, Job, Order, Owner},
     output::{Output, RequestError},
@@ -46,10 +47,7 @@ impl Fleet {
         };
         let refusal = match (known, allowed) {
             (true, true) => None,
-            (false, _) => Some(Reason::new(
-                Cause::NodeUnknown,
-                format!("node {node} is unknown; the controller's configuration does not name it"),
-            )),
+            (false, _) => Some(unknown(&node, &unit, self.nodes.keys())),
             (true, false) => Some(Reason::new(
                 Cause::NotAllowed,
                 format!(

@@ -114,6 +114,24 @@ impl ProxyName {
         }
     }
 
+    /// The proxy that was meant if the `_` in the name of this node was written as it is, where it is
+    /// read as the end of the name: with a node `my_node`, `proxy@my_node_t.service` was to be
+    /// `proxy@my\x5fnode_t.service`. `None` where this name cannot be read so.
+    pub fn meant_for(&self, node: &NodeName) -> Option<Self> {
+        let (_, instance) = self.name.as_str().split_once('@')?;
+        let unit = instance
+            .strip_suffix(SUFFIX)?
+            .strip_prefix(node.as_str())?
+            .strip_prefix(SEPARATOR)?;
+        let unit = UnitName::from_operator(unit).ok()?;
+        let unit = match self.rivalled() {
+            Some(_) => rival_of(&unit).ok()?,
+            None => unit,
+        };
+        let meant = Self::of(node, &unit).ok()?;
+        (meant != *self).then_some(meant)
+    }
+
     /// Whether a unit is an instance of one of the templates of proxies, well spelt or not. systemd knows an
     /// instance by the name under which it was first met, so this may be the alias.
     pub fn is_proxy(unit: &UnitName) -> bool {
@@ -232,6 +250,20 @@ mod tests {
         assert_eq!(proxy.name().as_str(), name);
         assert_eq!(ProxyName::parse(name), Ok(proxy.clone()));
         assert_eq!(ProxyName::parse(&format!("bluechi-{name}")), Ok(proxy));
+    }
+
+    #[test_case("proxy@my_node_t.service", "my_node", Some("proxy@my\\x5fnode_t.service"); "as it is")]
+    #[test_case("proxy@a_b_c_t.socket.service", "a_b_c", Some("proxy@a\\x5fb\\x5fc_t.socket.service"); "twice")]
+    #[test_case("conflict@my_node_t.service", "my_node", Some("conflict@my\\x5fnode_t.service"); "a rival")]
+    #[test_case("proxy@my_node.service", "my_node", None; "no unit is left")]
+    #[test_case("proxy@my_nodes_t.service", "my_node", None; "a longer name")]
+    #[test_case("proxy@my_node_t.service", "my", None; "it is spelt so")]
+    fn what_was_meant_with_a_separator_in_the_node(name: &str, node: &str, meant: Option<&str>) {
+        let node: NodeName = node.parse().expect("node");
+        let proxy = ProxyName::parse(name).expect("valid");
+        let found = proxy.meant_for(&node);
+        let found = found.as_ref().map(|it| it.name().as_str());
+        assert_eq!(found, meant);
     }
 
     #[test_case("worker2", "target.service", "conflict@worker2_target.service"; "service")]

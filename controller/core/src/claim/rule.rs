@@ -1,7 +1,7 @@
 use proto::{
     message::{Attempt, Claim, ClaimKey, Hold, TokenState},
     model::{Cause, ClaimState, Reason, Token},
-    name::rivalled_by,
+    name::{NodeName, ProxyName, UnitName, rivalled_by},
     time::Moment,
 };
 
@@ -43,8 +43,8 @@ impl Record {
 
 /// What is known about the target of a claim.
 pub(crate) struct Target<'a> {
-    /// Whether the settings name it.
-    pub(crate) known: bool,
+    /// Why it cannot be: the settings do not name its node.
+    pub(crate) unknown: Option<Reason>,
     /// Whether the source may depend on it.
     pub(crate) allowed: bool,
     /// Whether it has no room for one more hold.
@@ -55,6 +55,29 @@ pub(crate) struct Target<'a> {
     pub(crate) sight: Sight,
     /// What it last said of this hold.
     pub(crate) report: Option<&'a TokenState>,
+}
+
+/// That no such node is known, and where a node that is has a `_` in its name, how its proxy is spelt.
+pub(crate) fn unknown<'a>(
+    node: &NodeName,
+    unit: &UnitName,
+    nodes: impl Iterator<Item = &'a NodeName>,
+) -> Reason {
+    let named = ProxyName::of(node, unit).ok();
+    // Of two that fit, the longer one is the less likely by chance.
+    let meant = named.and_then(|named| {
+        let fitting = nodes.filter_map(|node| named.meant_for(node));
+        fitting.max_by_key(|it| it.node().as_str().len())
+    });
+    let text = match meant {
+        Some(meant) => format!(
+            "node {node} is unknown; for {} of node {} write '{meant}'",
+            meant.rivalled().as_ref().unwrap_or(meant.unit()),
+            meant.node(),
+        ),
+        None => format!("node {node} is unknown; the controller's configuration does not name it"),
+    };
+    Reason::new(Cause::NodeUnknown, text)
 }
 
 /// How a claim stands by the rules, and whether its end was decided here.
@@ -72,11 +95,8 @@ pub(crate) fn assess(
     {
         return (record.state.clone(), record.decided_here);
     }
-    if !target.known {
-        return refused(
-            Cause::NodeUnknown,
-            format!("node {node} is unknown; the controller's configuration does not name it"),
-        );
+    if let Some(reason) = &target.unknown {
+        return (ClaimState::Refused(reason.clone()), true);
     }
     if !target.allowed {
         return refused(
@@ -144,5 +164,28 @@ pub(crate) fn hold_adopted(report: &TokenState) -> Hold {
     Hold {
         token: report.token,
         attempt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case("cam", "1_t.service", "node cam is unknown; for t.service of node cam_1 write 'proxy@cam\\x5f1_t.service'"; "a node with a separator")]
+    #[test_case("a", "b_c_t.socket", "node a is unknown; for t.socket of node a_b_c write 'proxy@a\\x5fb\\x5fc_t.socket.service'"; "the longest that fits")]
+    #[test_case("cam", "against@1_t.service", "node cam is unknown; for t.service of node cam_1 write 'conflict@cam\\x5f1_t.service'"; "a rival")]
+    #[test_case("camera", "1_t.service", "node camera is unknown; the controller's configuration does not name it"; "nothing fits")]
+    fn an_unknown_node_is_told_with_the_right_spelling(node: &str, unit: &str, text: &str) {
+        let nodes: Vec<NodeName> = ["a_b", "a_b_c", "cam_1", "worker1"]
+            .map(|name| name.parse().expect("valid"))
+            .into();
+        let (node, unit) = (node.parse().expect("valid"), unit.parse().expect("valid"));
+        let reason = unknown(&node, &unit, nodes.iter());
+        assert_eq!(
+            (reason.cause, reason.text.as_str()),
+            (Cause::NodeUnknown, text)
+        );
     }
 }
