@@ -86,7 +86,8 @@ fn write(event: &Event) {
             reason,
         } => {
             let (node, unit) = (&claim.node, &claim.unit);
-            let reason = reason.as_ref().map_or("", |reason| &reason.text);
+            // A field that is not there is left out.
+            let reason = reason.as_ref().map(|reason| reason.text.as_str());
             match event.level() {
                 Level::Debug => debug!(%source, %node, %unit, state, reason, "claim"),
                 Level::Info => info!(%source, %node, %unit, state, reason, "claim"),
@@ -105,5 +106,68 @@ fn write(event: &Event) {
                 "this process did not run for a while, silence of agents in that time is forgiven"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::{Arc, Mutex},
+    };
+
+    use proto::{
+        message::ClaimKey,
+        model::{Cause, Reason},
+    };
+    use test_case::test_case;
+
+    use super::*;
+
+    /// Keeps what is written.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The line that an event makes.
+    fn line(event: &Event) -> String {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .without_time()
+            .with_target(false)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || write(event));
+        let bytes = kept.0.lock().expect("no panic").clone();
+        String::from_utf8(bytes).expect("text").trim().to_owned()
+    }
+
+    #[test_case(None, "claim source=a node=b unit=t.service state=\"up\""; "none")]
+    #[test_case(Some("node b is offline"), "claim source=a node=b unit=t.service state=\"up\" reason=\"node b is offline\""; "one")]
+    fn a_claim_is_told_with_its_reason_if_there_is_one(reason: Option<&str>, told: &str) {
+        let claim = ClaimKey {
+            node: "b".parse().expect("valid"),
+            unit: "t.service".parse().expect("valid"),
+        };
+        let event = Event::Claim {
+            source: "a".parse().expect("valid"),
+            claim,
+            state: "up",
+            was_lost: true,
+            reason: reason.map(|text| Reason::new(Cause::NodeOffline, text)),
+        };
+        let line = line(&event);
+        assert!(line.ends_with(told), "{line}");
     }
 }
