@@ -175,8 +175,8 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    /// Of a node that was asked for by itself.
-    pub(crate) fn of(node: &NodeName, fault: &Fault) -> Self {
+    /// A node, and why it did not say it.
+    pub(crate) fn of(node: impl fmt::Display, fault: &Fault) -> Self {
         Self {
             node: node.to_string(),
             error: fault.error_name().to_owned(),

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     bus::{self, Bus},
     cli::{ListUnitFiles, Nodes},
-    exit::Exit,
     fault::Fault,
     filter::{Names, has_type},
     fleet::{Missing, UnitFile},
@@ -20,8 +19,8 @@ use crate::{
 /// does not say which of them are missing.
 pub(crate) async fn run(bus: &mut Bus, which: &ListUnitFiles, look: &Look) -> Result<Page, Fault> {
     let all = Nodes::all();
-    let nodes = which.nodes.as_ref();
-    let mut chosen = choose::nodes(bus, nodes.unwrap_or(&all)).await?;
+    let nodes = which.nodes.as_ref().unwrap_or(&all);
+    let mut chosen = choose::nodes(bus, nodes).await?;
     let asks = chosen.names.iter().map(|node| {
         let call = bus::node_call(node, public::NODE, "ListUnitFiles", &())?;
         Ok(Ask::new("list the unit files", node, "", call))
@@ -44,14 +43,7 @@ pub(crate) async fn run(bus: &mut Bus, which: &ListUnitFiles, look: &Look) -> Re
                 files.extend(rows.filter(shows));
             }
             Err(fault) if !chosen.several => return Err(fault),
-            Err(fault) => {
-                let mut node = Missing::of(&done.node, &fault);
-                if nodes.is_none() {
-                    // Only who asked for the node itself fails with it.
-                    node.exit = Exit::Done;
-                }
-                missing.push(node);
-            }
+            Err(fault) => missing.push(Missing::of(&done.node, &fault)),
         }
     }
     files.sort();

@@ -12,8 +12,7 @@ use super::{
 use crate::{
     bus::{self, Bus},
     cli::{ListUnits, Nodes},
-    exit::Exit,
-    fault::{self, Fault},
+    fault::{self, Fault, Refusal},
     filter::{Filter, Names},
     fleet::{Listed, Missing},
     view::{self, Look, Page},
@@ -101,21 +100,18 @@ async fn all_nodes(bus: &mut Bus) -> Result<(Units, Vec<Missing>), Fault> {
     let [answer] = bus.ask([call]).await?;
     match answer {
         Ok(answer) => {
-            let (units, missing): (Units, BTreeMap<String, (String, String)>) =
+            let (units, refusals): (Units, BTreeMap<String, (String, String)>) =
                 bus::read(&answer, "ListUnits")?;
-            let missing = missing
-                .into_iter()
-                .map(|(node, (error, text))| {
-                    // Only who asked for the node itself fails with it.
-                    let exit = Exit::Done;
-                    Missing {
-                        node,
-                        error,
-                        text,
-                        exit,
-                    }
-                })
-                .collect();
+            let mut known = Known::default();
+            let mut missing = Vec::with_capacity(refusals.len());
+            for (node, (name, text)) in refusals {
+                let refusal = Refusal { name, text };
+                let fault = match node.parse() {
+                    Ok(name) => known.explain(bus, &name, "", refusal).await,
+                    Err(_) => Fault::refused(refusal, bus.name()),
+                };
+                missing.push(Missing::of(&node, &fault));
+            }
             Ok((units, missing))
         }
         Err(refusal) if fault::is_not_there(&refusal) => {

@@ -377,7 +377,7 @@ fn missing() -> Vec<Missing> {
         node: "worker2".into(),
         error: "org.freedesktop.DBus.Error.Timeout".into(),
         text: "no answer after 10s".into(),
-        exit: Exit::Done,
+        exit: Exit::Timeout,
     }]
 }
 

@@ -323,12 +323,13 @@ fn listed_units_are_those_of_all_nodes_that_answer() {
          worker1 target.service loaded active running\n"
     );
     assert!(
-        said.err
-            .starts_with("warning: the units of worker2 are missing: node worker2 is offline\n"),
+        said.err.starts_with(
+            "error: the units of worker2 are missing: node worker2 is offline since 3min 5s"
+        ),
         "{}",
         said.err
     );
-    assert_eq!(said.code, Some(0));
+    assert_eq!(said.code, Some(6));
 }
 
 #[test]

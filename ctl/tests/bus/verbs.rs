@@ -130,12 +130,13 @@ fn unit_files_are_filtered() {
         "main target.service enabled\nworker1 target.service enabled\n"
     );
     assert!(
-        said.err
-            .starts_with("warning: the unit files of worker2 are missing: "),
+        said.err.starts_with(
+            "error: the unit files of worker2 are missing: node worker2 is offline since 3min 5s"
+        ),
         "{}",
         said.err
     );
-    assert_eq!(said.code, Some(0));
+    assert_eq!(said.code, Some(6));
 }
 
 #[test]

@@ -95,8 +95,14 @@ fn a_node_that_is_offline_is_said_to_be_and_nobody_waits_for_it() {
         ctl_says(
             fleet,
             "list-units",
-            0,
-            &["the units of worker2 are missing"],
+            6,
+            &["the units of worker2 are missing: node worker2 is offline since"],
+        )?;
+        ctl_says(
+            fleet,
+            "list-unit-files",
+            6,
+            &["the unit files of worker2 are missing: node worker2 is offline since"],
         )?;
         ensure!(begun.elapsed() < SOON, "it took {:?}", begun.elapsed());
         Ok(())

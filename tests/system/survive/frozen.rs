@@ -29,7 +29,7 @@ fn a_frozen_agent_is_offline_within_the_threshold_and_slows_nobody() {
         ctl_says(
             fleet,
             "list-units",
-            0,
+            6,
             &["the units of worker1 are missing"],
         )?;
         ensure!(
