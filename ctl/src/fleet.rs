@@ -121,6 +121,8 @@ pub(crate) struct Claim {
     pub(crate) state_age: Option<Duration>,
     /// In what time it is given up, if it is: its target or its source is out of sight.
     pub(crate) gives_up_in: Option<Duration>,
+    /// How long an attempt may take, if the controller says it of each claim.
+    pub(crate) start_timeout: Option<Duration>,
 }
 
 impl Claim {
@@ -136,6 +138,7 @@ impl Claim {
             token: facts.text("Token"),
             state_age: facts.span("StateAgeUSec"),
             gives_up_in: facts.span("GivesUpInUSec"),
+            start_timeout: facts.span("StartTimeoutUSec"),
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proto::{
     message::{Attempt, ClaimKey, HoldKey},
     model::{ClaimState, JobId, NodeStatus, Token},
@@ -70,6 +72,8 @@ pub struct ClaimView<'a> {
     pub changed: Moment,
     /// When it is given up: while its target is lost, or its source is away.
     pub gives_up: Option<Moment>,
+    /// How long an attempt may take, where the settings still name the source.
+    pub start_timeout: Option<Duration>,
 }
 
 /// The last end of a claim.
@@ -155,6 +159,10 @@ impl Fleet {
                 since: record.since,
                 changed: record.changed,
                 gives_up: self.gives_up(source, claim),
+                start_timeout: self
+                    .settings
+                    .policy_on(source, &claim.unit)
+                    .map(|policy| policy.start_timeout),
             })
         })
     }

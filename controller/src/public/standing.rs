@@ -84,6 +84,9 @@ fn claim_facts(claim: &ClaimView<'_>, now: Moment) -> Facts {
     ]);
     known.extend(state_facts(Some(claim.state)));
     known.extend(end_facts(claim.gives_up, now));
+    if let Some(timeout) = claim.start_timeout {
+        known.extend(facts([("StartTimeoutUSec", variant(micros(timeout)))]));
+    }
     known
 }
 

@@ -145,6 +145,7 @@ fn claims() -> Vec<Claim> {
         token: "00112233445566778899aabbccddeeff".into(),
         state_age: None,
         gives_up_in: None,
+        start_timeout: None,
     };
     vec![
         claim("main", "up", "", ""),

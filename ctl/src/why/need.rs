@@ -190,7 +190,9 @@ pub(super) fn wait(case: &Case, proxy: &Target, told: &Told, who: &str) -> Optio
     }
     let what = told.status_text.strip_prefix("waiting: ");
     let what = what.unwrap_or("it has not said yet what for");
-    let limit = case.node(&proxy.node).and_then(|node| node.start_timeout);
+    let of_unit = case.claim_of(proxy).and_then(|claim| claim.start_timeout);
+    let of_node = || case.node(&proxy.node)?.start_timeout;
+    let limit = of_unit.or_else(of_node);
     let left = limit
         .zip(told.age)
         .map(|(limit, age)| limit.saturating_sub(age));

@@ -47,6 +47,7 @@ fn claim(source: &str, state: &str, reason: &str) -> Claim {
         token: String::new(),
         state_age: seconds(60),
         gives_up_in: None,
+        start_timeout: None,
     }
 }
 
@@ -265,7 +266,11 @@ fn waits() -> Case {
         ("a/proxy@b_t.service", proxy),
     ]);
     case.nodes = vec![node("a", true), node("b", false)];
-    case.claims = vec![claim("a", "waiting", "node b is offline")];
+    // Longer for this unit than for others of the node.
+    case.claims = vec![Claim {
+        start_timeout: seconds(120),
+        ..claim("a", "waiting", "node b is offline")
+    }];
     case.units
         .insert(target("b/t.service"), Err(Sight::Offline));
     case
