@@ -7,6 +7,7 @@
 )]
 
 mod controller;
+mod logs;
 mod online;
 mod several;
 mod shells;
@@ -65,6 +66,12 @@ fn assert_quiet(said: &Said) {
         (said.out.as_str(), said.err.as_str(), said.code),
         ("", "", Some(0))
     );
+}
+
+#[track_caller]
+fn assert_failed(said: &Said, code: i32, text: &str) {
+    assert_eq!(said.code, Some(code), "{}", said.err);
+    assert!(said.err.contains(text), "{}", said.err);
 }
 
 #[test]

@@ -131,6 +131,22 @@ fn a_bus_may_restart() {
     monitor.told(&["\"event\":\"state\"", "\"reason\":\"virtual\""]);
 }
 
+#[test]
+fn lines_of_a_journal_go_on_over_a_restart_and_none_comes_twice() {
+    let bus = Bus::start();
+    let controller = Controller::serve(&bus);
+    let logs = Stream::begin(&bus, "logs -f worker1 target -o cat");
+    for line in ["one", "two", "four", "six"] {
+        assert_eq!(logs.told(&[]), line);
+    }
+    controller.has_been_told("s=4");
+    drop(controller);
+    logs.warned(&["warning: the controller is not on the system bus; waiting"]);
+    let _controller = Controller::serve(&bus);
+    logs.warned(&["the controller is back, it was away for"]);
+    assert_eq!(logs.told(&[]), "seven");
+}
+
 #[test_case("monitor --changes * *", "failed (failed)"; "only what happened")]
 #[test_case("monitor -e removed * *", "removed"; "only some events")]
 #[test_case("monitor * o*", "old.service"; "only some units")]

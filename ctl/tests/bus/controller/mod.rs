@@ -1,5 +1,6 @@
 //! A controller that does what the names of the units say, and the bus it is on.
 
+mod journal;
 mod stream;
 mod verbs;
 
@@ -176,12 +177,31 @@ impl Controller {
 
     /// Returns when this method was called.
     pub(crate) fn has_been_asked(&self, method: &str) {
+        let is_it = |call: &str| call.split(' ').any(|word| word == method);
+        assert!(self.awaits(is_it), "{method} was not called");
+    }
+
+    /// Returns when something was asked with this argument.
+    pub(crate) fn has_been_told(&self, argument: &str) {
+        let is_it = |call: &str| call.contains(argument);
+        assert!(self.awaits(is_it), "{argument} was not told");
+    }
+
+    fn awaits(&self, is_it: impl Fn(&str) -> bool) -> bool {
         let began = std::time::Instant::now();
-        let is_it = |call: &String| call.split(' ').any(|word| word == method);
-        while !self.calls.lock().expect("no panic").iter().any(is_it) {
-            assert!(began.elapsed().as_secs() < 20, "{method} was not called");
+        while began.elapsed().as_secs() < 20 {
+            if self
+                .calls
+                .lock()
+                .expect("no panic")
+                .iter()
+                .any(|call| is_it(call))
+            {
+                return true;
+            }
             std::thread::yield_now();
         }
+        false
     }
 
     /// Returns when a `StartUnit` was answered, which was not yet told here.

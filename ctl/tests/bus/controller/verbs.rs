@@ -70,6 +70,10 @@ pub(super) async fn answer(
         // It comes online when it has been asked about.
         ("late", "Get") => flips(connection, call, ["offline", "online"]).await,
         ("main", "ListUnits") => reply(connection, call, &main()).await,
+        // No listing has the second.
+        ("worker1" | "worker3", "ReadJournal" | "UnitFiles" | "ReadProperties") => {
+            super::journal::answer(connection, call, node, member).await;
+        }
         ("main" | "worker1", _) => return of_node(connection, call, node, member).await,
         (_, _) => return false,
     }
