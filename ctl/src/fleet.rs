@@ -368,6 +368,14 @@ impl Unit {
         }
     }
 
+    /// The name that is its own, which for an alias is another than what was asked for.
+    pub(crate) fn own_name(&self) -> &str {
+        match self.details.id.as_str() {
+            "" => &self.name,
+            id => id,
+        }
+    }
+
     /// Whether the node has no such unit.
     pub(crate) fn is_missing(&self) -> bool {
         self.load == "not-found" && self.active != "active"

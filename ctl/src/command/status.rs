@@ -106,7 +106,7 @@ pub(crate) async fn units(
                 unit.details.log = log.since(unit.details.begun);
                 // Plain lines do not have them.
                 if look.output != Output::Plain {
-                    unit.details.claims = claims_of(bus, node, &unit.name).await?;
+                    unit.details.claims = claims_of(bus, node, unit.own_name()).await?;
                 }
             }
             Ok(view::units::of_node(

@@ -30,8 +30,8 @@ pub(super) fn block(node: &NodeName, unit: &Unit, zone: &TimeZone, look: &Look) 
             lines.push((name, value));
         }
     };
-    line("Stands for", stands_for(&unit.name));
-    line("Holds", holds(node, &unit.name));
+    line("Stands for", stands_for(unit.own_name()));
+    line("Holds", holds(node, unit.own_name()));
     line("Loaded", Some(loaded(node, unit)));
     let drop_ins: Vec<String> = details.drop_ins.iter().map(|path| clean(path)).collect();
     line("Drop-In", Some(drop_ins.join("\n")));
@@ -66,7 +66,7 @@ pub(super) fn block(node: &NodeName, unit: &Unit, zone: &TimeZone, look: &Look) 
     line("Memory", memory);
     line("CPU", details.cpu.map(cpu));
     line("CGroup", Some(clean(&details.cgroup)));
-    let is_proxy = ProxyName::parse(&unit.name).is_ok();
+    let is_proxy = ProxyName::parse(unit.own_name()).is_ok();
     if is_proxy {
         line("Claim", Some(claims(unit, true, look)));
         line("Needed by", Some(list(&details.needed_by)));
@@ -107,7 +107,7 @@ const WIDTH: usize = 11;
 fn title(node: &NodeName, unit: &Unit, look: &Look) -> String {
     let dot = look.paint.mood(Mood::of(&unit.active), dot(&unit.active));
     let description = clean(&unit.description);
-    let name = clean(&unit.name);
+    let name = clean(unit.own_name());
     if description.is_empty() || description == name {
         return format!("{dot} {name} on {node}");
     }

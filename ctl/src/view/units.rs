@@ -171,7 +171,7 @@ fn row(node: &NodeName, unit: &Unit, look: &Look) -> [String; 8] {
     };
     [
         node.to_string(),
-        unit.name.clone(),
+        clean(unit.own_name()),
         look.paint.mood(load, &or_dash(&unit.load)),
         look.paint.mood(mood, &or_dash(&unit.active)),
         look.paint.mood(mood, &or_dash(&unit.sub)),
@@ -200,10 +200,11 @@ fn notes(units: &[Unit]) -> String {
     let mut text = String::new();
     for unit in units {
         if let Some(how) = failure(unit) {
-            text.push_str(&format!("{}: {how}\n", unit.name));
+            text.push_str(&format!("{}: {how}\n", clean(unit.own_name())));
         }
         if !unit.status_text.is_empty() {
-            text.push_str(&format!("{}: {}\n", unit.name, clean(&unit.status_text)));
+            let name = clean(unit.own_name());
+            text.push_str(&format!("{name}: {}\n", clean(&unit.status_text)));
         }
     }
     if text.is_empty() {
@@ -233,6 +234,7 @@ struct UnitsJson<'a> {
 struct UnitJson<'a> {
     node: &'a str,
     unit: &'a str,
+    id: Option<&'a str>,
     description: Option<&'a str>,
     load_state: Option<&'a str>,
     active_state: Option<&'a str>,
@@ -259,6 +261,7 @@ impl<'a> UnitJson<'a> {
         Self {
             node: node.as_str(),
             unit: &unit.name,
+            id: known(&unit.details.id),
             description: known(&unit.description),
             load_state: known(&unit.load),
             active_state: known(&unit.active),

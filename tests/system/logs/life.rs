@@ -64,8 +64,13 @@ fn the_status_of_a_unit_has_the_lines_that_systemctl_shows() {
         let lines = same("life.service")?;
         ensure!(!lines.contains("Stopped"), "of this life only:\n{lines}");
         ensure!(lines.contains("Started"), "{lines}");
-        // The journal knows nothing of an alias.
+        // The journal knows nothing of an alias, and the status is headed by the unit's own name.
         ensure!(same("other.service")? == lines, "of the same unit");
+        let alias = ctl_ok(fleet, "status worker1 other")?;
+        ensure!(
+            alias.contains("\u{25cf} life.service on worker1"),
+            "{alias}"
+        );
 
         worker1.systemctl(&["stop", "life.service"])?;
         let lines = same("life.service")?;

@@ -386,6 +386,32 @@ fn a_single_unit_has_details() {
 }
 
 #[test]
+fn an_alias_is_shown_by_the_own_name_of_its_unit() {
+    let details = Details {
+        id: "target.service".into(),
+        ..Details::default()
+    };
+    let alias = Unit {
+        details,
+        ..unit("alias.service", "active", "running")
+    };
+    let alias = std::slice::from_ref(&alias);
+    let table = seen(&of_node(alias, &look(Output::Table)));
+    assert!(
+        table.contains("\u{25cf} target.service on worker2"),
+        "{table}"
+    );
+    assert!(table.contains("\ntarget.service | loaded"), "{table}");
+    let json = seen(&of_node(alias, &look(Output::Json)));
+    assert!(
+        json.contains(r#""unit":"alias.service","id":"target.service""#),
+        "{json}"
+    );
+    let plain = seen(&of_node(alias, &look(Output::Plain)));
+    assert!(plain.starts_with("alias.service "), "{plain}");
+}
+
+#[test]
 fn quiet_leaves_errors() {
     let page = frozen(Output::Table).quiet();
     assert_eq!((page.data.as_str(), page.messages.len()), ("", 2));
