@@ -14,8 +14,14 @@ use crate::world::{ctl, ctl_ok, ctl_says, scene, three};
 
 /// Has a node write a line, by a unit of its own.
 fn say(node: &Node, word: &str) -> Result<()> {
-    node.systemctl(&["start", &format!("say@{word}.service")])
-        .map(drop)
+    node.systemctl(&["start", &format!("say@{word}.service")])?;
+    taken_in(node)
+}
+
+/// Waits until the journal has what was written: a process may have ended before journald has read the
+/// last of its lines, and a line counts from the moment at which it has.
+fn taken_in(node: &Node) -> Result<()> {
+    node.ok(&["journalctl", "--sync"]).map(drop)
 }
 
 /// Lines of journals.
@@ -103,6 +109,7 @@ fn what_is_hard_to_read_is_read_all_the_same() {
     scene(three("logs"), |fleet| {
         let worker1 = fleet.node("worker1");
         worker1.systemctl(&["start", "loud.service"])?;
+        taken_in(worker1)?;
         let lines = said(fleet, "logs worker1 loud")?;
         let messages = messages(&lines);
         ensure!(messages.len() == 4, "{lines:?}");
@@ -140,6 +147,7 @@ fn many_lines_come_in_parts_and_all() {
     scene(three("logs"), |fleet| {
         let worker1 = fleet.node("worker1");
         worker1.shell("systemd-run --wait -u many seq 1 1700")?;
+        taken_in(worker1)?;
         let expected: Vec<String> = (1..=1700).map(|n| n.to_string()).collect();
         let lines = said(fleet, "logs worker1 many")?;
         ensure!(messages(&lines) == expected, "{} lines", lines.len());

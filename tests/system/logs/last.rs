@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{follow::Following, messages, said, say, told};
+use super::{follow::Following, messages, said, say, taken_in, told};
 use crate::world::{ctl_says, scene, three};
 
 fn at(line: &Value) -> Result<u64> {
@@ -20,6 +20,7 @@ fn the_last_lines_until_a_moment_are_those_before_it() {
     scene(three("logs"), |fleet| {
         let worker1 = fleet.node("worker1");
         worker1.shell("systemd-run --wait -u many seq 1 1700")?;
+        taken_in(worker1)?;
         let all = told(fleet, "logs worker1 many")?;
         ensure!(all.len() > 1700, "{} lines", all.len());
         let (from, to) = (at(&all[300])?, at(&all[1200])?);
@@ -56,6 +57,7 @@ fn lines_that_match_are_counted() {
     scene(three("logs"), |fleet| {
         let worker1 = fleet.node("worker1");
         worker1.shell("systemd-run --wait -u many seq 1 1700")?;
+        taken_in(worker1)?;
         let matching = |line: &str| said(fleet, &format!("logs worker1 many {line}"));
         let lines = matching("-g ^.*00$")?;
         let hundreds: Vec<String> = (1..=17).map(|n| format!("{n}00")).collect();

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use tests::fleet::Fleet;
 
-use super::{messages, said, say};
+use super::{messages, said, say, taken_in};
 use crate::world::{SOON, await_status, ctl, ctl_ok, scene, three};
 
 const LIFE: &str = "\
@@ -27,7 +27,7 @@ fn log(status: &str) -> &str {
 /// Has a status end with the same lines as that of systemctl on worker1; gives them.
 fn same_as_systemctl(fleet: &Fleet, unit: &str) -> Result<String> {
     let worker1 = fleet.node("worker1");
-    worker1.ok(&["journalctl", "--sync"])?;
+    taken_in(worker1)?;
     let ours = ctl(fleet, &format!("status worker1 {unit}"))?.stdout;
     let theirs = worker1
         .run(&["systemctl", "status", "--full", unit])?
@@ -91,7 +91,7 @@ fn the_status_of_a_unit_has_the_lines_that_systemctl_shows() {
         // More than one answer has, the newest of them.
         worker1.shell("systemd-run -u many -r sh -c 'seq 1 1700'")?;
         worker1.wait_state("many.service", |_, sub| sub == "exited", SOON)?;
-        worker1.ok(&["journalctl", "--sync"])?;
+        taken_in(worker1)?;
         let many = ctl(fleet, "status worker1 many -n 600")?.stdout;
         let many: Vec<&str> = log(&many).lines().collect();
         ensure!(many.len() == 600, "{} lines", many.len());
@@ -133,7 +133,6 @@ fn lines_of_this_boot_are_told_from_those_of_the_last() {
         );
 
         say(worker1, "1")?;
-        worker1.ok(&["journalctl", "--sync"])?;
         worker1.power_off()?;
         await_status(fleet, "worker1", "offline", SOON)?;
         worker1.boot()?;
