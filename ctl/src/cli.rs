@@ -30,8 +30,8 @@ pub(crate) use nodes::Nodes;
 pub(crate) use units::{AnyUnits, JustNodes, SomeUnits, UnitArg, UnitFiles, Units};
 pub(crate) use verbs::{
     Complete, Disable, Enable, EventKind, IsOnline, Kill, Level, ListJobs, ListUnitFiles,
-    ListUnits, Metrics, MetricsDo, Monitor, Names, Online, SetDefault, SetLogLevel, Shell, Show,
-    Status, Where,
+    ListUnits, Metrics, MetricsDo, Monitor, Online, SetDefault, SetLogLevel, Shell, Show, Status,
+    Where,
 };
 
 const EXIT_CODES: &str = "\

@@ -156,7 +156,7 @@ pub(crate) async fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
             act::set_log_level(options, with.of.as_ref(), with.level, look).await
         }
         Verb::Cancel { jobs } => act::cancel(options, jobs, look).await,
-        Verb::Complete(complete) => Ok(Page::text(complete::run(options, &complete.what).await)),
+        Verb::Complete(complete) => Ok(Page::text(complete::run(options, &complete.words).await)),
         Verb::Escape { .. } | Verb::Unescape { .. } | Verb::Completion { .. } | Verb::Version => {
             Ok(view::version(look))
         }

@@ -7,6 +7,7 @@
 mod bus;
 mod cli;
 mod command;
+mod complete;
 mod denial;
 mod details;
 mod event;

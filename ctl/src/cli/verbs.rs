@@ -372,25 +372,7 @@ pub(crate) enum Shell {
 /// Names that a shell asks for.
 #[derive(Debug, Args)]
 pub(crate) struct Complete {
-    #[command(subcommand)]
-    pub(crate) what: Names,
-}
-
-/// Which names.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Names {
-    /// Of nodes, and labels
-    Nodes,
-    /// Of units of a node
-    Units {
-        /// As it is typed, which may not be valid
-        node: String,
-    },
-    /// Of unit files of a node
-    Files {
-        /// As it is typed, which may not be valid
-        node: String,
-    },
-    /// Numbers of jobs
-    Jobs,
+    /// The words after the command's own name, up to the cursor
+    #[arg(last = true)]
+    pub(crate) words: Vec<String>,
 }

@@ -7,28 +7,49 @@ use proto::{dbus::public, name::NodeName};
 use super::list_jobs;
 use crate::{
     bus::{self, Bus},
-    cli::{Names, Nodes, Options},
+    cli::{Nodes, Options},
+    complete::{self, Names},
     fault::Fault,
     limits,
 };
 
-/// The names, one in a line; nothing if they are not known soon.
-pub(crate) async fn run(options: &Options, what: &Names) -> String {
-    let names = async {
-        let mut bus = Bus::connect(options.user, limits::COMPLETION).await?;
-        match what {
-            Names::Nodes => nodes(&mut bus).await,
-            Names::Units { node } => units(&mut bus, node).await,
-            Names::Files { node } => files(&mut bus, node).await,
-            Names::Jobs => {
-                let ids = list_jobs::ids(&mut bus).await?;
-                Ok(ids.iter().map(ToString::to_string).collect())
-            }
-        }
+/// The names that may come after these words, one in a line; nothing if they are not known soon.
+pub(crate) async fn run(options: &Options, words: &[String]) -> String {
+    let (wanted, is_user) = complete::read(words);
+    let names: Result<BTreeSet<String>, Fault> = match wanted {
+        Names::None => return String::new(),
+        // In the order that they have.
+        Names::Words(words) => return words.iter().map(|word| format!("{word}\n")).collect(),
+        wanted => asked(options.user || is_user, &wanted).await,
     };
-    let names: Result<BTreeSet<String>, Fault> = names.await;
     let line = |name: String| format!("{name}\n");
     names.unwrap_or_default().into_iter().map(line).collect()
+}
+
+async fn asked(is_user: bool, wanted: &Names) -> Result<BTreeSet<String>, Fault> {
+    let mut bus = Bus::connect(is_user, limits::COMPLETION).await?;
+    match wanted {
+        Names::None | Names::Words(_) => Ok(BTreeSet::new()),
+        Names::Node => {
+            let nodes = super::nodes(&mut bus).await?;
+            Ok(nodes.into_iter().map(|node| node.name).collect())
+        }
+        Names::Nodes { list, controller } => {
+            let mut names = nodes(&mut bus).await?;
+            names.extend(controller.then(|| "controller".to_owned()));
+            Ok(names.iter().map(|name| format!("{list}{name}")).collect())
+        }
+        Names::Units { nodes } => units(&mut bus, nodes).await,
+        Names::Files { nodes, end } => {
+            let mut names = files(&mut bus, nodes).await?;
+            names.retain(|name| name.ends_with(end));
+            Ok(names)
+        }
+        Names::Jobs => {
+            let ids = list_jobs::ids(&mut bus).await?;
+            Ok(ids.iter().map(ToString::to_string).collect())
+        }
+    }
 }
 
 async fn nodes(bus: &mut Bus) -> Result<BTreeSet<String>, Fault> {

@@ -90,6 +90,12 @@ impl Bus {
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
+
+    /// What no other bus of this machine is called at the time, for names of files.
+    pub(crate) fn name(&self) -> String {
+        let daemon = self.daemon.as_ref().expect("it runs");
+        daemon.id().to_string()
+    }
 }
 
 impl Drop for Bus {
