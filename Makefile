@@ -310,8 +310,16 @@ $(BINDINGS): tests/system/bindings/requirements.txt | packages
 	    -r tests/system/bindings/requirements.txt && touch $@ || \
 	    echo "BlueChi's bindings cannot be had; the case that needs them is skipped" >&2
 
+# Shells whose completion is tried. Where they cannot be had, the tests say so.
+.PHONY: shells
+shells: | packages
+	@command -v zsh >/dev/null && command -v fish >/dev/null || { \
+	    command -v apt-get >/dev/null && $(SUDO) apt-get update -q && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends fish zsh; } || \
+	    echo "fish and zsh cannot be had; their completion is not tried" >&2
+
 .PHONY: deps packages
-deps: packages $(BINDINGS)
+deps: packages shells $(BINDINGS)
 packages: toolchain
 	@command -v apt-get >/dev/null || { echo "no apt-get: what $(DEBIAN) are on Debian has to be there"; exit 0; }; \
 	missing=; for package in $(DEBIAN); do \

@@ -30,6 +30,8 @@ const OF_NODES: [&str; 4] = ["verify", "daemon-reload", "get-default", "list-job
 /// Verbs that take one unit of one node.
 const OF_ONE_UNIT: [&str; 4] = ["why", "deps", "list-dependencies", "escape"];
 
+pub(crate) const DAEMONS: [&str; 2] = ["controller", "agent"];
+
 const LEVELS: [&str; 4] = ["debug", "info", "warn", "error"];
 
 /// Whose names may come next.
@@ -39,6 +41,8 @@ pub(crate) enum Names {
     None,
     /// Nodes, by their names alone.
     Node,
+    /// The controller, the agent of this machine, and nodes.
+    Daemons,
     /// Nodes and labels, behind what is typed of a list already; and the controller, where that is meant too.
     Nodes { list: String, controller: bool },
     /// The units that nodes have loaded, as these are typed.
@@ -156,6 +160,8 @@ impl<'w> Line<'w> {
                 Names::Units { nodes: of.into() }
             }
             ("is-online", Some("node")) if !has_unit => Names::Node,
+            ("daemon", Some("reload" | "config")) if !has_unit => Names::Daemons,
+            ("daemon", Some("debug")) if !has_unit => Names::Words(&DAEMONS),
             ("cancel", _) => Names::Jobs,
             (_, _) => Names::None,
         }
@@ -217,6 +223,10 @@ mod tests {
     #[test_case("is-online ", Names::None; "what is to be online")]
     #[test_case("is-online node ", Names::Node; "the node that is to be online")]
     #[test_case("daemon-reload a ", Names::None; "nothing more")]
+    #[test_case("daemon ", Names::None; "what is to be done to a daemon")]
+    #[test_case("daemon reload ", Names::Daemons; "a daemon")]
+    #[test_case("daemon reload a ", Names::None; "one daemon is all")]
+    #[test_case("daemon debug ", Names::Words(&DAEMONS); "a daemon of this machine")]
     fn what_may_come_next(line: &str, names: Names) {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         assert_eq!(read(&words), (names, false));

@@ -8,7 +8,7 @@ use super::list_jobs;
 use crate::{
     bus::{self, Bus},
     cli::{Nodes, Options},
-    complete::{self, Names},
+    complete::{self, DAEMONS, Names},
     fault::Fault,
     limits,
 };
@@ -16,11 +16,16 @@ use crate::{
 /// The names that may come after these words, one in a line; nothing if they are not known soon.
 pub(crate) async fn run(options: &Options, words: &[String]) -> String {
     let (wanted, is_user) = complete::read(words);
-    let names: Result<BTreeSet<String>, Fault> = match wanted {
+    let names: Result<BTreeSet<String>, Fault> = match &wanted {
         Names::None => return String::new(),
         // In the order that they have.
         Names::Words(words) => return words.iter().map(|word| format!("{word}\n")).collect(),
-        wanted => asked(options.user || is_user, &wanted).await,
+        Names::Node
+        | Names::Daemons
+        | Names::Nodes { .. }
+        | Names::Units { .. }
+        | Names::Files { .. }
+        | Names::Jobs => asked(options.user || is_user, &wanted).await,
     };
     let line = |name: String| format!("{name}\n");
     names.unwrap_or_default().into_iter().map(line).collect()
@@ -33,6 +38,11 @@ async fn asked(is_user: bool, wanted: &Names) -> Result<BTreeSet<String>, Fault>
         Names::Node => {
             let nodes = super::nodes(&mut bus).await?;
             Ok(nodes.into_iter().map(|node| node.name).collect())
+        }
+        Names::Daemons => {
+            let nodes = super::nodes(&mut bus).await?;
+            let names = nodes.into_iter().map(|node| node.name);
+            Ok(names.chain(DAEMONS.map(str::to_owned)).collect())
         }
         Names::Nodes { list, controller } => {
             let mut names = nodes(&mut bus).await?;

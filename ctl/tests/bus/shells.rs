@@ -60,6 +60,7 @@ const FISH: &str = include_str!("shells/offered.fish");
 const ZSH: &str = include_str!("shells/offered.zsh");
 
 /// Runs a shell, if it is here.
+#[expect(clippy::print_stderr, reason = "says why nothing was tried")]
 fn offered(shell: &str, script: &str, line: &str) -> Option<Vec<String>> {
     let is_here = Command::new(shell)
         .arg("--version")
