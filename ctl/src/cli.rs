@@ -276,13 +276,17 @@ impl Options {
 }
 
 impl Cli {
-    /// Reads the command line of this process; ends it with a message if that is not valid.
-    pub(crate) fn read() -> Self {
+    /// Reads the command line of this process.
+    ///
+    /// # Errors
+    ///
+    /// Says what is not valid, or what was to be explained.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
         let words: Vec<OsString> = std::env::args_os().collect();
-        Self::quick(&words).unwrap_or_else(|| {
-            let cli = Self::parse_from(words);
-            cli.proved().unwrap_or_else(|error| error.exit())
-        })
+        match Self::quick(&words) {
+            Some(cli) => Ok(cli),
+            None => Self::try_parse_from(words)?.proved(),
+        }
     }
 
     /// What may come before the verb has to fit it.

@@ -37,12 +37,16 @@ use std::{io::Write as _, process::ExitCode};
 
 use crate::{
     cli::{Cli, Output},
+    exit::Exit,
     fault::Fault,
     view::{Look, Page, Paint, look},
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::read();
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
     let (out, err) = (std::io::stdout(), std::io::stderr());
     let is_table = cli.options.output() == Output::Table;
     let terminal = look::terminal().filter(|_| is_table);
@@ -70,6 +74,25 @@ fn main() -> ExitCode {
         .lock()
         .write_all(view::message::all(&page.messages, look.paint_messages).as_bytes());
     page.exit.into()
+}
+
+/// Prints help, which is longer than a terminal, as any other text; or what is wrong with the command line.
+fn explain(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let _ = error.print();
+        return Exit::Usage.into();
+    }
+    let text = error.render();
+    let rows = look::terminal().filter(|_| !std::env::args().any(|word| word == "--no-pager"));
+    let text = if look::has_colour(cli::Color::Auto, &std::io::stdout()) {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
+    if !rows.is_some_and(|size| pager::print(&text, size.rows)) {
+        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    }
+    ExitCode::SUCCESS
 }
 
 fn run(cli: &Cli, look: &Look) -> Result<Page, Fault> {
