@@ -157,7 +157,7 @@ pub(crate) fn page(
     });
     Page {
         data,
-        messages,
+        messages: message::beside(messages, look),
         exit: Exit::of_nodes(exits.chain(unasked)),
     }
 }

@@ -1,7 +1,7 @@
 //! Messages for people: what is wrong, and what to do next.
 
-use super::{Mood, Paint, clean};
-use crate::command::Done;
+use super::{Look, Mood, Paint, clean};
+use crate::{cli::Output, command::Done};
 
 /// A message for standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,21 @@ pub(crate) fn of_done<T>(done: &Done<T>) -> Option<Message> {
         unit => format!("see 'ctl status {node} {unit}'"),
     };
     Some(Message::error(what, fault.hint().or(Some(see))))
+}
+
+/// So many failures are told one by one beside a table that has them all.
+const BESIDE_A_TABLE: usize = 10;
+
+/// Messages beside a table that says the same in its rows: of hundreds of nodes the first are told, and
+/// how many more there are.
+pub(super) fn beside(mut messages: Vec<Message>, look: &Look) -> Vec<Message> {
+    let more = messages.len().saturating_sub(BESIDE_A_TABLE);
+    if look.output == Output::Table && more > 1 {
+        messages.truncate(BESIDE_A_TABLE);
+        let text = format!("{more} more failed; the table has them all");
+        messages.push(Message::error(text, None));
+    }
+    messages
 }
 
 /// Writes messages.
