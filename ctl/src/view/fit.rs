@@ -67,6 +67,31 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     format!("{head}\u{2026}{tail}")
 }
 
+/// A sentence in lines of at most so many letters, which are broken between words; all but the first begin
+/// with `indent`. A word that is longer than a line is a line.
+pub(super) fn wrapped(text: &str, indent: &str, width: Option<usize>) -> String {
+    let Some(width) = width else {
+        return text.to_owned();
+    };
+    let sentence = text.trim_start_matches(' ');
+    let mut used = text.len() - sentence.len();
+    let mut lines = " ".repeat(used);
+    for (at, word) in sentence.split(' ').enumerate() {
+        let wide = word.chars().count();
+        if at > 0 && used + 1 + wide > width {
+            lines.push('\n');
+            lines.push_str(indent);
+            used = indent.chars().count();
+        } else if at > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += wide;
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use test_case::test_case;
@@ -88,6 +113,15 @@ mod tests {
     #[test_case(&[7, 20, 30], false, 5, &[6, 6, 6]; "there is an end to it")]
     fn columns_give_way(natural: &[usize], is_last_free: bool, room: usize, fit: &[usize]) {
         assert_eq!(widths(natural.to_vec(), is_last_free, room), fit);
+    }
+
+    #[test_case("a bc def", Some(8), "a bc def"; "it fits")]
+    #[test_case("a bc def", Some(5), "a bc\n> def"; "between words")]
+    #[test_case("a bcdefgh i", Some(4), "a\n> bcdefgh\n> i"; "a long word")]
+    #[test_case("  a bc", Some(4), "  a\n> bc"; "what begins with spaces")]
+    #[test_case("a bc def", None, "a bc def"; "no terminal")]
+    fn sentences_are_broken(text: &str, width: Option<usize>, lines: &str) {
+        assert_eq!(wrapped(text, "> ", width), lines);
     }
 
     #[test]

@@ -39,6 +39,18 @@ pub(super) fn write_without<const N: usize>(
     records(&header, rows.into_iter(), look)
 }
 
+/// As [`write`]; nothing where it does not fit onto the terminal.
+pub(super) fn write_whole<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    look: &Look,
+) -> Option<String> {
+    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
+    let natural = natural(&header, &rows, look);
+    let fits = look.width.is_none_or(|width| total(&natural) < width);
+    fits.then(|| records(&header, rows.into_iter(), look))
+}
+
 /// Names of columns that hold sentences.
 const FREE: [&str; 3] = ["DESCRIPTION", "REASON", "VALUE"];
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Look, Mood, Page, clean, deps, json, missing, plain, status::or_dash, table};
+use super::{Look, Mood, Page, clean, deps, fit, json, missing, plain, status::or_dash, table};
 use crate::{
     cli::Output,
     exit::Exit,
@@ -19,7 +19,7 @@ pub(crate) fn page(
     look: &Look,
 ) -> Page {
     let data = match look.output {
-        Output::Table => as_table(findings, units, look),
+        Output::Table => for_people(findings, units, look),
         Output::Json => json(&VerifyJson {
             findings: findings.iter().map(FindingJson::of).collect(),
             units,
@@ -52,15 +52,21 @@ pub(crate) fn page(
     }
 }
 
-fn as_table(findings: &[Finding], units: usize, look: &Look) -> String {
+fn severity(finding: &Finding, look: &Look) -> String {
+    let mood = match finding.severity {
+        Severity::Error => Mood::Bad,
+        Severity::Warning => Mood::Busy,
+        Severity::Note => Mood::Idle,
+    };
+    look.paint.mood(mood, finding.severity.as_str())
+}
+
+/// A table, if the sentences in it fit onto the terminal; otherwise one below the other, because half
+/// of a sentence is none.
+fn for_people(findings: &[Finding], units: usize, look: &Look) -> String {
     let rows = findings.iter().map(|it| {
-        let mood = match it.severity {
-            Severity::Error => Mood::Bad,
-            Severity::Warning => Mood::Busy,
-            Severity::Note => Mood::Idle,
-        };
         [
-            look.paint.mood(mood, it.severity.as_str()),
+            severity(it, look),
             it.node.clone(),
             clean(&it.unit),
             clean(&it.what),
@@ -70,7 +76,12 @@ fn as_table(findings: &[Finding], units: usize, look: &Look) -> String {
     let mut text = String::new();
     if !findings.is_empty() {
         let header = ["SEVERITY", "NODE", "UNIT", "WHAT", "WHAT WOULD BE RIGHT"];
-        text.push_str(&table::write(header, rows, look));
+        match table::write_whole(header, rows, look) {
+            Some(table) => text.push_str(&table),
+            None => findings
+                .iter()
+                .for_each(|it| text.push_str(&lines(it, look))),
+        }
     }
     if look.legend {
         let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
@@ -85,6 +96,23 @@ fn as_table(findings: &[Finding], units: usize, look: &Look) -> String {
         ));
     }
     text
+}
+
+fn lines(finding: &Finding, look: &Look) -> String {
+    let Finding {
+        node, unit, what, ..
+    } = finding;
+    let head = format!("{}: {} on {node}", severity(finding, look), clean(unit));
+    let right = match finding.right.as_str() {
+        "" => String::new(),
+        right => format!("  right would be: {}", clean(right)),
+    };
+    let what = format!("  {}", clean(what));
+    [head, what, right]
+        .iter()
+        .filter(|line| !line.is_empty())
+        .map(|line| fit::wrapped(line, "    ", look.width) + "\n")
+        .collect()
 }
 
 #[derive(Serialize)]

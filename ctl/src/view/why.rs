@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Look, Page, clean, json, plain, usec};
+use super::{Look, Page, clean, fit, json, plain, usec};
 use crate::{
     cli::Output,
     exit::Exit,
@@ -16,11 +16,13 @@ pub(crate) fn page(case: &Case, unit: &Target, asked: &Target, look: &Look) -> P
     let sentences = why::explain(case, unit);
     let data = match look.output {
         Output::Table => {
-            let lines = sentences.iter().map(|sentence| match sentence.about {
-                About::State => format!("{}\n", clean(&sentence.text)),
-                About::Need | About::Cause | About::Outlook | About::Hint => {
-                    format!("  {}\n", clean(&sentence.text))
-                }
+            let lines = sentences.iter().map(|sentence| {
+                let before = match sentence.about {
+                    About::State => "",
+                    About::Need | About::Cause | About::Outlook | About::Hint => "  ",
+                };
+                let text = format!("{before}{}", clean(&sentence.text));
+                fit::wrapped(&text, "    ", look.width) + "\n"
             });
             lines.collect()
         }

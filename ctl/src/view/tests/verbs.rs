@@ -135,7 +135,7 @@ fn unit_files(output: Output) -> Page {
         file("main", "a.service", "enabled"),
         file("worker1", "b@.service", "disabled"),
     ];
-    let missing = [Missing::of(&worker2(), &offline())];
+    let missing = [Missing::of(worker2(), &offline())];
     files::page(&files, &missing, &look(output))
 }
 
@@ -170,7 +170,7 @@ fn units_of_nodes(output: Output) -> Page {
         on("main", unit("source.service", "active", "running")),
         on("worker1", unit("source.service", "inactive", "dead")),
     ];
-    let missing = [Missing::of(&worker2(), &offline())];
+    let missing = [Missing::of(worker2(), &offline())];
     units::of_nodes(&found, &missing, &look(output))
 }
 

@@ -135,7 +135,8 @@ fn shell(name: &str) -> Result<()> {
         .find(|node| node.name() == name)
         .with_context(|| format!("there is no node {name}; there are main, worker1 and worker2"))?;
     screen::say(&format!(
-        "A shell on {name}; the nodes are main, worker1 and worker2, and end with it. On main, try:\n\
+        "A shell on {name}; the nodes are main, worker1 and worker2, and end with it.\n\
+         On main, try:\n\
          \n    ctl status\n    ctl start worker1 source.service\n    ctl status worker2 target.service\n"
     ));
     // How the shell ended is between the user and the shell. It has a terminal, which a case has not.
