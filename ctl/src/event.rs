@@ -115,7 +115,8 @@ impl Event {
             }
             _ => return None,
         };
-        Some(Self {
+        // That a node came or went is told as its status too, and as the end of each of its units.
+        (unit != "*").then_some(Self {
             time,
             node,
             unit,

@@ -195,7 +195,7 @@ fn a_monitor_hears_of_a_unit_from_its_start_to_the_loss_of_its_node() {
             "UnitStateChanged",
             "target.service",
             "inactive",
-            "dead",
+            "agent-offline",
             "virtual",
         ];
         client.hears(&all, &down)?;

@@ -141,6 +141,15 @@ impl Monitors {
         to.into_iter().collect()
     }
 
+    /// Who wants all units of a node.
+    fn audience_of_all(&self, node: &NodeName) -> Vec<MonitorId> {
+        let own = self.nodes.get(node);
+        let wanted = [Some(&self.every), own].into_iter().flatten();
+        let all = wanted.flat_map(|it| it.wanting(&Choice::All));
+        let to: BTreeSet<MonitorId> = all.map(|(id, _)| id).collect();
+        to.into_iter().collect()
+    }
+
     /// Everything that an agent is to tell of.
     fn wanted_of(&self, node: &NodeName) -> BTreeSet<Choice<UnitName>> {
         let own = self.nodes.get(node).into_iter().flat_map(Wanted::units);
@@ -424,8 +433,22 @@ impl Fleet {
             self.put(Output::Monitor {
                 monitors,
                 node: name,
-                unit,
+                unit: Choice::One(unit),
                 news,
+            });
+        }
+    }
+
+    /// A node has come: whoever wants all of its units is told of a unit `*`, so that it can ask again
+    /// for what it has missed.
+    pub(crate) fn greet(&mut self, name: &NodeName) {
+        let monitors = self.monitors.audience_of_all(name);
+        if !monitors.is_empty() {
+            self.put(Output::Monitor {
+                monitors,
+                node: name.clone(),
+                unit: Choice::All,
+                news: UnitNews::New(Occasion::Virtual),
             });
         }
     }
@@ -439,12 +462,19 @@ impl Fleet {
         let Some(Subscription { node, units }) = monitor.subscriptions.get(&number) else {
             return;
         };
-        let nodes = self.monitors.seen.iter().filter(|(name, _)| match node {
+        let is_meant = |name: &NodeName| match node {
             Choice::All => true,
-            Choice::One(node) => node == *name,
-        });
+            Choice::One(node) => node == name,
+        };
         let mut events = Vec::new();
-        for (name, seen) in nodes {
+        if units.contains(&Choice::All) {
+            let online = self.nodes.iter().filter(|(_, node)| node.is_online());
+            let online = online.filter(|(name, _)| is_meant(name));
+            let begun = UnitNews::New(Occasion::Virtual);
+            events.extend(online.map(|(name, _)| (name.clone(), Choice::All, begun.clone())));
+        }
+        let nodes = self.monitors.seen.iter();
+        for (name, seen) in nodes.filter(|(name, _)| is_meant(name)) {
             let begun: Vec<(&UnitName, &Seen)> = if units.contains(&Choice::All) {
                 seen.iter().collect()
             } else {
@@ -455,14 +485,16 @@ impl Fleet {
                 named.collect()
             };
             for (unit, state) in begun {
-                events.push((name.clone(), unit.clone(), UnitNews::New(Occasion::Virtual)));
+                let unit = Choice::One(unit.clone());
+                let begun = UnitNews::New(Occasion::Virtual);
+                events.push((name.clone(), unit.clone(), begun));
                 if let Some((active, sub)) = state {
                     let news = UnitNews::State {
                         active: active.clone(),
                         sub: sub.clone(),
                         occasion: Occasion::Virtual,
                     };
-                    events.push((name.clone(), unit.clone(), news));
+                    events.push((name.clone(), unit, news));
                 }
             }
         }
@@ -479,14 +511,24 @@ impl Fleet {
 
     /// A node is out of sight, and its units with it.
     pub(crate) fn unwatch(&mut self, name: &NodeName) {
-        for (unit, state) in self.monitors.seen.remove(name).unwrap_or_default() {
+        let seen = self.monitors.seen.remove(name).unwrap_or_default();
+        let units = seen.into_iter().map(|(unit, state)| {
+            let was_up = state.is_some_and(|(active, _)| active != "inactive");
             let monitors = self.monitors.audience(name, &unit);
+            (Choice::One(unit), monitors, was_up)
+        });
+        let every = (Choice::All, self.monitors.audience_of_all(name), true);
+        let gone: Vec<_> = units.chain([every]).collect();
+        for (unit, monitors, was_up) in gone {
+            if monitors.is_empty() {
+                continue;
+            }
             let down = UnitNews::State {
                 active: "inactive".to_owned(),
-                sub: "dead".to_owned(),
+                // What BlueChi says, and no state that a unit can have.
+                sub: "agent-offline".to_owned(),
                 occasion: Occasion::Virtual,
             };
-            let was_up = state.is_some_and(|(active, _)| active != "inactive");
             let removed = UnitNews::Removed(Occasion::Virtual);
             for news in was_up.then_some(down).into_iter().chain([removed]) {
                 self.put(Output::Monitor {

@@ -72,8 +72,8 @@ pub enum Output {
         monitors: Vec<MonitorId>,
         /// The node.
         node: NodeName,
-        /// The unit.
-        unit: UnitName,
+        /// The unit; all of them, where the node itself came or went.
+        unit: Choice<UnitName>,
         /// What happened.
         news: UnitNews,
     },

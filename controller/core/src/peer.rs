@@ -132,6 +132,7 @@ impl Fleet {
                 });
                 self.online = self.online.saturating_add(1);
                 self.note_status();
+                self.greet(&name);
             }
         }
         self.claims_connected(&name);

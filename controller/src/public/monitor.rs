@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{MonitorId, UnitNews};
+use fleet::{Choice, MonitorId, UnitNews};
 use host::link;
 use proto::{
     dbus::public,
@@ -102,11 +102,15 @@ impl Public {
         &self,
         monitors: &[MonitorId],
         node: &NodeName,
-        unit: &UnitName,
+        unit: &Choice<UnitName>,
         news: &UnitNews,
         said: Option<&Message>,
     ) {
-        let (node, unit) = (node.as_str(), unit.as_str());
+        let node = node.as_str();
+        let unit = match unit {
+            Choice::All => "*",
+            Choice::One(unit) => unit.as_str(),
+        };
         match news {
             UnitNews::New(occasion) => {
                 self.tell(monitors, "UnitNew", &(node, unit, occasion.as_str()));

@@ -212,10 +212,17 @@ told("peer", "PeerRemoved", "it is enough")
 record("Monitor.Unsubscribe", monitor.unsubscribe, one)
 record.refused("org.eclipse.bluechi.NoSuchSubscription", monitor.unsubscribe, one)
 everything = monitor.subscribe("*", "*")
+for on in ("main", "worker1", "worker2"):
+    told("owner", "UnitNew", on, "*", "virtual")
 told("owner", "UnitNew", "worker2", "dbus.service", "virtual")
 monitor.unsubscribe(everything)
 record("Monitor.Close", monitor.close)
 record.refused(f"{FREEDESKTOP}.UnknownObject", monitor.close)
+# Who watches nodes by a wildcard.
+monitor = Monitor(controller.create_monitor())
+heard["owner"] = []
+listen(monitor, "owner")
+monitor.subscribe("worker2", "*")
 
 # ---- a node that goes and comes ----
 
@@ -229,9 +236,14 @@ check(away.status == "offline" and away.peer_ip == "", away.peer_ip)
 record.refused("org.eclipse.bluechi.Offline", away.start_unit, "slow.service", "replace")
 record.refused("org.eclipse.bluechi.Offline", away.list_units)
 check(set(controller.list_units()) == {"main", "worker1"}, "a list without those that are away")
+told("owner", "UnitStateChanged", "worker2", "*", "inactive", "agent-offline", "virtual")
+told("owner", "UnitRemoved", "worker2", "*", "virtual")
+heard["owner"] = []
 print("the agent of worker2 may come", flush=True)
 wait_for(lambda: controller.status == "up" and away.status == "online", "the node to come")
 wait_for(lambda: len(changes) >= 2, f"both changes; there is {changes}")
+
+told("owner", "UnitNew", "worker2", "*", "virtual")
 
 record.finish("Controller", "Node", "Job", "Monitor", "Metrics")
 print("all was tried", flush=True)

@@ -130,6 +130,7 @@ fn a_subscription_begins_with_what_is_known_and_what_is_repeated_is_no_news() {
         [
             "1 < watch *",
             "answer 4: Subscription(SubscriptionId(1))",
+            "monitors 2: a/* new virtual",
             "monitors 2: a/t.service new virtual",
             "monitors 2: a/t.service active running virtual"
         ]
@@ -159,7 +160,7 @@ fn a_node_that_goes_takes_its_units_along_and_is_asked_again_when_it_comes() {
         [
             "a is offline",
             "fleet is down",
-            "monitors 1: a/t.service inactive dead virtual",
+            "monitors 1: a/t.service inactive agent-offline virtual",
             "monitors 1: a/t.service removed virtual",
             "monitors 1: a/u.service removed virtual"
         ]
@@ -168,6 +169,52 @@ fn a_node_that_goes_takes_its_units_along_and_is_asked_again_when_it_comes() {
     let lines = world.take();
     let asked: Vec<_> = lines.iter().filter(|line| line.contains("watch")).collect();
     assert_eq!(asked, ["2 < watch t.service", "2 < watch u.service"]);
+}
+
+#[test]
+fn who_wants_all_units_is_told_of_nodes_that_come_and_go() {
+    let mut world = World::monitored("a b");
+    world.subscribe(3, 1, "* *");
+    world.subscribe(4, 2, "b *");
+    world.subscribe(5, 2, "a t.service");
+    let lines = world.take();
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|it| it.starts_with("monitors"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "monitors 1: a/* new virtual",
+            "monitors 1: b/* new virtual",
+            "monitors 2: b/* new virtual"
+        ]
+    );
+    world.cut("a");
+    world.cut("b");
+    let lines = world.take();
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|it| it.starts_with("monitors"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "monitors 1: a/* inactive agent-offline virtual",
+            "monitors 1: a/* removed virtual",
+            "monitors 1,2: b/* inactive agent-offline virtual",
+            "monitors 1,2: b/* removed virtual"
+        ]
+    );
+    world.join("b");
+    let lines = world.take();
+    assert!(
+        lines.contains(&"monitors 1,2: b/* new virtual".to_owned()),
+        "{lines:?}"
+    );
+    // There is nobody to tell of a node that is not there.
+    world.subscribe(6, 2, "a *");
+    assert_eq!(world.take(), ["answer 6: Subscription(SubscriptionId(3))"]);
 }
 
 #[test]

@@ -408,6 +408,10 @@ fn show(output: &Output) -> Option<String> {
             news,
         } => {
             let to: Vec<_> = monitors.iter().map(|id| id.0.to_string()).collect();
+            let unit = match unit {
+                Choice::All => "*",
+                Choice::One(unit) => unit.as_str(),
+            };
             let news = match news {
                 UnitNews::New(occasion) => format!("new {}", occasion.as_str()),
                 UnitNews::Removed(occasion) => format!("removed {}", occasion.as_str()),
