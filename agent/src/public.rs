@@ -201,10 +201,7 @@ impl Public {
             "/" => Some("org"),
             "/org" => Some("eclipse"),
             "/org/eclipse" => Some("bluechi"),
-            _ => {
-                let text = format!("there is no object '{path}'");
-                return Err(Failure::new(error::UNKNOWN_OBJECT, text));
-            }
+            _ => return Ok((Some(object::nowhere(call)), Todo::Done)),
         };
         if let Some(what) = object::standard(call)? {
             let properties = |name: &str| match (below, name) {
@@ -356,8 +353,7 @@ type Served = (Option<zbus::Result<Message>>, Todo);
 
 /// The proxy that is meant by its own name, its node and its unit.
 fn proxy_of((service, node, unit): (&str, &str, &str)) -> Result<String, Failure> {
-    let name = ProxyName::parse(service)
-        .map_err(|error| Failure::invalid(format!("'{service}' is no proxy: {error}")))?;
+    let name = ProxyName::parse(service).map_err(|error| Failure::invalid(error.to_string()))?;
     if name.node().as_str() != node || name.unit().as_str() != unit {
         let text = format!(
             "'{service}' stands for {} of node {}, not for {unit} of node {node}",

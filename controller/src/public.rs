@@ -36,7 +36,7 @@ use proto::{
 };
 use zbus::{Message, wire::ObjectPath};
 
-use crate::limits::{CALL_TIMEOUT_MAX, GATHERS_MAX, OPEN_CALLS_MAX, PEERS_PER_MONITOR_MAX};
+use crate::limits::{CALL_TIMEOUT_MAX, GATHERS_MAX, OPEN_CALLS_MAX};
 use authorize::{Caller, authorize};
 pub(crate) use body::{UnitRow, error_of, in_force_rows};
 use call::Verb;
@@ -180,8 +180,7 @@ impl Public {
         let object =
             Object::parse(path).filter(|object| object.exists(fleet, self.metrics.enabled));
         let Some(object) = object else {
-            let text = format!("there is no object '{path}'");
-            self.refuse(&call, &Failure::new(error::UNKNOWN_OBJECT, text));
+            self.send(standard::nowhere(&call), &call);
             return Todo::Done;
         };
         let verb = match call::parse(&object, &call) {
@@ -293,11 +292,8 @@ impl Public {
                 return Todo::Decide(vec![Input::MonitorGone(monitor)]);
             }
             Verb::AddPeer { monitor, name } => match self.audiences.add(monitor, name) {
-                Some(number) => self.reply(&call, &number),
-                None => {
-                    let text = format!("{PEERS_PER_MONITOR_MAX} peers are told already");
-                    self.refuse(&call, &Failure::new(error::LIMITS_EXCEEDED, text));
-                }
+                Ok(number) => self.reply(&call, &number),
+                Err(failure) => self.refuse(&call, &failure),
             },
             Verb::RemovePeer {
                 monitor,

@@ -114,7 +114,12 @@ impl Gather {
             }
         };
         for (node, (name, text)) in &missing {
-            tracing::warn!(node, error = %name, reason = %text, "node left out of a list of the fleet");
+            // Somebody who asks every second for all units need not be told every second who is away.
+            if name == error::OFFLINE {
+                tracing::debug!(node, reason = %text, "node left out of a list of the fleet");
+            } else {
+                tracing::warn!(node, error = %name, reason = %text, "node left out of a list of the fleet");
+            }
         }
         reply
     }

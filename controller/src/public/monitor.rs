@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use fleet::{Choice, MonitorId, UnitNews};
-use host::link;
+use host::{bus::object::Failure, link};
 use proto::{
-    dbus::public,
+    dbus::{error, public},
     name::{NodeName, UnitName},
 };
 use zbus::{
@@ -52,11 +52,18 @@ impl Audiences {
         self.of.remove(&id);
     }
 
-    /// Somebody else is to be told; `None` when there are as many as may be.
-    pub(super) fn add(&mut self, id: MonitorId, name: String) -> Option<u32> {
-        let audience = self.of.get_mut(&id)?;
+    /// Somebody else is to be told, unless there are as many as may be. Nobody is told twice.
+    pub(super) fn add(&mut self, id: MonitorId, name: String) -> Result<u32, Failure> {
+        let Some(audience) = self.of.get_mut(&id) else {
+            let text = "the monitor is closed";
+            return Err(Failure::new(error::UNKNOWN_OBJECT, text));
+        };
+        if audience.names().any(|told| told == name) {
+            return Err(Failure::invalid(format!("'{name}' is told already")));
+        }
         if audience.peers.len() >= PEERS_PER_MONITOR_MAX {
-            return None;
+            let text = format!("{PEERS_PER_MONITOR_MAX} peers are told already");
+            return Err(Failure::new(error::LIMITS_EXCEEDED, text));
         }
         loop {
             audience.next = audience.next.wrapping_add(1);
@@ -65,7 +72,7 @@ impl Audiences {
             }
         }
         audience.peers.insert(audience.next, name);
-        Some(audience.next)
+        Ok(audience.next)
     }
 
     /// Somebody is not to be told any more; their name.
@@ -177,8 +184,8 @@ mod tests {
         let (first, second) = (MonitorId(1), MonitorId(2));
         audiences.open(first, ":1.1".into());
         audiences.open(second, ":1.2".into());
-        assert_eq!(audiences.add(first, ":1.2".into()), Some(1));
-        assert_eq!(audiences.add(first, ":1.3".into()), Some(2));
+        assert_eq!(audiences.add(first, ":1.2".into()), Ok(1));
+        assert_eq!(audiences.add(first, ":1.3".into()), Ok(2));
         assert_eq!(audiences.remove(first, 2).as_deref(), Some(":1.3"));
         assert_eq!(audiences.remove(first, 2), None);
         assert_eq!(audiences.left(":1.2"), [second]);
@@ -192,9 +199,15 @@ mod tests {
         let mut audiences = Audiences::default();
         let id = MonitorId(1);
         audiences.open(id, ":1.1".into());
-        for _ in 0..PEERS_PER_MONITOR_MAX {
-            assert!(audiences.add(id, ":1.2".into()).is_some());
+        for peer in 0..PEERS_PER_MONITOR_MAX {
+            assert!(audiences.add(id, format!(":2.{peer}")).is_ok());
         }
-        assert_eq!(audiences.add(id, ":1.2".into()), None);
+        let refused = |name: &str, audiences: &mut Audiences| {
+            let failure = audiences.add(id, name.into());
+            failure.expect_err("refused").name
+        };
+        assert_eq!(refused(":1.2", &mut audiences), error::LIMITS_EXCEEDED);
+        assert_eq!(refused(":2.0", &mut audiences), error::INVALID_ARGS);
+        assert_eq!(refused(":1.1", &mut audiences), error::INVALID_ARGS);
     }
 }

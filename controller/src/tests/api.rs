@@ -148,6 +148,12 @@ async fn peers_hear_what_a_monitor_hears_until_they_are_removed_or_leave() {
     agent.call("Subscribe").await;
     let first = world.number(&path, "AddPeer", &":1.8").await;
     world.number(&path, "AddPeer", &":1.9").await;
+    for told in [":1.7", ":1.9"] {
+        world.call(&path, public::MONITOR, "AddPeer", &told);
+        let (name, text) = text_of(&world.answer().await);
+        assert_eq!(name, error::INVALID_ARGS);
+        assert_eq!(text, format!("'{told}' is told already"));
+    }
     agent.signal("UnitNew", &("t.service", "real"));
     for name in [":1.7", ":1.8", ":1.9"] {
         assert_eq!(destination(&world.client_next().await), name);

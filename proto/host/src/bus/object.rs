@@ -144,6 +144,22 @@ pub fn no_method(message: &Message) -> Failure {
     Failure::new(error::UNKNOWN_METHOD, text)
 }
 
+/// The answer to a call for a path at which there is no object: somebody is there whatever the path is,
+/// D-Bus specification, "org.freedesktop.DBus.Peer"; and otherwise that there is none.
+///
+/// # Errors
+///
+/// Fails when the answer cannot be put into a message.
+pub fn nowhere(call: &Message) -> zbus::Result<Message> {
+    if let Ok(Some(peer @ (Standard::Ping | Standard::MachineId))) = standard(call) {
+        return answer(call, &peer, |_| None, String::new);
+    }
+    let header = call.header();
+    let path = header.path().map_or("", |path| path.as_str());
+    let text = format!("there is no object '{path}'");
+    fail(call, &Failure::new(error::UNKNOWN_OBJECT, text))
+}
+
 /// Answers a standard call. `properties` are those of an interface, or of all together where it is
 /// empty, or `None` where there is no such interface; `xml` is what the object says of itself.
 ///
@@ -242,6 +258,23 @@ mod tests {
             header.header().error_name().expect("error"),
             error::UNKNOWN_PROPERTY
         );
+    }
+
+    #[test]
+    fn somebody_is_there_whatever_the_path_is() {
+        let ask = |interface: &str, member: &str| {
+            let call = Message::method_call("/nowhere", member)
+                .interface(interface)
+                .serial(std::num::NonZeroU32::MIN)
+                .build(&())
+                .expect("built");
+            nowhere(&call).expect("built")
+        };
+        let pong = ask("org.freedesktop.DBus.Peer", "Ping");
+        assert_eq!(pong.message_type(), zbus::message::Type::MethodReturn);
+        let refused = ask("org.freedesktop.DBus.Introspectable", "Introspect");
+        let header = refused.header();
+        assert_eq!(header.error_name().expect("error"), error::UNKNOWN_OBJECT);
     }
 
     #[test]
