@@ -180,7 +180,7 @@ repeat: deps stage
 
 # Strict, as in continuous integration: what is missing is an error, not a line that says so.
 STRICT     ?= $(if $(filter 1,$(UNITLINK_REQUIRE_SYSTEM)),1)
-CORES       = fleet node
+CORES       = fleet node generations
 # What a core must not be able to reach: clocks, sockets, threads of somebody else.
 IMPURE      = tokio|mio|async-io|rustix|socket2|nix
 
@@ -253,6 +253,7 @@ RUN_TESTS   = $(if $(shell command -v cargo-nextest),$(CARGO) nextest run --lock
 .PHONY: check-simulation
 check-simulation: toolchain
 	$(CARGO) test --locked --profile staged -p tests --test sim
+	$(CARGO) test --locked --profile staged -p generations --lib
 
 # So many seeds of the simulated world, or one of them told in full: SEED=4711.
 SEEDS      ?= 100000

@@ -2,13 +2,16 @@
 
 use std::{fmt, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 /// A moment on a clock that never runs backwards and is not set by anybody (`CLOCK_MONOTONIC`,
 /// clock_gettime(2)), as the time since an arbitrary beginning. Arithmetic saturates.
 ///
 /// The clock stands still while the machine is suspended, and that is wanted: machines that sleep
 /// and wake together then find their links as they left them, where a clock that went on would
 /// make every peer look silent at once. A machine that slept alone is found out by the others.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Moment(Duration);
 
 impl Moment {

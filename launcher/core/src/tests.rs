@@ -1,0 +1,6 @@
+mod random;
+mod reloads;
+mod stops;
+mod walk;
+mod workers;
+mod world;
