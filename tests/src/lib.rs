@@ -20,6 +20,7 @@ pub mod fleet;
 #[cfg(not(test))]
 pub mod fuzz;
 mod island;
+pub mod load;
 mod network;
 pub mod node;
 mod process;

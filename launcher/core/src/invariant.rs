@@ -112,6 +112,7 @@ impl Launcher {
             let is_finite = |limit| limit != Limit::Unlimited;
             let must_be = match it.phase {
                 Phase::Draining { .. } if is_quitting => continue,
+                // Without a limit in the settings, only what serves nobody has one.
                 Phase::Draining { .. } => is_finite(settings.reload_graceful) || is_limited,
                 Phase::Aborted => true,
                 Phase::Starting | Phase::Ready { .. } | Phase::Killed => false,

@@ -189,6 +189,19 @@ impl Launcher {
         !matches!(self.life, Life::Beginning)
     }
 
+    /// Whether a process is ready, or was before it was told to go.
+    pub fn has_been_ready(&self, process: ProcessId) -> bool {
+        match self.processes.get(&process).map(|it| it.phase) {
+            Some(Phase::Ready { .. } | Phase::Draining { .. } | Phase::Aborted) => true,
+            Some(Phase::Starting | Phase::Killed) | None => false,
+        }
+    }
+
+    /// The generation in service.
+    pub fn serving_generation(&self) -> Option<GenerationId> {
+        self.serving()
+    }
+
     fn fire(&mut self, timer: Timer, now: Moment) {
         match timer {
             Timer::Quit => self.end(EXIT_INTERRUPTED),

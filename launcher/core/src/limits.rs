@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// How long a worker of a failed generation that never became ready has between TERM and KILL: it
-/// serves nobody, and a reload that has failed should be over.
-pub const FAILED_GRACE: Duration = Duration::from_secs(2);
+/// How long a worker that is not ready yet has between TERM and KILL: it serves nobody, and a reload
+/// that has failed, or a stop, should be over.
+pub const IDLE_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a silent worker has after ABRT to write its core dump.
 pub const ABORT_GRACE: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use crate::{
     input::{Change, GenerationId, Read, ReloadNumber, WorkerNumber},
     limits,
     output::{Cause, Failure, Note, Outcome, Output, Reason, Signal},
-    settings::{Limit, Mode, OnReloadFailure},
+    settings::{Mode, OnReloadFailure},
     status::LastReload,
     stop::Life,
     timer::Timer,
@@ -331,12 +331,6 @@ impl Launcher {
         let on_failure = generation.settings.on_reload_failure;
         self.vacate(id);
         for process in self.ids(id) {
-            // What was ready has been serving, and may be in the middle of a request.
-            let limit = match (self.is_ready(process), limit) {
-                (true, limit) => limit,
-                (false, Limit::After(time)) => Limit::After(time.min(limits::FAILED_GRACE)),
-                (false, Limit::Unlimited) => Limit::After(limits::FAILED_GRACE),
-            };
             self.drain(process, limit, now);
         }
         let generation = id;

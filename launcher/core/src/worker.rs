@@ -298,6 +298,7 @@ impl Launcher {
 
     /// Tells a worker to drain, unless it was told already: then only its limit may come sooner.
     pub(crate) fn drain(&mut self, process: ProcessId, limit: Limit, now: Moment) {
+        let is_idle = self.is_idle(process);
         let Some(it) = self.processes.get(&process) else {
             return;
         };
@@ -311,12 +312,29 @@ impl Launcher {
             Phase::Draining { .. } => {}
             Phase::Aborted | Phase::Killed => return,
         }
+        let limit = match limit {
+            Limit::After(time) if is_idle => Limit::After(time.min(limits::IDLE_GRACE)),
+            Limit::Unlimited if is_idle => Limit::After(limits::IDLE_GRACE),
+            Limit::After(_) | Limit::Unlimited => limit,
+        };
         if let Limit::After(time) = limit {
             let at = now.plus(time);
             let before = self.timers.at(Timer::Limit(process));
             self.timers
                 .set(Timer::Limit(process), before.map_or(at, |it| it.min(at)));
         }
+    }
+
+    /// Whether a worker serves nobody yet, so that nothing is cut with it. One that does not say when
+    /// it is ready may be serving all the same.
+    fn is_idle(&self, process: ProcessId) -> bool {
+        let phase = self.processes.get(&process).map(|it| it.phase);
+        phase == Some(Phase::Starting)
+            && match self.readiness(process) {
+                Some(Readiness::Notify | Readiness::Probe) | None => true,
+                Some(Readiness::Auto(_)) => self.has_notified,
+                Some(Readiness::After(_)) => false,
+            }
     }
 
     pub(crate) fn limit_reached(&mut self, process: ProcessId, now: Moment) {

@@ -17,6 +17,8 @@ use crate::{
 pub struct Sources {
     kind: Kind,
     scope: Scope,
+    /// Stronger than all files: what the command line says, as TOML.
+    options: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,7 @@ impl Sources {
         Self {
             kind: Kind::Standard(steps),
             scope: scope.clone(),
+            options: None,
         }
     }
 
@@ -71,6 +74,26 @@ impl Sources {
         Self {
             kind: Kind::File(path.into()),
             scope: scope.clone(),
+            options: None,
+        }
+    }
+
+    /// No file at all, for a program that may be told everything on its command line.
+    pub fn none(scope: &Scope) -> Self {
+        Self {
+            kind: Kind::Standard(Vec::new()),
+            scope: scope.clone(),
+            options: None,
+        }
+    }
+
+    /// The same with what the command line says, which is stronger than any file. It is written as
+    /// TOML; messages about it say `command line` in place of a file and a line.
+    #[must_use]
+    pub fn with_options(self, toml: String) -> Self {
+        Self {
+            options: Some(toml),
+            ..self
         }
     }
 
@@ -126,11 +149,15 @@ impl Sources {
                 Err(ReadError::Wrong(error)) => report.add_incomplete(error),
             }
         }
+        texts.extend(self.options.clone().map(|text| Text {
+            is_file: false,
+            ..Text::new(Path::new("command line"), usize::MAX, text)
+        }));
         texts
     }
 }
 
-/// The text of a file.
+/// The text of a file, or of the command line.
 #[derive(Debug)]
 pub(super) struct Text {
     pub(super) path: Arc<Path>,
@@ -138,6 +165,7 @@ pub(super) struct Text {
     order: usize,
     /// Where each line begins: a file of a thousand nodes has thousands of keys, each with its place.
     lines: Vec<usize>,
+    is_file: bool,
 }
 
 impl Text {
@@ -149,15 +177,15 @@ impl Text {
             order,
             lines: lines.collect(),
             text,
+            is_file: true,
         }
     }
 
     /// The place of a byte of the text.
     pub(super) fn place(&self, offset: usize) -> Place {
-        let position = Some(self.position(offset));
         Place {
             file: Arc::clone(&self.path),
-            position,
+            position: self.is_file.then(|| self.position(offset)),
             order: self.order,
         }
     }

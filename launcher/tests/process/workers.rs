@@ -1,0 +1,129 @@
+use std::{fs, time::Duration};
+
+use rustix::process::Signal;
+
+use super::world::{Case, PLAIN, runs};
+
+#[test]
+fn the_number_of_workers_changes_by_signal_until_the_next_reload() {
+    let case = Case::new();
+    let launcher = case.start_with(&format!("{PLAIN}workers = 2")).ready();
+    let count = |wanted: usize| {
+        launcher.wait(&format!("{wanted} workers"), || {
+            (launcher.workers().len() == wanted).then_some(())
+        });
+    };
+    launcher.signal(Signal::TTIN);
+    count(3);
+    launcher.signal(Signal::TTOU);
+    count(2);
+    launcher.signal(Signal::TTOU);
+    count(1);
+    assert_eq!(launcher.reload().0, 0);
+    count(2);
+}
+
+#[test]
+fn the_service_manager_hears_how_things_are() {
+    let case = Case::new();
+    let mut launcher = case.start_with(&format!("{PLAIN}workers = 2")).ready();
+    let has = |launcher: &mut super::world::Launcher, text: &str| {
+        launcher.told().iter().any(|it| it.contains(text))
+    };
+    assert!(
+        has(&mut launcher, "STATUS=gen 1: 2/2 ready"),
+        "{:?}",
+        launcher.told()
+    );
+    assert_eq!(launcher.reload().0, 0);
+    launcher.wait("the old ones to go", || {
+        (launcher.workers().len() == 2).then_some(())
+    });
+    assert!(
+        has(&mut launcher, "last reload ok"),
+        "{:?}",
+        launcher.told()
+    );
+}
+
+#[test]
+fn it_sleeps_while_nothing_happens_and_is_small() {
+    let case = Case::new();
+    let launcher = case.start_with(&format!("{PLAIN}workers = 2")).ready();
+    let read = |file: &str| {
+        let path = format!("/proc/{}/{file}", launcher.pid().as_raw_nonzero());
+        fs::read_to_string(path).expect("there")
+    };
+    let value = |key: &str| {
+        let status = read("status");
+        let line = status
+            .lines()
+            .find(|it| it.starts_with(key))
+            .expect("there")
+            .to_owned();
+        line.split_whitespace()
+            .nth(1)
+            .expect("a number")
+            .parse::<u64>()
+            .expect("a number")
+    };
+    launcher.wait("quiet", || {
+        let before = value("voluntary_ctxt_switches");
+        std::thread::sleep(Duration::from_millis(1500));
+        (value("voluntary_ctxt_switches") == before).then_some(())
+    });
+    // A build for tests is not what is promised on, and has more of everything.
+    assert!(value("VmRSS") < 16 * 1024, "{} kB", value("VmRSS"));
+}
+
+#[test]
+fn signals_are_sent_on_to_workers_and_stopped_ones_are_left_alone() {
+    let case = Case::new();
+    let launcher = case.start_with(PLAIN).ready();
+    let (_, pid) = launcher.workers()[0];
+    rustix::process::kill_process(pid, Signal::STOP).expect("sent");
+    rustix::process::kill_process(pid, Signal::CONT).expect("sent");
+    launcher.signal(Signal::USR1);
+    launcher.signal(Signal::WINCH);
+    assert_eq!(launcher.who("generation"), "1");
+    assert!(runs(pid) && launcher.workers() == [(1, pid)]);
+}
+
+#[test]
+fn workers_without_a_word_are_ready_after_a_while() {
+    let case = Case::new();
+    let launcher = case
+        .start_with(
+            "confirm = \"0s\"\nwarm_up = \"200ms\"\nenvironment = [\"WORKER_SAYS_NOTHING=1\"]",
+        )
+        .ready();
+    assert_eq!(launcher.reload().0, 0);
+}
+
+#[test]
+fn readiness_is_asked_for_by_a_command_or_a_connection() {
+    let case = Case::new();
+    let mark = case.path("mark");
+    let exec = format!(
+        "confirm = \"0s\"\nready = \"exec:test -e {}\"",
+        mark.display()
+    );
+    let mut launcher = case.start_with(&exec);
+    launcher.wait("a worker", || {
+        (!launcher.workers().is_empty()).then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(
+        !launcher.told().iter().any(|it| it == "READY=1"),
+        "too early"
+    );
+    fs::write(&mark, "").expect("written");
+    let launcher = launcher.ready();
+    case.settings(&format!(
+        "confirm = \"0s\"\nready = \"http://{}/\"\nready_times = 3",
+        case.address
+    ));
+    assert_eq!(launcher.reload().0, 0, "{}", launcher.log());
+    case.settings("confirm = \"0s\"\nready = \"unix:/nowhere\"\nready_timeout = \"500ms\"");
+    assert_eq!(launcher.reload().0, 5);
+}
