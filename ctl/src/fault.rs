@@ -131,13 +131,10 @@ pub(crate) enum Fault {
 const HERE: &str = "this command runs on the machine of the controller";
 
 fn offline_since(last_seen_ago: Option<Duration>, address: &str) -> String {
-    let from = if address.is_empty() {
-        String::new()
-    } else {
-        format!(" from {address}")
-    };
-    match last_seen_ago {
-        Some(ago) => format!(" since {} (last seen{from})", span::display(ago)),
+    match last_seen_ago.map(span::display) {
+        // An agent on the machine of the controller has no address.
+        Some(ago) if address.is_empty() => format!(" since {ago}"),
+        Some(ago) => format!(" since {ago} (last seen from {address})"),
         None => String::new(),
     }
 }
@@ -330,11 +327,18 @@ impl Fault {
     }
 }
 
+/// More nodes than these are for a list to show.
+const LISTED_MAX: usize = 20;
+
 fn known_nodes(node: &str, known: &[String]) -> String {
     if known.is_empty() {
         return "the controller knows no node; see [nodes] in its configuration".into();
     }
-    let list = format!("known nodes: {}", known.join(", "));
+    let list = if known.len() > LISTED_MAX {
+        format!("there are {} nodes: see 'ctl status'", known.len())
+    } else {
+        format!("known nodes: {}", known.join(", "))
+    };
     match suggest::nearest(node, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean {near}? {list}"),
         None => list,
@@ -414,6 +418,19 @@ mod tests {
     }
 
     #[test]
+    fn of_many_nodes_only_the_nearest_is_named() {
+        let known = (0..300).map(|n| format!("camera{n:03}")).collect();
+        let fault = Fault::NoNode {
+            node: "camera17".into(),
+            known,
+        };
+        assert_eq!(
+            fault.hint().as_deref(),
+            Some("did you mean camera017? there are 300 nodes: see 'ctl status'")
+        );
+    }
+
+    #[test]
     fn a_mistyped_node_is_answered_with_the_nearest_and_all_names() {
         let fault = Fault::NoNode {
             node: "woker1".into(),
@@ -431,7 +448,7 @@ mod tests {
         "10.0.0.3",
         "node b is offline since 3min 5s (last seen from 10.0.0.3)"
     )]
-    #[test_case(Some(185), "", "node b is offline since 3min 5s (last seen)")]
+    #[test_case(Some(185), "", "node b is offline since 3min 5s")]
     #[test_case(None, "", "node b is offline")]
     fn an_offline_node_is_said_since_when(ago: Option<u64>, address: &str, text: &str) {
         let fault = Fault::Offline {

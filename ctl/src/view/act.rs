@@ -34,7 +34,7 @@ pub(crate) fn page(done: &[Done<Effect>], several: bool, look: &Look) -> Page {
     });
     Page {
         data: changes + &text(&rows, several || rows.len() > 1, several, look),
-        messages: message::beside(messages, look),
+        messages: message::beside(&messages, look),
         exit: Exit::of_nodes(exits),
     }
 }

@@ -157,7 +157,7 @@ pub(crate) fn page(
     });
     Page {
         data,
-        messages: message::beside(messages, look),
+        messages: message::beside(&messages, look),
         exit: Exit::of_nodes(exits.chain(unasked)),
     }
 }
@@ -202,9 +202,7 @@ fn messages(asked: &Asked<'_>, outcomes: &[Outcome]) -> Vec<Message> {
                 ),
                 Some(next(outcome, ended)),
             ),
-            End::Fault(fault) if fault.names_its_object() => {
-                Message::error(fault.to_string(), fault.hint())
-            }
+            End::Fault(fault) if fault.names_its_object() => Message::of_fault(fault),
             End::Fault(fault) => Message::error(
                 format!(
                     "failed to {} {} on {}: {fault}",

@@ -1,7 +1,9 @@
 //! Messages for people: what is wrong, and what to do next.
 
+use std::collections::BTreeSet;
+
 use super::{Look, Mood, Paint, clean};
-use crate::{cli::Output, command::Done};
+use crate::{cli::Output, command::Done, fault::Fault};
 
 /// A message for standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +11,8 @@ pub(crate) struct Message {
     mood: Mood,
     text: String,
     hint: Option<String>,
+    /// The node, if it says that a node is offline and no more.
+    offline: Option<String>,
 }
 
 impl Message {
@@ -18,6 +22,20 @@ impl Message {
             mood: Mood::Bad,
             text: clean(text.as_ref()),
             hint: hint.map(|hint| clean(&hint)),
+            offline: None,
+        }
+    }
+
+    /// What a fault says that names its object.
+    pub(crate) fn of_fault(fault: &Fault) -> Self {
+        let offline = if let Fault::Offline { node, .. } = fault {
+            Some(node.clone())
+        } else {
+            None
+        };
+        Self {
+            offline,
+            ..Self::error(fault.to_string(), fault.hint())
         }
     }
 
@@ -39,7 +57,7 @@ impl Message {
 pub(crate) fn of_done<T>(done: &Done<T>) -> Option<Message> {
     let fault = done.answer.as_ref().err()?;
     if fault.names_its_object() {
-        return Some(Message::error(fault.to_string(), fault.hint()));
+        return Some(Message::of_fault(fault));
     }
     let Done {
         verb, node, unit, ..
@@ -56,12 +74,45 @@ pub(crate) fn of_done<T>(done: &Done<T>) -> Option<Message> {
     Some(Message::error(what, fault.hint().or(Some(see))))
 }
 
+/// So many nodes that are offline are told one by one; more are told together.
+pub(super) const ONE_BY_ONE: usize = 3;
+
+/// So many names are told; of more, how many they are.
+const NAMES: usize = 10;
+
+/// Names in a sentence.
+pub(super) fn names(of: &[&str]) -> String {
+    match of.split_at_checked(NAMES) {
+        Some((first, more)) if more.len() > 1 => {
+            format!("{} and {} more", first.join(", "), more.len())
+        }
+        Some(_) | None => of.join(", "),
+    }
+}
+
+/// Messages with those together that say of many nodes that they are offline.
+fn together(messages: &[Message]) -> Vec<Message> {
+    let offline = messages.iter().filter_map(|it| it.offline.as_deref());
+    let offline: Vec<&str> = offline.collect::<BTreeSet<_>>().into_iter().collect();
+    if offline.len() <= ONE_BY_ONE {
+        return messages.to_vec();
+    }
+    let text = format!("{} nodes are offline: {}", offline.len(), names(&offline));
+    let hint = "see 'ctl status' for since when".to_owned();
+    let others = messages.iter().filter(|it| it.offline.is_none());
+    [Message::error(text, Some(hint))]
+        .into_iter()
+        .chain(others.cloned())
+        .collect()
+}
+
 /// So many failures are told one by one beside a table that has them all.
 const BESIDE_A_TABLE: usize = 10;
 
 /// Messages beside a table that says the same in its rows: of hundreds of nodes the first are told, and
 /// how many more there are.
-pub(super) fn beside(mut messages: Vec<Message>, look: &Look) -> Vec<Message> {
+pub(super) fn beside(messages: &[Message], look: &Look) -> Vec<Message> {
+    let mut messages = together(messages);
     let more = messages.len().saturating_sub(BESIDE_A_TABLE);
     if look.output == Output::Table && more > 1 {
         messages.truncate(BESIDE_A_TABLE);
@@ -74,7 +125,10 @@ pub(super) fn beside(mut messages: Vec<Message>, look: &Look) -> Vec<Message> {
 /// Writes messages.
 pub(crate) fn all(messages: &[Message], paint: Paint) -> String {
     let mut out = String::new();
-    for Message { mood, text, hint } in messages {
+    for Message {
+        mood, text, hint, ..
+    } in &together(messages)
+    {
         let word = match mood {
             Mood::Bad => "error:",
             Mood::Good | Mood::Busy | Mood::Idle | Mood::Neutral => "warning:",
@@ -85,4 +139,44 @@ pub(crate) fn all(messages: &[Message], paint: Paint) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offline(node: &str) -> Message {
+        Message::of_fault(&Fault::Offline {
+            node: node.into(),
+            last_seen_ago: None,
+            address: String::new(),
+        })
+    }
+
+    fn said(messages: &[Message]) -> String {
+        all(messages, Paint::if_wanted(false))
+    }
+
+    #[test]
+    fn many_nodes_that_are_offline_are_one_message() {
+        let few: Vec<Message> = ["a", "b", "c"].map(offline).into();
+        assert_eq!(said(&few).lines().count(), 6);
+        let mut many: Vec<Message> = (10..40).map(|n| offline(&format!("n{n}"))).collect();
+        many.insert(1, Message::error("no", None));
+        many.push(offline("n10"));
+        assert_eq!(
+            said(&many),
+            "error: 30 nodes are offline: n10, n11, n12, n13, n14, n15, n16, n17, n18, n19 and 20 more\n  \
+             see 'ctl status' for since when\n\
+             error: no\n"
+        );
+    }
+
+    #[test]
+    fn one_name_more_is_told_rather_than_counted() {
+        let of: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        let of: Vec<&str> = of.iter().map(String::as_str).collect();
+        assert_eq!(names(&of[..11]), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10");
+        assert_eq!(names(&of), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more");
+    }
 }

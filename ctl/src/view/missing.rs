@@ -3,11 +3,8 @@
 use proto::dbus::error;
 use serde::Serialize;
 
-use super::message::Message;
+use super::message::{self, Message, ONE_BY_ONE};
 use crate::{exit::Exit, fleet::Missing};
-
-/// So many nodes are told one by one; of more, those that are offline are told together.
-const ONE_BY_ONE: usize = 3;
 
 /// What to say of each: its `what` is missing.
 pub(super) fn messages(what: &str, missing: &[Missing]) -> Vec<Message> {
@@ -22,11 +19,11 @@ pub(super) fn messages(what: &str, missing: &[Missing]) -> Vec<Message> {
         let text = format!(
             "the {what} of {} nodes that are offline are missing: {}",
             nodes.len(),
-            nodes.join(", ")
+            message::names(&nodes)
         );
         let exit = Exit::worst(offline.iter().map(|missing| missing.exit));
         let hint = "see 'ctl status' for since when".to_owned();
-        messages.push(message(exit, text, hint));
+        messages.push(said(exit, text, hint));
     } else {
         messages.extend(offline.iter().map(|missing| one(what, missing)));
     }
@@ -39,11 +36,11 @@ fn one(what: &str, missing: &Missing) -> Message {
         node, text, exit, ..
     } = missing;
     let text = format!("the {what} of {node} are missing: {text}");
-    message(*exit, text, format!("see 'ctl status {node}'"))
+    said(*exit, text, format!("see 'ctl status {node}'"))
 }
 
 /// Where it is no reason to fail, it is a warning.
-fn message(exit: Exit, text: String, hint: String) -> Message {
+fn said(exit: Exit, text: String, hint: String) -> Message {
     match exit {
         Exit::Done => Message::warning(text, Some(hint)),
         Exit::JobFailed
@@ -90,7 +87,7 @@ impl<'a> MissingJson<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::message, *};
+    use super::*;
     use crate::view::Paint;
 
     fn missing(node: &str, error: &str, text: &str) -> Missing {
