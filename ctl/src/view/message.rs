@@ -63,6 +63,8 @@ pub(crate) fn of_done<T>(done: &Done<T>) -> Option<Message> {
         verb, node, unit, ..
     } = done;
     let what = if unit.is_empty() {
+        // Of whatever it would have been.
+        let verb = verb.trim_end_matches(" of");
         format!("failed to {verb} on {node}: {fault}")
     } else {
         format!("failed to {verb} {unit} on {node}: {fault}")
@@ -155,6 +157,19 @@ mod tests {
 
     fn said(messages: &[Message]) -> String {
         all(messages, Paint::if_wanted(false))
+    }
+
+    #[test]
+    fn what_failed_on_a_node_as_a_whole_is_a_sentence() {
+        let failed = |unit: &str| Done::<()> {
+            verb: "read the journal of",
+            node: "a".parse().expect("valid"),
+            unit: unit.into(),
+            answer: Err(Fault::Unread("no".into())),
+        };
+        let text = |unit| said(&of_done(&failed(unit)).into_iter().collect::<Vec<_>>());
+        assert!(text("").starts_with("error: failed to read the journal on a: no\n"));
+        assert!(text("t").starts_with("error: failed to read the journal of t on a: no\n"));
     }
 
     #[test]
