@@ -68,7 +68,9 @@ impl Object {
         }
     }
 
-    /// What it says of itself.
+    /// What it says of itself. BlueChi's interfaces come before ours: a client that calls a method by its
+    /// name alone, as programs on dasbus do, takes the first interface that has it, and both have
+    /// `ListNodes` and `ListUnits`.
     pub(crate) fn introspect(&self, fleet: &Fleet, metrics: bool) -> String {
         let nothing = Vec::new;
         let (interfaces, children): (&[interface::Interface], Vec<String>) = match self {

@@ -36,6 +36,12 @@ for level in ("DEBUG", "warn", "Info"):
     check(controller.log_level == level.upper(), controller.log_level)
 record.refused(f"{FREEDESKTOP}.InvalidArgs", controller.set_log_level, "loud")
 
+# Who asks by names alone, which two interfaces have, is answered as by BlueChi.
+bare = SystemMessageBus().get_proxy("org.eclipse.bluechi", "/org/eclipse/bluechi")
+check([row[0] for row in bare.ListNodes()] == ["main", "worker1", "worker2"], bare.ListNodes())
+check(all(len(row) == 10 for row in bare.ListUnits()["worker1"]), "rows")
+check(bare.Status == "up", bare.Status)
+
 # ---- nodes ----
 
 node = Node("worker1")
