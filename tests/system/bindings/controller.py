@@ -2,7 +2,7 @@
 
 from bluechi.api import Controller, Job, Metrics, Monitor, Node
 from bluechi.ext import Unit
-from dasbus.connection import SystemMessageBus
+from dasbus.connection import AddressedMessageBus, SystemMessageBus
 from dasbus.typing import Variant
 
 from common import Record, check, wait_for
@@ -171,8 +171,11 @@ record("Controller.DisableMetrics", controller.disable_metrics)
 # ---- monitors ----
 
 monitor = Monitor(record("Controller.CreateMonitor", controller.create_monitor))
-# A peer is somebody else on the bus, who is told the same at the same object.
-other = SystemMessageBus()
+# A peer is somebody else on the bus, who is told the same at the same object; every SystemMessageBus is
+# one connection, and who has made the monitor is told already.
+other = AddressedMessageBus("unix:path=/run/dbus/system_bus_socket")
+own = SystemMessageBus().connection.get_unique_name()
+record.refused(f"{FREEDESKTOP}.InvalidArgs", monitor.add_peer, own)
 peer = Monitor(monitor.object_path, bus=other)
 heard = {"owner": [], "peer": []}
 
