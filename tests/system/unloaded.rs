@@ -115,6 +115,45 @@ fn a_proxy_that_is_masked_while_it_is_active_is_a_need_until_it_is_stopped() {
     });
 }
 
+/// systemd knows nothing any more of what a unit that is masked is bound to: a target that stops when it is not
+/// needed is needed by nobody then, and is stopped at once.
+#[test]
+fn a_hold_that_is_masked_while_it_is_active_ends_with_its_unit_and_so_does_the_source() {
+    running(|_, pair| {
+        let (worker1, worker2) = (pair.source, pair.target);
+        mask(worker2, HOLD)?;
+        await_inactive(worker2, "target.service", SOON)?;
+        await_inactive(worker1, "source.service", SOON)?;
+        await_no_needs(worker1)?;
+        await_no_holds(worker2)?;
+        restore(worker2, HOLD, None)?;
+        pair.start()?;
+        pair.ensure_linked()
+    });
+}
+
+#[test]
+fn a_hold_that_is_masked_while_it_is_active_holds_a_target_that_runs_on_until_that_is_stopped() {
+    running(|fleet, pair| {
+        let (worker1, worker2) = (pair.source, pair.target);
+        let before = pair.processes()?;
+        let drop_in = "target.service.d/runs-on.conf";
+        let path = format!("/etc/systemd/system/{drop_in}");
+        worker2.write(&path, "[Unit]\nStopWhenUnneeded=no\n")?;
+        mask(worker2, HOLD)?;
+        worker2.systemctl(&["restart", "unitlink-agent.service"])?;
+        pair.ensure_same(before)?;
+        ctl_ok(fleet, "stop worker2 target.service")?;
+        await_inactive(worker1, "source.service", SOON)?;
+        await_no_needs(worker1)?;
+        await_no_holds(worker2)?;
+        restore(worker2, drop_in, None)?;
+        restore(worker2, HOLD, None)?;
+        pair.start()?;
+        pair.ensure_linked()
+    });
+}
+
 #[test]
 fn a_hold_that_is_masked_cannot_be_made_and_says_so() {
     running(|fleet, pair| {

@@ -52,12 +52,14 @@ struct Held {
     wanted: BTreeMap<NodeName, Hold>,
     records: BTreeMap<NodeName, Record>,
     work: Option<Work>,
-    /// Whether a start of the unit itself has ended well since the present start of the hold unit.
-    ran: bool,
+    /// How a job of the unit itself has ended last since the present start of the hold unit.
+    own: Option<JobResult>,
     /// Whether a job of the unit itself has ended since the hold unit was last up: then the unit was
     /// stopped or restarted, and has not ended by itself. What nobody has seen counts as a stop.
     by_job: bool,
     retry: Option<Retry>,
+    /// The unit is asked whether it is still up: a job of it has ended and its hold unit stayed.
+    doubt: Option<CallId>,
 }
 
 /// The operation that is under way.
@@ -215,6 +217,7 @@ impl Holds {
     pub(crate) fn manager_lost(&mut self) {
         for held in self.units.values_mut() {
             held.by_job = true;
+            held.doubt = None;
             match held.work {
                 Some(Work::Start(Step::Called(_)) | Work::Stop(Step::Called(_)))
                 | Some(Work::Describe { .. }) => held.work = None,
@@ -273,6 +276,13 @@ impl Holds {
         let Some(held) = self.units.get_mut(unit) else {
             return;
         };
+        if held.doubt == Some(call) {
+            held.doubt = None;
+            if let Ok(Answer::Description(description)) = result {
+                held.resolve(unit, &description, cx);
+            }
+            return;
+        }
         match &mut held.work {
             Some(Work::Start(step) | Work::Stop(step)) if *step == Step::Called(call) => {
                 match job_of(result) {

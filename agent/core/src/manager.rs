@@ -64,7 +64,7 @@ impl Node {
                 }
             }
             FromManager::JobRemoved { job, unit, result } => {
-                self.holds.unit_job_ended(&unit, result, &self.units);
+                self.holds.unit_job_ended(&unit, result, cx!(self, now));
                 self.needless.job_ended(&unit, result, now);
                 if let Some(state) = self.units.job_removed(&unit, job) {
                     self.unit_changed(now, state);

@@ -135,7 +135,7 @@ fn of_result(what: &str, result: JobResult) -> Reason {
         }
         JobResult::Dependency => (
             Cause::UnitFailed,
-            "did not become active: it ended at once, or a unit that it needs failed",
+            "did not become active: a condition is not met, it ended at once, or a unit that it needs failed",
         ),
         JobResult::Canceled => (Cause::Canceled, "was not started: its job was cancelled"),
         JobResult::Timeout => (Cause::Timeout, "was not started: its job timed out"),
@@ -216,7 +216,7 @@ mod tests {
         1,
         0,
         Cause::UnitFailed,
-        "did not become active: it ended at once, or a unit that it needs failed"
+        "did not become active: a condition is not met, it ended at once, or a unit that it needs failed"
     )]
     fn the_reason_is_the_units_own(
         load: &str,

@@ -4,6 +4,7 @@
 //! single numbers. Messages about sets are acknowledged by themselves, and their generations left
 //! out. What is logged is left out, unless the line is `> log …`, see [`Stage::with_log`].
 
+mod called_off;
 mod job;
 mod link;
 mod needless;

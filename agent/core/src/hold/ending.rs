@@ -5,31 +5,35 @@ use proto::{
     name::{HoldName, NodeName, UnitName},
 };
 
-use super::{Held, Holds, View, Work};
+use super::{Held, Holds, View, Work, settle::queue};
 use crate::{
     call::{Cx, Purpose, Retry, TRANSACTION_IS_DESTRUCTIVE},
     input::Description,
-    output::{Event, Request},
+    output::{Event, Request, Verb},
     reason::{self, Ending},
     record::{Record, RecordState},
-    unit::Units,
 };
 
 impl Holds {
     /// A job of the unit itself has ended: it may have been the run that is waited for, or what
     /// stood against a start.
-    pub(crate) fn unit_job_ended(&mut self, unit: &UnitName, result: JobResult, units: &Units) {
+    pub(crate) fn unit_job_ended(&mut self, unit: &UnitName, result: JobResult, cx: &mut Cx<'_>) {
         let Some(held) = self.units.get_mut(unit) else {
             return;
         };
         // At a stop the hold unit goes first, so that it is down when the job of its unit ends. A
         // job that ends while it is up is another, such as a reload.
-        let view = HoldName::of(unit).map(|hold| View::of(units, &hold));
-        held.by_job |= !matches!(view, Ok(View::Up { busy: false, .. }));
+        let view = HoldName::of(unit).map(|hold| View::of(cx.units, &hold));
+        let stays = matches!(view, Ok(View::Up { busy: false, .. }));
+        held.by_job |= !stays;
+        if stays && held.doubt.is_none() && cx.units.connected {
+            let request = Request::Describe(unit.clone());
+            held.doubt = Some(cx.call(Purpose::Hold(unit.clone()), request));
+        }
         if matches!(held.work, Some(Work::Start(_))) {
             // The last one decides: beside the job that is waited for there may be one that does
             // nothing and is done at once, as that of a try-restart of what is not active.
-            held.ran = result == JobResult::Done;
+            held.own = Some(result);
         }
         if held.retry.is_some() && !held.wanted.is_empty() {
             held.retry = None;
@@ -126,7 +130,7 @@ impl Holds {
             ending, concerned, ..
         }) = held.work.take()
         {
-            let mut why = cx.why(unit, &ending, description.as_ref());
+            let mut why = cx.why(unit, &held.own_end(&ending), description.as_ref());
             if let (Ending::Stopped, Some(description)) = (&ending, &description)
                 && !held.by_job
             {
@@ -162,6 +166,20 @@ impl Holds {
 }
 
 impl Held {
+    /// A hold unit that was masked while it was active, and whose file was read again, is bound to nothing any
+    /// more. When its unit has stopped, it is stopped as systemd would have done it.
+    pub(super) fn resolve(&mut self, unit: &UnitName, description: &Description, cx: &mut Cx<'_>) {
+        let Ok(hold) = HoldName::of(unit) else {
+            return;
+        };
+        let is_down = matches!(description.active.as_str(), "inactive" | "failed");
+        let stays = matches!(View::of(cx.units, &hold), View::Up { busy: false, .. });
+        if is_down && !description.job && stays && self.work.is_none() {
+            self.by_job = true;
+            self.work = Some(Work::Stop(queue(unit, &hold, Verb::Stop, cx)));
+        }
+    }
+
     /// Whether the start that ended so was one of a unit that only runs, and has. The hold unit fails
     /// then, because what it is bound to is not active; whoever requires such a unit on its own
     /// node starts all the same.
@@ -170,13 +188,24 @@ impl Held {
             return false;
         };
         *ending == Ending::Job(JobResult::Dependency)
-            && self.ran
+            && self.own == Some(JobResult::Done)
             && unit.once
             && unit.load == "loaded"
             // It may have been started again by then; it has run all the same.
             && unit.active != "failed"
             && unit.result == "success"
             && !unit.condition_failed
+    }
+
+    /// How a start has ended, as far as the unit itself is concerned: the job of the hold unit says no more
+    /// than that what it depends on was not there.
+    fn own_end(&self, ending: &Ending) -> Ending {
+        match (ending, self.own) {
+            (Ending::Job(JobResult::Dependency), Some(own)) if own != JobResult::Done => {
+                Ending::Job(own)
+            }
+            (Ending::Job(_) | Ending::Call(_) | Ending::Stopped, _) => ending.clone(),
+        }
     }
 
     pub(super) fn describe(

@@ -135,7 +135,7 @@ impl Held {
         if !starting || view != View::Down {
             self.retry = None;
         } else if self.retry.is_none_or(|retry| cx.now >= retry.at) {
-            self.ran = false;
+            self.own = None;
             self.work = Some(Work::Start(queue(unit, hold, Verb::Start, cx)));
         }
     }
@@ -179,7 +179,7 @@ impl Held {
 
 /// A start does not take the place of a stop: somebody stops the unit just now, and as on one machine
 /// it is started again when it has stopped.
-fn queue(unit: &UnitName, hold: &HoldName, verb: Verb, cx: &mut Cx<'_>) -> Step {
+pub(super) fn queue(unit: &UnitName, hold: &HoldName, verb: Verb, cx: &mut Cx<'_>) -> Step {
     let request = Request::Queue {
         verb,
         unit: hold.name().clone(),

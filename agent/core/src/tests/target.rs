@@ -186,9 +186,11 @@ fn a_unit_that_has_ended_while_nobody_looked_counts_as_stopped() {
 fn a_job_that_has_ended_while_the_unit_was_up_has_not_stopped_it() {
     up().plays(
         "removed 39 t.service done
-         unit dep@t.service inactive 7
          > 2: describe t.service
-         answer 2 described loaded inactive success 1 0
+         answer 2 described loaded active success 0 0
+         unit dep@t.service inactive 7
+         > 3: describe t.service
+         answer 3 described loaded inactive success 1 0
          > persist 1
          > hold-states change t.service a 1 down unit-ended unit t.service on node b has ended",
     );
@@ -446,61 +448,36 @@ fn what_only_runs_has_run_although_somebody_starts_it_again() {
 }
 
 /// It failed, or a unit that it needs did: what it says is from an earlier run.
-#[test_case("removed 41 t.service failed\n"; "its job has failed")]
-#[test_case(""; "it had no job")]
-#[test_case("removed 43 t.service done\nremoved 41 t.service canceled\n"; "its job was canceled, and one that does nothing is done")]
-fn what_only_runs_and_has_not_is_down(job: &str) {
+#[test_case("removed 41 t.service failed\n", "unit-failed", "could not be started"; "its job has failed")]
+#[test_case("", "unit-failed", "did not become active: a condition is not met, it ended at once, or a unit that it needs failed"; "it had no job")]
+#[test_case("removed 41 t.service unsupported\n", "unit-failed", "cannot be started on this node"; "its node does not support it")]
+#[test_case("removed 43 t.service done\nremoved 41 t.service canceled\n", "canceled", "was not started: its job was cancelled"; "its job was canceled, and one that does nothing is done")]
+fn what_only_runs_and_has_not_is_down(job: &str, cause: &str, text: &str) {
     starting().plays(&format!(
         "{job}unit dep@t.service inactive - 40
          removed 40 dep@t.service dependency
          > 2: describe t.service
          answer 2 ran
          > persist 1
-         > hold-states change t.service a 1 down unit-failed unit t.service on node b did not become active: it ended at once, or a unit that it needs failed",
+         > hold-states change t.service a 1 down {cause} unit t.service on node b {text}",
     ));
 }
 
-/// A node on which `t.service` is being started while the unit of a proxy that it requires has gone.
-fn starting_on_a_proxy_that_goes() -> Stage {
-    let mut stage = Stage::registered("proxy@c_x.service active 3");
+#[test]
+fn a_hold_that_stays_when_its_unit_has_stopped_is_stopped() {
+    let mut stage = up();
     stage.plays(
-        "holds whole t.service a 1 start
+        "unit dep@t.service active 7
+         removed 44 t.service done
+         > 2: describe t.service
+         answer 2 described loaded inactive success 0 0
+         > 3: StopUnit dep@t.service replace
+         answer 3 job 45
+         unit dep@t.service inactive - 45
+         removed 45 dep@t.service done
+         > 4: describe t.service
+         answer 4 described loaded inactive success 0 0
          > persist 1
-         > acknowledge Holds
-         > 1: StartUnit dep@t.service fail
-         > hold-states change t.service a 1 starting
-         answer 1 job 40
-         unit dep@t.service inactive - 40
-         states whole c x.service 3 stopped it was stopped
-         > acknowledge ClaimStates
-         > 2: StopUnit proxy@c_x.service replace",
-    );
-    stage
-}
-
-#[test]
-fn a_start_that_made_way_for_our_stop_of_a_proxy_is_asked_for_again() {
-    starting_on_a_proxy_that_goes().plays(
-        "job-new 42 dep@t.service
-         removed 40 dep@t.service canceled
-         answer 2 job 43
-         removed 42 dep@t.service done
-         > 3: StartUnit dep@t.service fail
-         answer 3 error TransactionIsDestructive t.service is being stopped
-         removed 41 t.service done
-         > 4: StartUnit dep@t.service fail",
-    );
-}
-
-#[test]
-fn a_start_that_is_cancelled_after_our_stop_was_answered_has_failed() {
-    starting_on_a_proxy_that_goes().plays(
-        "answer 2 job 43
-         unit dep@t.service inactive -
-         removed 40 dep@t.service canceled
-         > 3: describe t.service
-         answer 3 described loaded inactive success 0 0
-         > persist 1
-         > hold-states change t.service a 1 down canceled unit t.service on node b was not started: its job was cancelled",
+         > hold-states change t.service a 1 down unit-stopped unit t.service on node b was stopped",
     );
 }
