@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use proto::name::{NodeName, ProxyName, UnitName};
+use proto::name::{NodeName, ProxyName, UnitName, rival_of};
 
 use crate::{
     fleet::{Claim, Node, Target},
@@ -187,6 +187,9 @@ impl Case {
         for claim in self.claims_on(root) {
             wanted.extend(proxy_of(claim));
         }
+        for claim in rival(root).iter().flat_map(|rival| self.claims_on(rival)) {
+            wanted.extend(proxy_of(claim));
+        }
         let mut next: Vec<Target> = vec![root.clone()];
         let mut seen = BTreeSet::new();
         while let Some(unit) = next.pop() {
@@ -253,6 +256,14 @@ fn proxy_of(claim: &Claim) -> Option<Target> {
     Some(Target {
         node: claim.source.parse().ok()?,
         unit: proxy.name().clone(),
+    })
+}
+
+/// What is needed on the node of a unit by whoever needs that this unit does not run.
+fn rival(unit: &Target) -> Option<Target> {
+    Some(Target {
+        node: unit.node.clone(),
+        unit: rival_of(&unit.unit).ok()?,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Why a unit runs, does not run, or is not stopped: `ctl why`, told in situations in which somebody
 //! asks.
 
+use std::{thread::sleep, time::Duration};
+
 use anyhow::{Result, ensure};
 use tests::fleet::{Fleet, FleetBuilder};
 
@@ -268,5 +270,55 @@ fn a_unit_that_was_started_too_often_is_said_to_be_so_with_its_last_words() {
             "ctl reset-failed worker2 again.service",
         ];
         says(fleet, "why worker2 again", &words)
+    });
+}
+
+#[test]
+fn what_runs_on_without_what_it_needs_and_what_must_not_run_is_said_to_be_so() {
+    let mut builder = layout();
+    for (name, of, how) in [
+        ("kept", "keep", "BindsTo=proxy@"),
+        ("soft", "dies", "Requires=proxy@"),
+        ("against", "rival", "Requires=conflict@"),
+    ] {
+        let proxy = format!("{how}worker2_{of}.service");
+        let (_, after) = proxy.split_once('=').unwrap_or_default();
+        let needs = format!("{proxy}\nAfter={after}");
+        builder = unit(builder, "worker1", &format!("{name}.service"), &needs);
+        builder = unit(builder, "worker2", &format!("{of}.service"), "");
+    }
+    let keep = "[claims.unit.\"keep.service\"]\non_loss = \"keep\"\n";
+    scene(configure(builder, "keep", keep), |fleet| {
+        let (worker1, worker2) = (fleet.node("worker1"), fleet.node("worker2"));
+        ctl_ok(fleet, "start worker1 soft")?;
+        // One that fails at once would count as one that has not started.
+        sleep(Duration::from_millis(1100));
+        worker2.kill_service("dies.service", "SIGKILL")?;
+        await_no_needs(worker1)?;
+        let words = ["runs on without dies.service on worker2", "which failed"];
+        says(fleet, "why worker1 soft", &words)?;
+        let words = ["killed by SIGKILL", "worker1 needed it when it failed"];
+        says(fleet, "why worker2 dies", &words)?;
+
+        ctl_ok(fleet, "start worker1 against")?;
+        let words = [
+            "that it does not run",
+            "for its against.service (Requires=)",
+        ];
+        says(fleet, "why worker2 rival", &words)?;
+        ctl_ok(fleet, "start worker2 rival")?;
+        await_inactive(worker1, "against.service", SOON)?;
+        await_no_needs(worker1)?;
+        let words = ["was stopped because it needs that rival.service on worker2 does not run"];
+        says(fleet, "why worker1 against", &words)?;
+
+        ctl_ok(fleet, "start worker1 kept")?;
+        worker2.crash()?;
+        await_status(fleet, "worker2", "offline", SOON)?;
+        let words = [
+            "out of sight",
+            "this unit runs on all the same (on_loss = \"keep\")",
+        ];
+        says(fleet, "why worker1 kept", &words)
     });
 }

@@ -250,7 +250,7 @@ impl Fleet {
             .nodes
             .get(source)
             .and_then(|node| node.records.get(&key));
-        let (state, decided_here) = assess(&key, claim, before, &sight);
+        let (state, decided_here) = assess(source, &key, claim, before, &sight);
         let changed = before.is_none_or(|b| b.state != state || b.token != claim.token);
         let same_attempt = before.is_some_and(|record| record.token == claim.token);
         let since = before.filter(|_| same_attempt).map_or(now, |b| b.since);

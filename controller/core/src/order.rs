@@ -51,7 +51,7 @@ impl Fleet {
             (true, false) => Some(Reason::new(
                 Cause::NotAllowed,
                 format!(
-                    "units of this node may not {kind} units of node {node}; allow_dependencies_on of the controller's configuration does not list it"
+                    "units of node {source} may not {kind} units of node {node}; allow_dependencies_on of the controller's configuration does not list it"
                 ),
             )),
         };

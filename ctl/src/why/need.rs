@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     About, Case, Ended, Sentence, Told,
     past::{ago, lasting},
-    proxy_of, setting,
+    proxy_of, rival, setting,
     tell::{about, ended, named, other_side},
 };
 use crate::{
@@ -111,15 +111,9 @@ fn of(case: &Case, unit: &Target, claim: &Claim) -> Sentence {
         "starting" => format!("{source} has waited for its start{since}{with}."),
         "waiting" => format!("{source} has wanted it{since}{with}: {}.", claim.reason),
         "lost" => {
-            let keeps = node.is_some_and(|node| node.on_loss == "keep");
+            // What is not to be given up has no time at which it is.
             let ends = left.map_or_else(
-                || match keeps {
-                    true => "keeps what needs it as it is (on_loss = \"keep\")".to_owned(),
-                    false => format!(
-                        "gives it up if {} is not back in time (loss_grace)",
-                        unit.node
-                    ),
-                },
+                || "keeps what needs it as it is (on_loss = \"keep\")".to_owned(),
                 |left| {
                     format!(
                         "gives it up in {left} if {} is not back (loss_grace)",
@@ -161,14 +155,7 @@ pub(super) fn lost(case: &Case, told: &Told) -> Vec<Sentence> {
                 "if that is not back within {}, it is not waited for any more (loss_grace)",
                 span::display(left)
             ),
-            (None, _)
-                if case
-                    .node(&proxy.node)
-                    .is_some_and(|node| node.on_loss == "keep") =>
-            {
-                "this unit runs on all the same (on_loss = \"keep\")".to_owned()
-            }
-            (None, _) => "it is given up if that is not back in time (loss_grace)".to_owned(),
+            (None, _) => "this unit runs on all the same (on_loss = \"keep\")".to_owned(),
         };
         let text = format!(
             "It needs {} on {} ({}), which has been out of sight{since}: {ends}.",
@@ -181,6 +168,58 @@ pub(super) fn lost(case: &Case, told: &Told) -> Vec<Sentence> {
         sentences.push(sentence);
     }
     sentences
+}
+
+/// What it ran on without: a unit of another node that has ended by itself, which stops only what is bound to it.
+pub(super) fn missed(case: &Case, told: &Told) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    for (relation, proxy) in &told.needs {
+        let Some((Relation::Proxy, target)) = graph::step(&proxy.unit) else {
+            continue;
+        };
+        let ended = case.ended_of(proxy).filter(|ended| {
+            matches!(ended.cause.as_str(), "unit-died" | "unit-ended") && ended.is_final()
+        });
+        let is_gone = case.told(proxy).is_some_and(|told| !told.is_active());
+        if let (Some(ended), true) = (ended, is_gone) {
+            let text = format!(
+                "It runs on without {} on {} ({}), which {}; it needs that again when it is started again.",
+                target.unit,
+                target.node,
+                setting(*relation),
+                ended.fate()
+            );
+            let mut sentence = about(About::Outlook, text, Some(&target));
+            sentence.since = ended.age;
+            sentences.push(sentence);
+        }
+    }
+    sentences
+}
+
+/// Who needs that it does not run, on other nodes.
+pub(super) fn kept_off(case: &Case, unit: &Target) -> Vec<Sentence> {
+    let Some(rival) = rival(unit) else {
+        return Vec::new();
+    };
+    let up = case.claims_on(&rival).filter(|claim| claim.state == "up");
+    let sentences = up.map(|claim| {
+        let proxy = proxy_of(claim);
+        let users = proxy.as_ref().and_then(|proxy| case.told(proxy));
+        let with = match named(users.map_or(&[], |told| told.users.as_slice())) {
+            names if names.is_empty() => String::new(),
+            names => format!(", for its {names}"),
+        };
+        let since = lasting(claim.state_age);
+        let text = format!(
+            "{} has needed{since} that it does not run{with}; a start of it stops that.",
+            claim.source
+        );
+        let mut sentence = about(About::Cause, text, proxy.as_ref());
+        sentence.since = claim.state_age;
+        sentence
+    });
+    sentences.collect()
 }
 
 /// What a proxy that is being started waits for, and for how long.
@@ -295,6 +334,13 @@ fn one(
     };
     let setting = setting(relation);
     let (what, how) = match graph::step(&need.unit) {
+        Some((Relation::Stop, target)) if stopped_together => {
+            let text = format!(
+                "{who} was stopped because it needs that {} on {} does not run ({setting}{}).",
+                target.unit, target.node, need.unit
+            );
+            return about(About::Cause, text, Some(need));
+        }
         Some((Relation::Proxy, target)) => (
             format!("{} on {}", target.unit, target.node),
             format!("{setting}{}", need.unit),
@@ -307,6 +353,9 @@ fn one(
     let is_told = other.is_some_and(|other| other.active == "failed" || other.load == "not-found");
     let past = case.ended_of(need).filter(|ended| ended.is_final());
     let text = match (told.active.as_str(), past) {
+        ("failed", Some(past)) if past.cause == "node-lost" => {
+            format!("{who} needs {what} ({how}), which {}.", past.fate())
+        }
         ("failed", _) if is_told => format!("{who} needs {what} ({how}), which failed{since}."),
         ("failed", _) => {
             format!(
@@ -358,7 +407,10 @@ fn stopped_together(case: &Case, one: (&Target, &Told), other: (&Target, &Told))
 
 /// Who needed a unit that does not run, as far as the controller remembers.
 pub(super) fn before(case: &Case, unit: &Target, told: &Told) -> Vec<Sentence> {
-    if told.active != "inactive" || told.has_job || case.claims_on(unit).next().is_some() {
+    if !matches!(told.active.as_str(), "inactive" | "failed")
+        || told.has_job
+        || case.claims_on(unit).next().is_some()
+    {
         return Vec::new();
     }
     let ended = case.ended_on(unit);
@@ -370,6 +422,10 @@ pub(super) fn before(case: &Case, unit: &Target, told: &Told) -> Vec<Sentence> {
     for (at, ended) in ended.into_iter().filter(|it| is_last(it)).enumerate() {
         let (source, when) = (&ended.source, ago(ended.age));
         let text = match ended.state.as_str() {
+            // Of a failure the unit itself tells more.
+            "down" if matches!(ended.cause.as_str(), "unit-failed" | "unit-died") => {
+                format!("{source} needed it when it failed{when}.")
+            }
             "down" | "restarted" => format!("{source} needed it when it {}.", ended.fate()),
             "refused" => format!("{source} asked for it, which {}.", ended.fate()),
             _ if ended.expired => format!(

@@ -56,8 +56,10 @@ fn of_unit(case: &Case, unit: &Target) -> Vec<Sentence> {
     if is_up || told.active == "deactivating" {
         sentences.extend(need::who(case, unit, told));
         sentences.extend(need::lost(case, told));
+        sentences.extend(need::missed(case, told));
         sentences.extend(outlook(case, unit, told));
     } else {
+        sentences.extend(need::kept_off(case, unit));
         sentences.extend(need::in_the_way(case, unit, told));
         sentences.extend(need::who(case, unit, told));
         sentences.extend(need::before(case, unit, told));

@@ -288,7 +288,92 @@ fn state(load: &str, change: impl FnOnce(&mut Told)) -> Case {
     case
 }
 
+/// `b` was out of sight for too long, and the proxy says so.
+fn given_up() -> Case {
+    let reason = "node b has been out of sight for 5 s";
+    let mut case = over("down", "node-lost", reason);
+    let proxy = Told {
+        status_text: reason.into(),
+        ..told("failed", &[])
+    };
+    case.units.insert(target("a/proxy@b_t.service"), Ok(proxy));
+    case
+}
+
+/// `b` is out of sight, and `a` keeps what needs it.
+fn target_is_away_and_kept() -> Case {
+    let mut case = target_is_away();
+    for claim in &mut case.claims {
+        claim.gives_up_in = None;
+    }
+    case
+}
+
+/// `a/x` only requires `b/t`, which was killed.
+fn target_died() -> Case {
+    const SOFT: &[(Relation, &str)] = &[(Relation::Requires, "a/proxy@b_t.service")];
+    let t = Told {
+        result: "signal".into(),
+        exit: (2, 9),
+        age: seconds(12),
+        ..told("failed", &[])
+    };
+    let mut case = but(vec![
+        ("a/x.service", told("active", SOFT)),
+        ("a/proxy@b_t.service", told("failed", &[])),
+        ("b/t.service", t),
+    ]);
+    case.claims = vec![];
+    case.ended = vec![ended("down", "unit-died", "it failed: signal (signal 9)")];
+    case
+}
+
+/// `a/x` needs that `b/t` does not run.
+fn conflict(source: &str, rivalled: &str) -> Case {
+    const AGAINST: &[(Relation, &str)] = &[(Relation::Requires, "a/conflict@b_t.service")];
+    let proxy = Told {
+        users: vec![(Relation::Requires, target("a/x.service"))],
+        ..told(source, &[])
+    };
+    let mut case = but(vec![
+        ("a/x.service", told(source, AGAINST)),
+        ("a/conflict@b_t.service", proxy),
+        ("b/t.service", told(rivalled, &[])),
+    ]);
+    case.claims = vec![];
+    if source == "active" {
+        case.claims.push(Claim {
+            unit: "against@t.service".into(),
+            ..claim("a", "up", "")
+        });
+    }
+    case
+}
+
 #[test_case("needed", needed(), "b/t.service")]
+#[test_case(
+    "the target was given up and its proxy failed",
+    given_up(),
+    "a/x.service"
+)]
+#[test_case(
+    "the target is away and kept",
+    target_is_away_and_kept(),
+    "a/x.service"
+)]
+#[test_case(
+    "the target is away and kept, asked about it",
+    target_is_away_and_kept(),
+    "b/t.service"
+)]
+#[test_case("the target died", target_died(), "a/x.service")]
+#[test_case("the target died, asked about it", target_died(), "b/t.service")]
+#[test_case("a conflict", conflict("active", "inactive"), "b/t.service")]
+#[test_case(
+    "a conflict, the other was started",
+    conflict("inactive", "active"),
+    "a/x.service"
+)]
 #[test_case("not needed", not_needed(), "b/t.service")]
 #[test_case("a hold", needed(), "b/dep@t.service")]
 #[test_case("a proxy", needed(), "a/proxy@b_t.service")]

@@ -82,6 +82,7 @@ pub(crate) fn unknown<'a>(
 
 /// How a claim stands by the rules, and whether its end was decided here.
 pub(crate) fn assess(
+    source: &NodeName,
     key: &ClaimKey,
     claim: Claim,
     before: Option<&Record>,
@@ -102,7 +103,7 @@ pub(crate) fn assess(
         return refused(
             Cause::NotAllowed,
             format!(
-                "units of this node may not depend on node {node}; allow_dependencies_on of the controller's configuration does not list it"
+                "units of node {source} may not depend on node {node}; allow_dependencies_on of the controller's configuration does not list it"
             ),
         );
     }
