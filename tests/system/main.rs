@@ -22,6 +22,7 @@ mod cycle;
 mod daemon;
 mod deps;
 mod drain;
+mod examples;
 mod flood;
 mod harness;
 mod install;
