@@ -64,6 +64,31 @@ fn part_of_with_wants_stops_and_restarts_with_the_target_and_starts_without_it()
     });
 }
 
+/// A start of what runs already starts what it requires, as on one machine.
+#[test]
+fn what_ran_on_without_its_target_needs_it_again_when_it_is_started_again() {
+    let unit = format!("Requires={PROXY}\nAfter={PROXY}");
+    scene(pair(&unit, RUNS), |fleet| {
+        let (main, worker1) = (fleet.node("main"), fleet.node("worker1"));
+        ctl_ok(fleet, "start main source.service")?;
+        let pid = main.main_pid("source.service")?;
+        // One that fails at once would count as one that has not started.
+        sleep(Duration::from_millis(1100));
+        worker1.kill_service("target.service", "SIGKILL")?;
+        await_no_needs(main)?;
+        ensure_is(main, "source.service", "active")?;
+
+        ctl_ok(fleet, "start main source.service")?;
+        worker1.wait_active("target.service", SOON)?;
+        main.wait_active(PROXY, SOON)?;
+        ensure!(main.main_pid("source.service")? == pid, "it was restarted");
+        ctl_ok(fleet, "stop worker1 target.service")?;
+        await_inactive(main, "source.service", SOON)?;
+        await_no_needs(main)?;
+        await_no_holds(worker1)
+    });
+}
+
 #[test]
 fn a_stop_is_propagated_from_the_target() {
     let unit = format!("Wants={PROXY}\nAfter={PROXY}\nStopPropagatedFrom={PROXY}");
