@@ -23,6 +23,7 @@ mod journal;
 mod limits;
 mod live;
 mod local;
+mod measured;
 mod moment;
 mod pager;
 mod signal;

@@ -10,8 +10,8 @@ use crate::{
     bus::{self, Bus},
     cli::{MetricsDo, Options},
     fault::{self, Daemon, Fault},
-    fleet::Measured,
     live::{Heard, Live},
+    measured::Measured,
     view::{self, Look, Page, detail, metrics as rows, stream::Stream},
 };
 

@@ -9,7 +9,7 @@ use super::{
     stream::{Row, Stream},
     usec,
 };
-use crate::fleet::Measured;
+use crate::measured::Measured;
 
 /// The columns beside the time.
 pub(crate) const HEADER: &[&str] = &["NODE", "UNIT", "JOB", "MEASURED"];
