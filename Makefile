@@ -29,7 +29,7 @@ INTERFACES  = $(PREFIX)/share/dbus-1/interfaces
 DBUSDIR     = $(if $(filter /usr,$(PREFIX)),/usr/share,$(SYSCONFDIR))/dbus-1/system.d
 
 BUILT       = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
-PROGRAMS    = unitlink-controller unitlink-agent unitlink-proxy unitlinkctl
+PROGRAMS    = unitlink-controller unitlink-agent unitlink-proxy unitlinkctl unitlink-launcher
 PACKAGES    = $(addprefix -p ,$(PROGRAMS))
 D           = $(DESTDIR)
 
@@ -64,7 +64,7 @@ install:
 	    $(D)$(DBUSDIR) $(D)$(SERVICESDIR) $(D)$(USERSERVICESDIR) $(D)$(INTERFACES) $(D)$(SYSCONFDIR)/unitlink $(D)$(DOCDIR) \
 	    $(addprefix $(D)$(MANDIR)/man,1 5 8)
 	install -m 0755 $(BUILT)/unitlink-controller $(BUILT)/unitlink-agent $(BUILT)/unitlink-proxy $(D)$(LIBEXECDIR)
-	install -m 0755 $(BUILT)/unitlinkctl $(D)$(BINDIR)
+	install -m 0755 $(BUILT)/unitlinkctl $(BUILT)/unitlink-launcher $(D)$(BINDIR)
 	ln -sfn unitlinkctl $(D)$(BINDIR)/ctl
 	$(call install-units,system,user,$(D)$(UNITDIR),)
 	$(call install-units,user,system,$(D)$(USERUNITDIR),--user)
@@ -94,6 +94,9 @@ install:
 	ln -sfn unitlinkctl $(D)$(BASHDIR)/ctl
 	ln -sfn unitlinkctl.fish $(D)$(FISHDIR)/ctl.fish
 	cp -R units/example $(D)$(DOCDIR)
+	install -m 0644 launcher/examples/worker.rs $(D)$(DOCDIR)/example/launcher
+	for unit in $(D)$(DOCDIR)/example/*/*.service; do \
+	    text=$$(sed 's|@bindir@|$(BINDIR)|g' $$unit) && printf '%s\n' "$$text" >$$unit || exit 1; done
 
 # An installed tree for tests, built with a profile of its own (not named as this folder, which would
 # be the folder of its build): optimised and without unwinding as what is shipped, but without
@@ -298,6 +301,21 @@ bench-build: stage
 .PHONY: check-bench
 check-bench: bench-build
 	$(BENCH) --short scale
+
+# Ways to reload a server beside unitlink-launcher, under the same load in the same run: RELOADS= each, every
+# EVERY= ms. What is not on this machine is left out and named; nginx and HAProxy come from the distribution,
+# the rest is installed into the target directory.
+RELOADS    ?= 20
+EVERY      ?= 1000
+RELOADERS   = $(TARGET)/python-reload
+.PHONY: bench-reload
+bench-reload: packages
+	@python3 -m pip install --quiet --root-user-action=ignore --upgrade --target $(RELOADERS) \
+	    gunicorn==27.0.1 hupwatch==0.0.2 oslo.service==4.8.0 || echo "gunicorn, hupwatch and oslo.service cannot be had" >&2
+	$(CARGO) build --locked --profile staged -p unitlink-launcher --bins --examples
+	$(CARGO) build --locked --profile staged -p tests --bin bench-reload
+	$(TARGET)/staged/bench-reload --programs $(abspath $(TARGET))/staged --workers $(abspath units/example/launcher) \
+	    --python $(abspath $(RELOADERS)) --reloads $(RELOADS) --every $(EVERY)
 
 # ---- what has to be there: installed where it is missing, by whoever may ----
 

@@ -28,6 +28,7 @@ mod harness;
 mod install;
 mod introspection;
 mod kinds;
+mod launcher;
 mod leftover;
 mod logs;
 mod loss;

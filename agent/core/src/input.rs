@@ -154,6 +154,10 @@ pub struct Description {
     pub job: bool,
     /// `Result` of the unit's type: `success`, `exit-code`, `signal`, `timeout`, …
     pub result: String,
+    /// `ReloadResult`: how its last reload went, as `result`.
+    pub reload: String,
+    /// `StatusText`: what it says about itself.
+    pub status: String,
     /// `ExecMainCode`: how the main process ended, `CLD_EXITED` (1) or a signal; 0 for none.
     pub exec_code: i32,
     /// `ExecMainStatus`: its exit status or signal.

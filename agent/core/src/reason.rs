@@ -12,6 +12,10 @@ use crate::input::{Description, ManagerError};
 /// `ExecMainCode` of a process that ended by itself (`CLD_EXITED`, sigaction(2)).
 const CLD_EXITED: i32 = 1;
 
+/// Characters of a service's own words that a reason repeats: enough for a sentence about a reload, and
+/// little beside what a reason may have.
+const STATUS_CHARS_MAX: usize = 300;
+
 /// What ended an attempt to start a unit, or its being up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ending {
@@ -34,6 +38,12 @@ pub(crate) fn of_unit(
 ) -> Reason {
     let what = what(node, unit);
     let described = description.and_then(|d| of_description(&what, d));
+    if let (None, Ending::Job(JobResult::Failed), Some(description)) =
+        (&described, ending, description)
+        && is_reload_failed(description)
+    {
+        return not_reloaded(&what, description);
+    }
     match (described, ending, need) {
         (Some(reason), _, _) => reason,
         (None, Ending::Job(JobResult::Dependency), Some(need)) => {
@@ -127,6 +137,23 @@ fn of_description(what: &str, description: &Description) -> Option<Reason> {
     }
 }
 
+/// Whether it is up, and only its last reload has failed.
+fn is_reload_failed(description: &Description) -> bool {
+    description.active == "active" && !matches!(description.reload.as_str(), "" | "success")
+}
+
+/// A service that says what its reload has failed of says it in its status.
+fn not_reloaded(what: &str, description: &Description) -> Reason {
+    let result = one_line(&description.reload);
+    let mut text = format!("{what} was not reloaded: {result}");
+    let status = one_line(&description.status);
+    if !status.is_empty() {
+        let status: String = status.chars().take(STATUS_CHARS_MAX).collect();
+        text.push_str(&format!("; it says: {status}"));
+    }
+    Reason::new(Cause::UnitFailed, text)
+}
+
 /// What the end of a job says, where its unit says nothing.
 fn of_result(what: &str, result: JobResult) -> Reason {
     let (cause, text) = match result {
@@ -173,6 +200,8 @@ mod tests {
             load_error: "Unit has a bad unit file setting.".into(),
             active: "inactive".into(),
             result: result.into(),
+            reload: String::new(),
+            status: String::new(),
             exec_code: code,
             restarts: false,
             job: false,
@@ -181,6 +210,28 @@ mod tests {
             once: false,
             proxies: Vec::new(),
         }
+    }
+
+    #[test_case("", "was not reloaded: exit-code"; "without a word")]
+    #[test_case("last reload\nFAILED", "was not reloaded: exit-code; it says: last reload FAILED"; "in its own words")]
+    fn a_reload_that_failed_is_no_failed_start(status: &str, text: &str) {
+        let description = Description {
+            active: "active".into(),
+            reload: "exit-code".into(),
+            status: status.into(),
+            ..described("loaded", "success", 0, 0)
+        };
+        let (node, unit) = (
+            "b".parse().expect("valid"),
+            "t.service".parse().expect("valid"),
+        );
+        let of = |ending| of_unit(&node, &unit, &ending, Some(&description), None).text;
+        assert_eq!(
+            of(Ending::Job(JobResult::Failed)),
+            format!("unit t.service on node b {text}")
+        );
+        // It is about the last reload, and about nothing else.
+        assert!(!of(Ending::Stopped).contains("reloaded"));
     }
 
     #[test_case("not-found", "", 0, 0, Cause::UnitNotFound, "not found")]

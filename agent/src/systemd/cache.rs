@@ -180,6 +180,8 @@ pub(super) fn description(properties: &Properties<'_>) -> Description {
             .and_then(job_of)
             .is_some_and(|job| job.0 != 0),
         result: word("Result"),
+        reload: word("ReloadResult"),
+        status: word("StatusText"),
         exec_code: number(properties, "ExecMainCode"),
         exec_status: number(properties, "ExecMainStatus"),
         condition_failed: checked && !held,

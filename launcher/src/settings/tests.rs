@@ -143,3 +143,20 @@ fn addresses(text: &str, name: &str, address: &str) {
         (name, address)
     );
 }
+
+#[test]
+fn the_manual_pages_have_every_setting() {
+    let (one, five) = (
+        include_str!("../../../docs/man/unitlink-launcher.1"),
+        include_str!("../../../docs/man/unitlink-launcher.toml.5"),
+    );
+    for key in KEYS {
+        let option = key.option().replace('-', "\\-");
+        assert!(one.contains(&option), "{option}");
+        assert!(
+            five.contains(&format!(".BR \"{}\"", key.name)),
+            "{}",
+            key.name
+        );
+    }
+}

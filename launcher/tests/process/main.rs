@@ -4,10 +4,12 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "helpers of tests: a panic there is a report"
 )]
 
 mod failures;
+mod languages;
 mod load;
 mod reloads;
 mod replace;

@@ -320,6 +320,8 @@ fn describe(systemd: &Systemd, unit: &UnitName) -> Description {
         .flatten()
         .filter(|name| ProxyName::is_proxy(name));
     Description {
+        reload: String::new(),
+        status: String::new(),
         proxies: proxies.cloned().collect(),
         load: match systemd.exists(unit) {
             _ if systemd.is_masked(unit) => "masked",
