@@ -76,6 +76,18 @@ const DIFFERENT: &[Different] = &[
         why: "the target is given back, and not stopped against others",
     },
     Different {
+        kinds: &["propagates stop to"],
+        event: "source is restarted",
+        is: &["done, runs anew, runs anew", "done, runs anew, runs on"],
+        why: "it is given back and needed again: with systemd 252 it has stopped by then, with 257 it is kept over the restart of the proxy",
+    },
+    Different {
+        kinds: &["propagates stop to"],
+        event: "source is restarted, target while needed",
+        is: &["done, runs anew, runs anew", "done, runs anew, runs on"],
+        why: "it is given back and needed again: with systemd 252 it has stopped by then, with 257 it is kept over the restart of the proxy",
+    },
+    Different {
         kinds: &["part of", "stop propagated from"],
         event: "source is started, target fails at once",
         is: &["inactive, failed", "runs, failed"],
