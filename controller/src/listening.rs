@@ -191,6 +191,11 @@ pub(crate) fn problem(address: &ListenAddress, error: &ListenError, entries: &[E
         ListenAddress::Tcp(_) => "listen.tcp",
     };
     let reason = with_source(error);
+    let reason = reason
+        .split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     match entries.iter().find(|entry| entry.key == key) {
         Some(entry) => Problem::at(entry, reason),
         None => Problem {

@@ -289,7 +289,7 @@ fn an_address_that_is_taken_rejects_all_of_a_reload() {
     .expect("written");
     daemon.signal(Signal::HUP);
     let expected = stage.said(&format!(
-        ":3:7: listen.tcp: failed to listen on 127.0.0.1:{taken}: Address already in use (os error 98)"
+        ":3:7: listen.tcp: failed to listen on 127.0.0.1:{taken}: Address already in use"
     ));
     wait_until(&expected, || daemon.log().contains(&expected));
     wait_until("it is rejected", || daemon.log().contains("(1 error)"));

@@ -67,10 +67,13 @@ async fn reload(options: &Options, of: &Which, look: &Look) -> Page {
         Ok(Some(reloaded)) => {
             let mut page = view::daemon::reloaded(of, &reloaded, look);
             if options.quiet {
-                // The journal of the daemon has the reasons, and systemctl(1) shows it together with
-                // what is said here.
-                let reasons = page.messages.len().saturating_sub(1);
-                page.messages.drain(..reasons);
+                // The journal of the daemon has the reasons, and systemctl(1) shows it together with what is
+                // said here; but only the last ten lines, of which systemd writes three itself.
+                let last = page.messages.pop();
+                page.messages = last
+                    .into_iter()
+                    .map(view::message::Message::without_hint)
+                    .collect();
             }
             page
         }

@@ -39,6 +39,11 @@ impl Message {
         }
     }
 
+    /// Only the line itself.
+    pub(crate) fn without_hint(self) -> Self {
+        Self { hint: None, ..self }
+    }
+
     /// Whether it says that something did not work.
     pub(crate) fn is_error(&self) -> bool {
         self.mood == Mood::Bad
