@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
@@ -9,7 +9,7 @@ pub const NODE_NAME_BYTES_MAX: usize = 64;
 /// The name of a node: 1 to 64 ASCII letters, digits, `-`, `_` and `.`, beginning with a letter or
 /// a digit. Upper and lower case are different names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeName(Box<str>);
+pub struct NodeName(Arc<str>);
 
 impl NodeName {
     /// The name as text.

@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
@@ -9,7 +9,10 @@ pub const UNIT_NAME_BYTES_MAX: usize = 255;
 /// `:`, `-`, `_`, `.`, `\` and, between a template and its instance, `@`. Only a name that can be
 /// started is accepted, so a template without an instance (`a@.service`) is not.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UnitName(Box<str>);
+pub struct UnitName(
+    // Shared: a daemon knows each name by several maps.
+    Arc<str>,
+);
 
 impl UnitName {
     /// The name as text, with its suffix.
