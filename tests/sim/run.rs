@@ -98,6 +98,11 @@ fn number(name: &str) -> Option<u64> {
 
 /// Runs one seed and shows how it went.
 fn replay(seed: u64) {
+    for machine in story(seed).plan.machines.iter().filter(|m| !m.twin) {
+        for (unit, spec) in &machine.files {
+            println!("{} {unit}:{spec}", machine.name);
+        }
+    }
     let (world, result) = run(seed, true);
     for line in world.trace.iter().flatten() {
         println!("{line}");

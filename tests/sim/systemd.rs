@@ -6,7 +6,8 @@
 //! | rule | from |
 //! |---|---|
 //! | a start pulls in what is required, bound to, wanted and upheld; a stop and a restart go to what requires or binds to it, a restart only to what is active | systemd.unit(5), `transaction_add_job_and_dependencies()` |
-//! | conflicting jobs: `replace` cancels the one that was there, `fail` refuses the new one; start and restart become one restart | `job_install()`, `job_type_lookup_merge()` |
+//! | a job that its unit does not need (a stop of what is inactive, a start of what is active) is dropped, and with it what only that asks for; so a stop does not go on behind what is inactive | `transaction_drop_redundant()`, `transaction_collect_garbage()`, tried |
+//! | conflicting jobs: `replace` cancels the one that was there, `fail` refuses the new one, or leaves it out where it is only wanted; start and restart become one restart | `job_install()`, `job_type_lookup_merge()` |
 //! | of two jobs on ordered units a stop goes first, two starts go in order, two stops in reverse | systemd.unit(5) `After=`, `job_compare()` |
 //! | a restart is a stop that becomes a start, under one number | `job_finish_and_invalidate()`, tried |
 //! | a failed start fails the starts that require it | same |

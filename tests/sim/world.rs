@@ -308,6 +308,12 @@ impl World {
 
     fn dispatch(&mut self, seq: u64, event: Event) {
         if let Some(until) = self.frozen(&event) {
+            // What is told after it still comes after it.
+            if let Event::Manager { at, run, .. } = &event
+                && let Some(agent) = self.agent_run(*at, *run)
+            {
+                agent.stream = agent.stream.max(until);
+            }
             self.queue.insert((until, seq), event);
             return;
         }

@@ -36,6 +36,7 @@ mod many;
 mod missing_unit;
 mod mistakes;
 mod names;
+mod needless;
 mod offline;
 mod once;
 mod order;

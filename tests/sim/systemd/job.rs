@@ -32,8 +32,42 @@ pub(crate) struct Job {
     pub(crate) running: bool,
 }
 
-/// What is to be done to one unit by a transaction.
-type Transaction = BTreeMap<UnitName, JobType>;
+/// What is to be done to the units of a transaction, and which of it asks for which.
+#[derive(Default)]
+struct Transaction {
+    jobs: BTreeMap<UnitName, JobType>,
+    /// From a unit to those whose jobs follow from its own, each with whether it fails without it.
+    asks: BTreeMap<UnitName, BTreeMap<UnitName, bool>>,
+}
+
+impl Transaction {
+    fn ask(&mut self, unit: &UnitName, other: &UnitName, hard: bool) {
+        let asked = self.asks.entry(unit.clone()).or_default();
+        *asked.entry(other.clone()).or_default() |= hard;
+    }
+
+    /// Those that this unit's job asks for, directly or over others.
+    fn asked_by(&self, anchor: &UnitName, only_hard: bool) -> BTreeSet<UnitName> {
+        let mut seen = BTreeSet::from([anchor.clone()]);
+        let mut next = vec![anchor];
+        while let Some(unit) = next.pop() {
+            for (other, hard) in self.asks.get(unit).into_iter().flatten() {
+                let is_there = self.jobs.contains_key(other);
+                if is_there && (*hard || !only_hard) && seen.insert(other.clone()) {
+                    next.push(other);
+                }
+            }
+        }
+        seen
+    }
+
+    /// Drops a job, and what only it asks for.
+    fn drop(&mut self, anchor: &UnitName, unit: &UnitName) {
+        self.jobs.remove(unit);
+        let asked = self.asked_by(anchor, false);
+        self.jobs.retain(|other, _| asked.contains(other));
+    }
+}
 
 fn conflict(one: JobType, other: JobType) -> bool {
     (one == JobType::Stop) != (other == JobType::Stop)
@@ -80,40 +114,78 @@ impl Systemd {
                 return Ok(id);
             }
         };
-        let mut transaction = Transaction::new();
-        let added = if mode == JobMode::IgnoreRequirements {
-            transaction.insert(unit.clone(), kind);
+        let mut transaction = Transaction::default();
+        if mode == JobMode::IgnoreRequirements {
+            transaction.jobs.insert(unit.clone(), kind);
             self.ended.insert(unit.clone());
-            Ok(())
         } else {
-            self.add(&mut transaction, unit, kind)
-        };
-        let destructive = transaction.iter().any(|(other, kind)| {
-            let job = self.units.get(other).and_then(|u| u.job.as_ref());
-            job.is_some_and(|job| conflict(job.kind, *kind))
-        });
-        match (added, mode) {
-            (Err(error), _) => return Err(error),
-            (Ok(()), JobMode::Fail) if destructive => return Err(CallError::Destructive),
-            (Ok(()), _) => {}
+            self.add(&mut transaction, unit, kind)?;
         }
-        // What is as it should be needs no job, except the one that was asked for.
-        transaction.retain(|other, kind| {
-            let down = self.state(other).is_down();
-            let idle = !self.has_job(other);
-            let redundant = idle
-                && match kind {
-                    JobType::Start => self.state(other) == State::Active,
-                    JobType::Stop => down,
-                    JobType::Restart => false,
-                };
-            other == unit || !redundant
-        });
-        for (other, kind) in transaction {
+        if mode == JobMode::Fail {
+            self.minimize(&mut transaction, unit);
+        }
+        self.drop_redundant(&mut transaction, unit);
+        let conflicts = |(other, kind): (&UnitName, &JobType)| self.conflicts(other, *kind);
+        if mode == JobMode::Fail && transaction.jobs.iter().any(conflicts) {
+            return Err(CallError::Destructive);
+        }
+        for (other, kind) in transaction.jobs {
+            if kind == JobType::Restart {
+                self.note_unreached(&other);
+            }
             self.install(&other, kind);
         }
         let id = self.units.get(unit).and_then(|u| u.job.as_ref());
         Ok(id.map_or(0, |job| job.id))
+    }
+
+    /// Whether a job would take the place of one that is there.
+    fn conflicts(&self, unit: &UnitName, kind: JobType) -> bool {
+        let job = self.units.get(unit).and_then(|u| u.job.as_ref());
+        job.is_some_and(|job| conflict(job.kind, kind))
+    }
+
+    /// In the mode `fail`, what is only wanted is left alone where it stands against something.
+    fn minimize(&self, transaction: &mut Transaction, anchor: &UnitName) {
+        loop {
+            let matter = transaction.asked_by(anchor, true);
+            let mut jobs = transaction.jobs.iter();
+            let against =
+                jobs.find(|(unit, kind)| !matter.contains(*unit) && self.conflicts(unit, **kind));
+            match against.map(|(unit, _)| unit.clone()) {
+                Some(unit) => transaction.drop(anchor, &unit),
+                None => return,
+            }
+        }
+    }
+
+    /// What is as it should be needs no job, except the one that was asked for; and what only such a job asks
+    /// for is not done either: a stop does not go on behind what is inactive, nor a start behind
+    /// what is active.
+    fn drop_redundant(&self, transaction: &mut Transaction, anchor: &UnitName) {
+        let is_redundant = |unit: &UnitName, kind: JobType| {
+            let as_it_should_be = match kind {
+                JobType::Start => self.state(unit) == State::Active,
+                JobType::Stop => self.state(unit).is_down(),
+                JobType::Restart => false,
+            };
+            unit != anchor && as_it_should_be && !self.conflicts(unit, kind)
+        };
+        let jobs = transaction.jobs.iter();
+        let redundant = jobs.filter(|(unit, kind)| is_redundant(unit, **kind));
+        let redundant: Vec<UnitName> = redundant.map(|(unit, _)| unit.clone()).collect();
+        for unit in redundant {
+            transaction.drop(anchor, &unit);
+        }
+    }
+
+    /// Units that a restart of this one does not reach, because they are only starting.
+    fn note_unreached(&mut self, unit: &UnitName) {
+        for other in self.find(|spec| spec.stops_with(unit)) {
+            if self.state(&other) == State::Activating {
+                self.unreached.insert(other);
+            }
+        }
     }
 
     /// Takes a job back.
@@ -174,7 +246,7 @@ impl Systemd {
         unit: &UnitName,
         kind: JobType,
     ) -> Result<(), CallError> {
-        let kind = match transaction.get(unit) {
+        let kind = match transaction.jobs.get(unit) {
             Some(there) if *there == kind => return Ok(()),
             Some(there) => merged(*there, kind),
             None => kind,
@@ -185,7 +257,7 @@ impl Systemd {
         if kind != JobType::Stop && self.is_masked(unit) {
             return Err(CallError::Masked(unit.clone()));
         }
-        transaction.insert(unit.clone(), kind);
+        transaction.jobs.insert(unit.clone(), kind);
         if kind != JobType::Stop {
             let pulled: Vec<(UnitName, bool)> = self.units.get(unit).map_or_else(Vec::new, |u| {
                 let pulled = u.spec.pulled();
@@ -194,7 +266,8 @@ impl Systemd {
             for (other, hard) in pulled {
                 match self.add(transaction, &other, JobType::Start) {
                     Err(error) if hard => return Err(error),
-                    Err(_) | Ok(()) => {}
+                    Err(_) => {}
+                    Ok(()) => transaction.ask(unit, &other, hard),
                 }
             }
         }
@@ -202,8 +275,7 @@ impl Systemd {
             for other in self.find(|spec| spec.stops_with(unit)) {
                 if kind == JobType::Stop || self.state(&other) == State::Active {
                     self.add(transaction, &other, kind)?;
-                } else if self.state(&other) == State::Activating {
-                    self.unreached.insert(other);
+                    transaction.ask(unit, &other, true);
                 }
             }
         }

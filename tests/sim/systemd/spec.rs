@@ -1,6 +1,6 @@
 //! What unit files say, and what the programs of units do.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use proto::name::UnitName;
 
@@ -60,6 +60,31 @@ impl Spec {
     /// Whether a stop of `unit` stops this one.
     pub(super) fn stops_with(&self, unit: &UnitName) -> bool {
         self.requires(unit) || self.part_of.contains(unit)
+    }
+}
+
+/// As a trace begins with it: what a unit file would say, on one line.
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (word, units) in [
+            ("Requires", &self.requires),
+            ("Wants", &self.wants),
+            ("BindsTo", &self.binds_to),
+            ("Upholds", &self.upholds),
+            ("Requisite", &self.requisite),
+            ("PartOf", &self.part_of),
+        ] {
+            for unit in units {
+                write!(f, " {word}={unit}")?;
+            }
+        }
+        if self.stop_when_unneeded {
+            f.write_str(" StopWhenUnneeded=yes")?;
+        }
+        match &self.behaviour {
+            Behaviour::Service(service) => write!(f, " {service:?}"),
+            Behaviour::Proxy | Behaviour::Hold => Ok(()),
+        }
     }
 }
 
