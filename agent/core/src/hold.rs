@@ -7,6 +7,7 @@
 //! rules is in docs/design/claims.md.
 
 mod ending;
+mod proof;
 mod settle;
 mod starting;
 
@@ -29,6 +30,7 @@ use crate::{
     record::{self, Record, RecordState},
     unit::{ActiveState, ManagerJob, Units},
 };
+use proof::Proof;
 
 /// All holds on units of this node.
 #[derive(Clone, Debug, Default, Hash)]
@@ -60,6 +62,7 @@ struct Held {
     retry: Option<Retry>,
     /// The unit is asked whether it is still up: a job of it has ended and its hold unit stayed.
     doubt: Option<CallId>,
+    proof: Proof,
 }
 
 /// The operation that is under way.
@@ -218,6 +221,7 @@ impl Holds {
         for held in self.units.values_mut() {
             held.by_job = true;
             held.doubt = None;
+            held.proof.lost();
             match held.work {
                 Some(Work::Start(Step::Called(_)) | Work::Stop(Step::Called(_)))
                 | Some(Work::Describe { .. }) => held.work = None,
@@ -282,6 +286,9 @@ impl Holds {
                 held.resolve(unit, &description, cx);
             }
             return;
+        }
+        if held.proof.answered(call) {
+            self.dirty.insert(unit.clone());
         }
         match &mut held.work {
             Some(Work::Start(step) | Work::Stop(step)) if *step == Step::Called(call) => {
@@ -366,7 +373,7 @@ impl Holds {
                 },
                 Some(Work::Describe { call, .. }) => calls.is_open(*call),
             };
-            if !alive {
+            if !alive || !held.proof.is_alive(calls) {
                 return Err(format!("the work on {unit} waits for nothing"));
             }
             let settled = units.connected && self.dirty.is_empty() && held.work.is_none();

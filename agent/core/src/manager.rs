@@ -90,6 +90,9 @@ impl Node {
                 match self.calls.answered(call) {
                     Some(Purpose::Job(id)) => self.jobs.answered(id, call, result, cx!(self, now)),
                     Some(Purpose::Hold(unit)) => {
+                        if let Ok(hold) = HoldName::of(&unit) {
+                            self.looked(hold.name(), &result);
+                        }
                         self.holds.answered(&unit, call, result, cx!(self, now));
                     }
                     Some(Purpose::Proxy(unit)) => self.proxy_answered(now, &unit, call, result),
@@ -111,7 +114,7 @@ impl Node {
         }
     }
 
-    /// A proxy was asked about or worked on. What a look has seen is how the unit is.
+    /// A proxy was asked about or worked on.
     fn proxy_answered(
         &mut self,
         now: Moment,
@@ -119,7 +122,13 @@ impl Node {
         call: CallId,
         result: Result<Answer, ManagerError>,
     ) {
-        match &result {
+        self.looked(unit, &result);
+        self.claims.answered(unit, call, result, cx!(self, now));
+    }
+
+    /// What a look has seen is how the unit is.
+    fn looked(&mut self, unit: &UnitName, result: &Result<Answer, ManagerError>) {
+        match result {
             Ok(Answer::Unit(Some(state))) => {
                 self.units.put(state.clone());
             }
@@ -127,7 +136,6 @@ impl Node {
             Ok(Answer::Job(_) | Answer::Done | Answer::Description(_) | Answer::Waits(_))
             | Err(_) => {}
         }
-        self.claims.answered(unit, call, result, cx!(self, now));
     }
 
     fn manager_reached(&mut self, now: Moment, snapshot: Snapshot) {

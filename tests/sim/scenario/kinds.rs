@@ -5,7 +5,7 @@ use super::{
     stage::{self, ms, secs},
 };
 use crate::{
-    systemd::{State, Verb},
+    systemd::{Start, State, Verb},
     world::Action,
 };
 
@@ -21,6 +21,56 @@ fn what_only_runs_has_run_when_its_source_starts() {
     stage.is("a", "source.service", State::Active);
     stage.is("b", "target.service", State::Inactive);
     stage.is("b", "dep@target.service", State::Inactive);
+    stage.is_quiet();
+}
+
+/// `app.service` requires `setup.service`, which has run with `target.service` up, and is inactive. A stop does not go
+/// on behind what is inactive.
+#[test]
+fn what_requires_a_unit_that_has_run_stays_when_the_proxy_of_that_is_not_needed() {
+    let mut stage = Stage::new(&["a", "b"])
+        .target("b", "target.service")
+        .requires_here("a", "app.service", "setup.service")
+        .only_runs("a", "setup.service")
+        .requires("a", "setup.service", "b", "target.service")
+        .start("a", "bad.service", Start::Fails)
+        .begin();
+    stage.systemctl(Verb::Start, "a", "app.service");
+    stage.run(secs(1));
+    let app = stage.run_of("a", "app.service");
+    stage.is("a", "setup.service", State::Inactive);
+    stage.is("b", "target.service", State::Inactive);
+    // Then systemd is made to look again.
+    stage.systemctl(Verb::Start, "a", "bad.service");
+    stage.run(secs(10));
+    stage.is("a", "app.service", State::Active);
+    assert_eq!(stage.run_of("a", "app.service"), app);
+    stage.is_quiet();
+}
+
+/// What is before the agent when it thaws is older than the attempt that it hears of.
+#[test]
+fn a_frozen_agent_does_not_call_up_what_has_died_meanwhile() {
+    let mut stage = Stage::new(&["a", "b", "d"])
+        .target("b", "target.service")
+        .bound("a", "source.service", "b", "target.service")
+        .bound("d", "source.service", "b", "target.service")
+        .begin();
+    stage.systemctl(Verb::Start, "a", "source.service");
+    stage.run(secs(1));
+    stage.both_run();
+    let b = stage.at("b");
+    stage.act(Action::FreezeAgent(b, secs(3)));
+    stage.act(Action::KillUnit(b, stage::unit("target.service")));
+    stage.run(ms(100));
+    stage.systemctl(Verb::Start, "d", "source.service");
+    stage.run(ms(100));
+    // It hears of its service manager after its controller.
+    stage.act(Action::Suspend(b, secs(1)));
+    stage.run(secs(30));
+    stage.is("a", "source.service", State::Inactive);
+    stage.is("d", "source.service", State::Active);
+    stage.is("b", "target.service", State::Active);
     stage.is_quiet();
 }
 

@@ -7,7 +7,7 @@ use proto::{
 
 use super::{Held, Holds, View, Work, settle::queue};
 use crate::{
-    call::{Cx, Purpose, Retry, TRANSACTION_IS_DESTRUCTIVE},
+    call::{Cx, Purpose, Retry, Step, TRANSACTION_IS_DESTRUCTIVE},
     input::Description,
     output::{Event, Request, Verb},
     reason::{self, Ending},
@@ -60,7 +60,9 @@ impl Holds {
         let view = View::of(cx.units, &hold);
         match held.work.take() {
             Some(Work::Start(_)) => {
-                let starting = held.concerned(|state| *state == RecordState::Starting);
+                let mut starting = held.concerned(|state| *state == RecordState::Starting);
+                // One that may have come after the end gets a start of its own.
+                starting.retain(|(source, _)| held.proof.is_there(source));
                 let went_well = match (view, &ending) {
                     (View::Up { .. }, _) => true,
                     (View::Moving | View::Stopping, Ending::Job(JobResult::Done)) => true,
@@ -176,7 +178,8 @@ impl Held {
         let stays = matches!(View::of(cx.units, &hold), View::Up { busy: false, .. });
         if is_down && !description.job && stays && self.work.is_none() {
             self.by_job = true;
-            self.work = Some(Work::Stop(queue(unit, &hold, Verb::Stop, cx)));
+            let call = queue(unit, &hold, Verb::Stop, cx);
+            self.work = Some(Work::Stop(Step::Called(call)));
         }
     }
 

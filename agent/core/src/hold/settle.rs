@@ -10,6 +10,7 @@ use proto::{
 use super::{Held, Holds, View, Work};
 use crate::{
     call::{Cx, Purpose, Step},
+    input::CallId,
     output::{Event, Request, Verb},
     reason::{self, Ending},
     record::{Record, RecordState},
@@ -51,6 +52,27 @@ impl Held {
         if acting && self.work.is_none() {
             self.act(unit, &hold, view, cx);
         }
+        self.ask(unit, &hold, view, cx);
+    }
+
+    /// Asks systemd how the hold unit is, on behalf of attempts that came since it was last asked for
+    /// anything. One that is down is started.
+    fn ask(&mut self, unit: &UnitName, hold: &HoldName, view: View, cx: &mut Cx<'_>) {
+        let records = &self.records;
+        let starting = |source: &NodeName| {
+            let record = records.get(source);
+            record.is_some_and(|record| record.state == RecordState::Starting)
+        };
+        self.proof.retain(starting);
+        let may_be_up = match view {
+            View::Up { .. } | View::Moving => true,
+            View::Stopping | View::Down => false,
+        };
+        if may_be_up && !self.is_stopping() && self.proof.is_to_ask() {
+            let request = Request::Look(hold.name().clone());
+            let call = cx.call(Purpose::Hold(unit.clone()), request);
+            self.proof.asked(call);
+        }
     }
 
     /// Holds that are gone, and attempts that are new.
@@ -66,19 +88,13 @@ impl Held {
         }
         for (source, Hold { token, attempt }) in self.unknown() {
             let state = match (view, attempt) {
-                (
-                    View::Up {
-                        witness,
-                        busy: false,
-                    },
-                    Attempt::Start,
-                )
-                | (View::Up { witness, .. }, Attempt::Keep)
-                    if !self.is_stopping() =>
-                {
+                (View::Up { witness, .. }, Attempt::Keep) if !self.is_stopping() => {
                     RecordState::Up { witness }
                 }
-                (_, Attempt::Start) => RecordState::Starting,
+                (_, Attempt::Start) => {
+                    self.proof.want(source.clone());
+                    RecordState::Starting
+                }
                 (_, Attempt::Keep) => RecordState::Down(reason::stopped(&cx.settings.node, unit)),
             };
             self.note(unit, &source, Record { token, state }, holds, cx.out);
@@ -94,7 +110,11 @@ impl Held {
         let stopping = self.is_stopping();
         for (source, token) in self.concerned(|_| true) {
             let state = match self.records.get(&source).map(|record| &record.state) {
-                Some(RecordState::Starting) if !busy && !stopping => RecordState::Up { witness },
+                Some(RecordState::Starting)
+                    if !busy && !stopping && self.proof.is_there(&source) =>
+                {
+                    RecordState::Up { witness }
+                }
                 Some(RecordState::Up { witness: then }) if *then != witness => {
                     RecordState::Restarted
                 }
@@ -122,7 +142,8 @@ impl Held {
                         if self.retry.is_none() {
                             cx.event(Event::Releasing { unit: unit.clone() });
                         }
-                        self.work = Some(Work::Stop(queue(unit, hold, Verb::Stop, cx)));
+                        let call = queue(unit, hold, Verb::Stop, cx);
+                        self.work = Some(Work::Stop(Step::Called(call)));
                     }
                 }
             }
@@ -136,7 +157,9 @@ impl Held {
             self.retry = None;
         } else if self.retry.is_none_or(|retry| cx.now >= retry.at) {
             self.own = None;
-            self.work = Some(Work::Start(queue(unit, hold, Verb::Start, cx)));
+            let call = queue(unit, hold, Verb::Start, cx);
+            self.proof.asked(call);
+            self.work = Some(Work::Start(Step::Called(call)));
         }
     }
 
@@ -179,7 +202,7 @@ impl Held {
 
 /// A start does not take the place of a stop: somebody stops the unit just now, and as on one machine
 /// it is started again when it has stopped.
-pub(super) fn queue(unit: &UnitName, hold: &HoldName, verb: Verb, cx: &mut Cx<'_>) -> Step {
+pub(super) fn queue(unit: &UnitName, hold: &HoldName, verb: Verb, cx: &mut Cx<'_>) -> CallId {
     let request = Request::Queue {
         verb,
         unit: hold.name().clone(),
@@ -188,5 +211,5 @@ pub(super) fn queue(unit: &UnitName, hold: &HoldName, verb: Verb, cx: &mut Cx<'_
             Verb::Stop | Verb::Restart | Verb::Reload | Verb::TryRestart => JobMode::Replace,
         },
     };
-    Step::Called(cx.call(Purpose::Hold(unit.clone()), request))
+    cx.call(Purpose::Hold(unit.clone()), request)
 }

@@ -198,9 +198,13 @@ fn an_agent_that_stops_says_first_which_units_have_stopped() {
         "holds whole u.service a 1 start
          > persist 1
          > acknowledge Holds
+         > 1: look dep@u.service
+         > hold-states change u.service a 1 starting
+         answer 1 unit dep@u.service active 2
+         > persist 1
          > hold-states change u.service a 1 up
          unit dep@u.service inactive 2
-         > 1: describe u.service
+         > 2: describe u.service
          stop
          > persist 1
          > hold-states change u.service a 1 down unit-stopped unit u.service on node b was stopped

@@ -3,12 +3,13 @@ use test_case::test_case;
 use super::Stage;
 
 const START_T: &str = "1: StartUnit dep@t.service fail";
+const LOOK_T: &str = "1: look dep@t.service";
 
 /// Rows "new": what follows from a token that is not known, for each state of the hold unit.
-#[test_case("start", "active 7", "persist 1", "up", ""; "start, active")]
-#[test_case("start", "active 7 40", "persist 1", "starting", ""; "start, active with a job")]
-#[test_case("start", "activating 7 40", "persist 1", "starting", ""; "start, activating")]
-#[test_case("start", "inactive 7 40", "persist 1", "starting", ""; "start, about to start")]
+#[test_case("start", "active 7", "persist 1", "starting", LOOK_T; "start, active")]
+#[test_case("start", "active 7 40", "persist 1", "starting", LOOK_T; "start, active with a job")]
+#[test_case("start", "activating 7 40", "persist 1", "starting", LOOK_T; "start, activating")]
+#[test_case("start", "inactive 7 40", "persist 1", "starting", LOOK_T; "start, about to start")]
 #[test_case("start", "deactivating 7 40", "persist 1", "starting", ""; "start, deactivating")]
 #[test_case("start", "inactive -", "persist 1", "starting", START_T; "start, inactive")]
 #[test_case("start", "failed 7", "persist 1", "starting", START_T; "start, failed")]
@@ -77,12 +78,72 @@ fn all_that_joined_a_start_are_up_when_it_is() {
         "holds change t.service d 2 start
          > persist 2
          > acknowledge Holds
+         > 2: look dep@t.service
          > hold-states change t.service d 2 starting
+         answer 2 unit dep@t.service activating 7 40
          unit dep@t.service active 7
          > persist 2
          > hold-states change t.service a 1 up, t.service d 2 up
          removed 40 dep@t.service done",
     );
+}
+
+/// News of systemd that are before the agent when it hears of an attempt may be older than that.
+#[test]
+fn an_attempt_is_not_up_by_what_was_told_before_it() {
+    let joins = "holds change t.service d 2 start
+         > persist 2
+         > acknowledge Holds
+         > 2: look dep@t.service
+         > hold-states change t.service d 2 starting";
+    up().plays(&format!(
+        "{joins}
+         answer 2 unit dep@t.service active 7
+         > persist 2
+         > hold-states change t.service d 2 up"
+    ));
+    // It went down while the agent was frozen.
+    up().plays(&format!(
+        "{joins}
+         answer 2 unit dep@t.service inactive -
+         > 3: describe t.service
+         answer 3 described loaded inactive success 0 0
+         > persist 2
+         > 4: StartUnit dep@t.service fail
+         > hold-states change t.service a 1 down unit-ended unit t.service on node b has ended
+         unit dep@t.service active 8
+         > persist 2
+         > hold-states change t.service d 2 up"
+    ));
+    // It came up, and went down again, while the agent was frozen.
+    starting().plays(&format!(
+        "{joins}
+         unit dep@t.service active 7
+         > persist 2
+         > hold-states change t.service a 1 up
+         unit dep@t.service inactive 7
+         removed 40 dep@t.service done
+         > 3: describe t.service
+         answer 2 unit dep@t.service inactive 7
+         answer 3 described loaded inactive success 0 0
+         > persist 2
+         > 4: StartUnit dep@t.service fail
+         > hold-states change t.service a 1 down unit-ended unit t.service on node b has ended"
+    ));
+    // What systemd does not say is left as it was told before.
+    up().plays(&format!(
+        "{joins}
+         answer 2 error NoReply it did not answer
+         > persist 2
+         > hold-states change t.service d 2 up"
+    ));
+    // systemd is out of reach meanwhile: it is asked again.
+    up().plays(&format!(
+        "{joins}
+         manager-lost
+         manager dep@t.service active 7
+         > 3: look dep@t.service"
+    ));
 }
 
 #[test]
@@ -241,6 +302,10 @@ fn the_unit_is_released_with_the_last_hold_and_not_before() {
         "holds change t.service d 2 start
          > persist 2
          > acknowledge Holds
+         > 2: look dep@t.service
+         > hold-states change t.service d 2 starting
+         answer 2 unit dep@t.service active 7
+         > persist 2
          > hold-states change t.service d 2 up
          holds change -t.service a
          > persist 1
@@ -249,9 +314,9 @@ fn the_unit_is_released_with_the_last_hold_and_not_before() {
          holds change -t.service d
          > persist 0
          > acknowledge Holds
-         > 2: StopUnit dep@t.service replace
+         > 3: StopUnit dep@t.service replace
          > hold-states change -t.service d
-         answer 2 job 41
+         answer 3 job 41
          unit dep@t.service inactive 7
          removed 41 dep@t.service done",
     );
@@ -416,12 +481,14 @@ fn what_only_runs_is_up_once_it_has_run_and_stays_so() {
         "holds change t.service d 2 start
          > persist 2
          > acknowledge Holds
+         > 2: look dep@t.service
          > hold-states change t.service d 2 starting
+         answer 2 unit dep@t.service inactive - 40
          removed 41 t.service done
          unit dep@t.service inactive - 40
          removed 40 dep@t.service dependency
-         > 2: describe t.service
-         answer 2 ran
+         > 3: describe t.service
+         answer 3 ran
          > persist 2
          > hold-states change t.service a 1 up, t.service d 2 up
          holds change t.service a 1 keep
@@ -429,7 +496,7 @@ fn what_only_runs_is_up_once_it_has_run_and_stays_so() {
          holds change t.service a 3 start
          > persist 2
          > acknowledge Holds
-         > 3: StartUnit dep@t.service fail
+         > 4: StartUnit dep@t.service fail
          > hold-states change t.service a 3 starting",
     );
 }
