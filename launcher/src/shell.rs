@@ -156,9 +156,11 @@ impl Shell {
             self.core.handle(input, now());
             self.carry_out(poller);
         }
+        // Before a client is answered: its end is the end of a reload for the service manager, and whoever
+        // then asks what it failed of must find it.
+        self.say_status();
         self.answer_waiting(poller);
         self.sign_of_life();
-        self.say_status();
         if std::mem::take(&mut self.wants_handover) && self.ended.is_none() {
             self.hand_over();
         }

@@ -402,7 +402,9 @@ fn drop_note(job: JobId, cx: &mut Cx<'_>) {
 fn wants_a_reason(kind: JobKind, result: JobResult) -> bool {
     let starts = match kind {
         JobKind::Start | JobKind::Restart => true,
-        JobKind::Stop | JobKind::Reload => false,
+        // What its reload has failed of, a service may say itself.
+        JobKind::Reload => return result == JobResult::Failed,
+        JobKind::Stop => false,
     };
     starts
         && match result {

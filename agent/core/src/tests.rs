@@ -414,6 +414,14 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
             once: true,
             ..Description::default()
         })),
+        ["not-reloaded", status @ ..] => Ok(Answer::Description(Description {
+            load: "loaded".to_owned(),
+            active: "active".to_owned(),
+            result: "success".to_owned(),
+            reload: "exit-code".to_owned(),
+            status: status.join(" "),
+            ..Description::default()
+        })),
         ["described", load, active, result, code, status] => Ok(Answer::Description(Description {
             load: (*load).to_owned(),
             load_error: String::new(),

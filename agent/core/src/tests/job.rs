@@ -72,6 +72,20 @@ fn a_start_that_failed_says_why() {
 }
 
 #[test]
+fn a_reload_that_failed_says_why_in_the_words_of_the_service() {
+    Stage::registered("").plays(
+        "job 5 reload t.service
+         > 1: ReloadUnit t.service replace
+         answer 1 job 30
+         > job 5 waiting
+         removed 30 t.service failed
+         > 2: describe t.service
+         answer 2 not-reloaded gen 2 failed
+         > job 5 failed: unit-failed unit t.service on node b was not reloaded: exit-code; it says: gen 2 failed",
+    );
+}
+
+#[test]
 fn a_job_is_taken_back_before_and_after_it_is_queued() {
     Stage::registered("").plays(
         "job 5 start t.service
