@@ -54,6 +54,7 @@ struct Candidate {
 
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let folder = std::env::temp_dir().join(format!("bench-reload-{}", std::process::id()));
     fs::create_dir_all(folder.join("run"))?;
     let outcome = run(&cli, &folder);
@@ -275,7 +276,30 @@ fn measure(
     thread::sleep(Duration::from_millis(200));
     let _ = kill_process_group(pid, Signal::KILL);
     server.wait()?;
+    end_orphans()?;
     measured
+}
+
+/// What a candidate has left behind, in groups of its own (hupwatch leaves its children), has become ours.
+fn end_orphans() -> Result<()> {
+    let own = std::process::id();
+    let path = format!("/proc/self/task/{own}/children");
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        let children = fs::read_to_string(&path)?;
+        let pids = children
+            .split_whitespace()
+            .filter_map(|it| Pid::from_raw(it.parse().ok()?));
+        let pids: Vec<_> = pids.collect();
+        if pids.is_empty() {
+            return Ok(());
+        }
+        for pid in pids {
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        }
+    }
+    bail!("processes are left that cannot be ended")
 }
 
 /// Starts it in a process group of its own, so that whatever it has started is ended with it.
