@@ -9,6 +9,9 @@ use tests::load::{Load, Target};
 
 use super::world::{Case, LAUNCHER, PLAIN, runs, text_of};
 
+/// Clients under way at once.
+const CLIENTS: u32 = 2;
+
 /// What the new settings say, the exit code of `reload --wait`, and what the line has in it.
 #[test_case("environment = [\"WORKER_EXITS=3\"]", 4, "exit 3 before it was ready"; "exits")]
 #[test_case("environment = [\"WORKER_EXITS=0\"]", 4, "exit 0 before it was ready"; "exits well")]
@@ -34,7 +37,7 @@ fn a_new_generation_that_fails_leaves_the_old_one(settings: &str, code: i32, tex
     let file = case.path("settings.toml");
     let launcher = case.start(&["--settings", text_of(&file)]).ready();
     let before = launcher.workers();
-    let load = Load::new(Target::Tcp(case.address), 2).start();
+    let load = Load::new(Target::Tcp(case.address), CLIENTS).start();
 
     let mut lines: Vec<_> = PLAIN.lines().map(str::to_owned).collect();
     for key in keys.lines() {
@@ -53,7 +56,13 @@ fn a_new_generation_that_fails_leaves_the_old_one(settings: &str, code: i32, tex
         (launcher.workers() == before).then_some(())
     });
     let report = load.stop();
-    assert_eq!(report.losses(), 0, "{report}");
+    // Who dies while it serves takes along what it has in its hands: no more than a request of each client.
+    let in_hand = if keys.contains("WORKER_DIES_AFTER") {
+        u64::from(CLIENTS)
+    } else {
+        0
+    };
+    assert!(report.losses() <= in_hand, "{report}");
     assert!(report.answered > 0);
     let log = launcher.log();
     let about: Vec<_> = log
