@@ -21,8 +21,9 @@ fn machines() -> FleetBuilder {
     let source = format!(
         "[Unit]\nRequires={PROXY}\nAfter={PROXY}\n\n[Service]\nExecStart=/bin/sleep infinity\n"
     );
+    // The status shows what was said since the start, whose time systemd takes just after the first fork.
     let target = "[Unit]\nStopWhenUnneeded=yes\n\n\
-                  [Service]\nExecStart=/bin/sh -c 'echo here is the target; exec sleep infinity'\n";
+                  [Service]\nExecStartPre=/bin/true\nExecStart=/bin/sh -c 'echo here is the target; exec sleep infinity'\n";
     let mut builder = Fleet::builder("user");
     for node in ["main", "worker1"] {
         builder = builder
@@ -136,6 +137,7 @@ fn a_user_has_a_fleet_of_the_own_without_configuration_and_grows_it_by_a_reload(
         alice_ok(main, "ctl --user start main source.service")?;
         ensure!(property(worker1, "target.service", "ActiveState")? == "active");
         ensure!(property(worker1, "dep@target.service", "ActiveState")? == "active");
+        worker1.ok(&["journalctl", "--sync"])?;
         let logs = alice_ok(main, "ctl --user logs worker1 target.service")?;
         ensure!(logs.contains("here is the target"), "{logs}");
         let status = alice_ok(main, "ctl --user status worker1 target.service")?;

@@ -60,7 +60,10 @@ fn the_status_of_a_unit_has_the_lines_that_systemctl_shows() {
         ensure!(same("life.service")?.is_empty(), "it has never run");
 
         worker1.systemctl(&["start", "life.service"])?;
-        worker1.systemctl(&["restart", "life.service"])?;
+        worker1.systemctl(&["stop", "life.service"])?;
+        // What is said of the first life is taken in before the second begins.
+        taken_in(worker1)?;
+        worker1.systemctl(&["start", "life.service"])?;
         let lines = same("life.service")?;
         ensure!(!lines.contains("Stopped"), "of this life only:\n{lines}");
         ensure!(lines.contains("Started"), "{lines}");
