@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) has_crashed: bool,
     pub(super) code: Option<u8>,
     pub(super) wrong: Vec<String>,
+    /// How many processes a rolling reload might have after the last input.
+    pub(super) promised: usize,
 }
 
 impl World {
@@ -65,6 +67,7 @@ impl World {
             has_crashed: false,
             code: None,
             wrong: Vec::new(),
+            promised: 0,
         };
         for (index, generation) in adopted.iter().enumerate() {
             let process = ProcessId(index as u64 + 1);
@@ -137,6 +140,7 @@ impl World {
             self.carry_out(&output);
             self.told.push(output);
         }
+        self.promised = self.launcher.processes_max();
         let wrong = self.launcher.check();
         self.wrong.extend(wrong.into_iter().map(|it| it.0));
         let serving = self.workers.iter().filter(|(process, it)| {
@@ -175,7 +179,9 @@ impl World {
                     self.wrong
                         .push(format!("{:?} is used twice", spawn.process));
                 }
-                let (now, most) = (self.workers.len(), self.launcher.processes_max());
+                // A start may have been told before a failure at the same moment that promises less.
+                let most = self.launcher.processes_max().max(self.promised);
+                let now = self.workers.len();
                 if self.settings.mode == crate::Mode::Rolling && self.is_up && now > most {
                     self.wrong
                         .push(format!("{now} processes, at most {most} were promised"));
