@@ -43,7 +43,7 @@ async fn listen(options: &Options, look: &Look) -> Result<Page, Fault> {
     let mut live = Live::to(Daemon::Controller, options.user, limit, vec![rule]);
     live.connect().await?;
     let mut follow = Follow::new(Daemon::Controller, options, look);
-    let mut stream = Stream::new(rows::HEADER, &[8, 24, 10], detail::zone(), look);
+    let mut stream = Stream::new(rows::HEADER, &[8, 20, 16], detail::zone(), look);
     loop {
         match live.next().await {
             Heard::Up(away) => {

@@ -26,7 +26,7 @@ pub(crate) fn row(stream: &mut Stream, time: Duration, measured: &Measured) -> S
         } => {
             let id = id.map(|id| format!(" {id}")).unwrap_or_default();
             let text = format!(
-                "{} until it had ended; unit up in {}",
+                "{} in all, unit up in {}",
                 ms(*job),
                 ms(*unit_start)
             );
