@@ -25,11 +25,7 @@ pub(crate) fn row(stream: &mut Stream, time: Duration, measured: &Measured) -> S
             ..
         } => {
             let id = id.map(|id| format!(" {id}")).unwrap_or_default();
-            let text = format!(
-                "{} in all, unit up in {}",
-                ms(*job),
-                ms(*unit_start)
-            );
+            let text = format!("{} in all, unit up in {}", ms(*job), ms(*unit_start));
             (format!("start{id}"), text)
         }
         Measured::Systemd { method, took, .. } => {

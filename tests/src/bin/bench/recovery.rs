@@ -1,6 +1,6 @@
 //! From a fault to everything settled.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use anyhow::Result;
 
@@ -9,6 +9,9 @@ use crate::{
     sample::{Sample, ratio},
     table::{Cell, Report, Table},
 };
+
+/// How long a controller lives before it is killed.
+const LIFE: Duration = Duration::from_millis(500);
 
 pub(crate) fn measure(report: &mut Report) -> Result<()> {
     let mut table = Table::new(
@@ -31,6 +34,8 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         })?;
         let (mut all, mut answers) = (Sample::default(), Sample::default());
         for _ in 0..report.size.pick(20, 3) {
+            // Who is dropped at once each time calls less and less, which is not what is measured.
+            thread::sleep(LIFE);
             plain.kill();
             let (answered, online) = plain.recover()?;
             answers.push(answered);
