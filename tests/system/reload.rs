@@ -72,7 +72,10 @@ fn a_reload_of_the_source_or_of_the_proxy_is_one_of_the_target_and_its_result_co
         let drop_in = "/etc/systemd/system/target.service.d/reload.conf";
         worker1.write(drop_in, "[Service]\nExecReload=\nExecReload=/bin/false\n")?;
         worker1.systemctl(&["daemon-reload"])?;
-        refuses(main, &["reloaded", "target.service", "worker1", "exit-code"])?;
+        refuses(
+            main,
+            &["reloaded", "target.service", "worker1", "exit-code"],
+        )?;
         worker1.write(drop_in, "[Service]\nExecReload=\n")?;
         worker1.systemctl(&["daemon-reload"])?;
         refuses(main, &["target.service"])?;
