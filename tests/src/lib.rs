@@ -11,6 +11,7 @@
 mod base;
 mod boot;
 mod builder;
+pub mod bus;
 pub mod case;
 mod cgroup;
 mod command;

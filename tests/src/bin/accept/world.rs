@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader},
     os::{fd::OwnedFd, unix::net::UnixListener},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -127,7 +126,7 @@ impl World {
         let socket = folder.join("controller.sock");
         let listener = OwnedFd::from(UnixListener::bind(&socket)?);
         rustix::net::listen(&listener, BACKLOG)?;
-        let (bus, address) = bus()?;
+        let (bus, address) = tests::bus::start()?;
         let path = format!("unix:path={}", socket.display());
         let (breaker, broken) = watch::channel(false);
         let (freezer, frozen) = watch::channel(0);
@@ -393,19 +392,4 @@ impl Drop for World {
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// A bus of our own, and its address.
-fn bus() -> Result<(Child, String)> {
-    let mut bus = Command::new("dbus-daemon")
-        .args(["--session", "--nofork", "--print-address=1"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("dbus-daemon is not installed")?;
-    let out = bus.stdout.take().context("no output")?;
-    let mut address = String::new();
-    BufReader::new(out).read_line(&mut address)?;
-    Ok((bus, address.trim().to_owned()))
 }

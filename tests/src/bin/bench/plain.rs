@@ -55,13 +55,13 @@ impl Plain {
         let random = host::clock::random_u64()?;
         let folder = std::env::temp_dir().join(format!("unitlink-bench-{random:x}"));
         fs::create_dir_all(&folder)?;
-        let (bus, address) = bus()?;
+        let (bus, address) = tests::bus::start()?;
         let mut plain = Self {
             program: Stage::find()?
                 .path()
                 .join("usr/libexec/unitlink-controller"),
             folder,
-            _bus: bus,
+            _bus: Ended(bus),
             address,
             controller: None,
             agents: None,
@@ -193,18 +193,4 @@ fn first_line(out: ChildStdout) -> Result<String> {
         bail!("it ended without a word");
     }
     Ok(line.trim().to_owned())
-}
-
-/// A bus of our own, and its address.
-fn bus() -> Result<(Ended, String)> {
-    let bus = Command::new("dbus-daemon")
-        .args(["--session", "--nofork", "--print-address=1"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("dbus-daemon is not installed")?;
-    let mut bus = Ended(bus);
-    let out = bus.0.stdout.take().context("no output")?;
-    Ok((bus, first_line(out)?))
 }
