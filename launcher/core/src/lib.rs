@@ -41,7 +41,7 @@ mod trial;
 mod worker;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -309,18 +309,16 @@ impl Launcher {
         else {
             return;
         };
-        let drains = |it: &&Process| matches!(it.phase, Phase::Draining { .. });
-        let gone = |it: &GenerationId| {
-            self.generations
-                .get(it)
-                .is_some_and(|it| matches!(it.role, Role::Old | Role::Failed))
+        let was_replaced = |id: &GenerationId| {
+            let role = self.generations.get(id).map(|it| it.role);
+            matches!(role, Some(Role::Old | Role::Failed))
         };
-        let draining: std::collections::BTreeSet<GenerationId> = self
+        let draining: BTreeSet<GenerationId> = self
             .processes
             .values()
-            .filter(drains)
+            .filter(|it| matches!(it.phase, Phase::Draining { .. }))
             .map(|it| it.generation)
-            .filter(gone)
+            .filter(was_replaced)
             .collect();
         let beyond = draining.len().saturating_sub(most as usize);
         for generation in draining.into_iter().take(beyond) {

@@ -82,10 +82,10 @@ pub enum OnReloadFailure {
     Retry,
 }
 
-/// More crashes than this within this time are given up on.
+/// So many crashes within this time are given up on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MaxCrashes {
-    /// So many are too many.
+    /// How many.
     pub count: u32,
     /// Within this time.
     pub within: Duration,

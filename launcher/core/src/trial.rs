@@ -1,4 +1,9 @@
 //! A reload, and the trial of a new generation beside the one in service.
+//!
+//! A generation that is tried is a candidate. [`Launcher::advance_trial`] looks at it after each input:
+//! when all of its workers have proved themselves it takes over (`commit`), and only then the one
+//! before it is told to go; when one of them fails, all of it goes (`fail`), and the one before has
+//! noticed nothing, or is restored to its strength where it has made room.
 
 use std::time::Duration;
 
@@ -7,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Launcher,
-    generation::{Generation, Role, Slot},
-    input::{Change, GenerationId, Read, ReloadNumber, WorkerNumber},
+    generation::{Generation, Phase, Role, Slot},
+    input::{Change, GenerationId, ProcessId, Read, ReloadNumber, WorkerNumber},
     limits,
     output::{Cause, Failure, Note, Outcome, Output, Reason, Signal},
     settings::{Mode, OnReloadFailure},
@@ -146,30 +151,25 @@ impl Launcher {
             self.commit(id, now);
             return true;
         }
-        let serving = self.serving();
-        if self.mode == Mode::Rolling
-            && let Some(id) = serving
-        {
-            let places = serving
-                .and_then(|id| self.generations.get(&id))
-                .map_or(0, |it| {
-                    it.slots
-                        .values()
-                        .filter(|it| **it != Slot::Finished)
-                        .count()
-                });
-            // The last one stays until all is proved, should the next of the new ones fail.
-            return self.retire(id, proved.min(places.saturating_sub(1)), now);
+        match (self.mode, self.serving()) {
+            (Mode::Rolling, Some(serving)) => {
+                // The last one stays until all is proved, should the next of the new ones fail.
+                let spare = self.unfinished(serving).saturating_sub(1);
+                self.retire(serving, proved.min(spare), now)
+            }
+            (Mode::Rolling, None) | (Mode::Overlap | Mode::Replace, _) => false,
         }
-        false
+    }
+
+    /// How many places of a generation have not done their work.
+    fn unfinished(&self, id: GenerationId) -> usize {
+        let slots = self.generations.get(&id).map(|it| it.slots.values());
+        let unfinished = slots.into_iter().flatten();
+        unfinished.filter(|it| **it != Slot::Finished).count()
     }
 
     /// How many places are filled by workers that are thus, or have done their work.
-    fn count(
-        &self,
-        generation: &Generation,
-        is_thus: impl Fn(&Self, crate::ProcessId) -> bool,
-    ) -> usize {
+    fn count(&self, generation: &Generation, is_thus: impl Fn(&Self, ProcessId) -> bool) -> usize {
         let slots = generation.slots.values();
         slots
             .filter(|slot| match slot {
@@ -291,8 +291,7 @@ impl Launcher {
         }
     }
 
-    fn is_starting_or_ready(&self, process: crate::ProcessId) -> bool {
-        use crate::generation::Phase;
+    fn is_starting_or_ready(&self, process: ProcessId) -> bool {
         match self.processes.get(&process).map(|it| it.phase) {
             Some(Phase::Starting | Phase::Ready { .. }) => true,
             Some(Phase::Draining { .. } | Phase::Aborted | Phase::Killed) | None => false,
