@@ -32,7 +32,7 @@ pub(crate) fn find(folder: Option<&Path>) -> Vec<Leftover> {
         }
         let of_unit = in_unit
             .as_ref()
-            .is_some_and(|cgroup| cgroup_of(pid).as_ref() == Some(cgroup));
+            .is_some_and(|unit| cgroup_of(pid).is_some_and(|it| is_within(&it, unit)));
         let of_folder = || {
             let named = variable(pid, "LAUNCHER_RUNTIME_DIRECTORY");
             folder.is_some_and(|it| named.as_deref() == it.to_str())
@@ -88,14 +88,50 @@ fn all_pids() -> Vec<Pid> {
     names.filter_map(Pid::from_raw).collect()
 }
 
-/// The cgroup of this process, if it is that of a unit.
+/// The cgroup of the unit that this process is of, if it is of one.
 fn own_cgroup() -> Option<String> {
     env::var_os("INVOCATION_ID")?;
-    cgroup_of(rustix::process::getpid()).filter(|it| it.ends_with(".service"))
+    unit_of(&cgroup_of(rustix::process::getpid())?).map(str::to_owned)
+}
+
+/// A launcher, and systemd's own helper processes, are one below the unit if it may divide its cgroup.
+fn unit_of(cgroup: &str) -> Option<&str> {
+    let is_unit = |it: &&str| it.ends_with(".service");
+    let above = || cgroup.rsplit_once('/').map(|(above, _)| above);
+    Some(cgroup).filter(is_unit).or_else(above).filter(is_unit)
+}
+
+fn is_within(cgroup: &str, unit: &str) -> bool {
+    let rest = cgroup.strip_prefix(unit);
+    rest.is_some_and(|it| it.is_empty() || it.starts_with("/gen-"))
 }
 
 fn cgroup_of(pid: Pid) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero())).ok()?;
     let line = text.lines().find_map(|it| it.strip_prefix("0::"))?;
     Some(line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case("/system.slice/web.service" => Some("/system.slice/web.service"))]
+    #[test_case("/system.slice/web.service/launcher" => Some("/system.slice/web.service"); "one below")]
+    #[test_case("/user.slice/user@0.service/app.slice/x.scope" => None; "of a manager, not of a unit")]
+    #[test_case("/" => None)]
+    fn units(cgroup: &str) -> Option<&str> {
+        unit_of(cgroup)
+    }
+
+    #[test]
+    fn what_is_within_a_unit() {
+        let is = |cgroup| is_within(cgroup, "/s/web.service");
+        assert!(is("/s/web.service") && is("/s/web.service/gen-3"));
+        for other in ["/s/web.service/.control", "/s/web.service2", "/s"] {
+            assert!(!is(other), "{other}");
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Source {
     Signals,
     Inbox,
     Control,
+    /// Whoever reads the settings.
+    Settings,
     Client(u32),
     Adopted(u32),
 }
@@ -70,6 +72,14 @@ pub(crate) fn now() -> Moment {
     Moment::at(Duration::new(seconds, nanos))
 }
 
+/// As the kernel has it.
+pub(crate) fn timespec(time: Duration) -> rustix::time::Timespec {
+    rustix::time::Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}
+
 /// Runs until the end, and says with which code.
 pub(crate) fn drive(shell: &mut Shell, poller: &Poller) -> u8 {
     for (source, fd) in shell.sources() {
@@ -91,6 +101,7 @@ pub(crate) fn drive(shell: &mut Shell, poller: &Poller) -> u8 {
                 }
                 Source::Inbox => shell.messages(),
                 Source::Control => shell.accept(poller),
+                Source::Settings => shell.settings(poller),
                 Source::Client(number) => shell.client(number),
                 Source::Adopted(number) => shell.adopted_ended(number, poller),
             }
@@ -124,10 +135,7 @@ impl Poller {
 
     fn wait(&self, events: &mut Vec<epoll::Event>, wait: Option<Duration>) -> Vec<Source> {
         events.clear();
-        let timeout = wait.map(|it| rustix::time::Timespec {
-            tv_sec: i64::try_from(it.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(it.subsec_nanos()),
-        });
+        let timeout = wait.map(timespec);
         let buffer = rustix::buffer::spare_capacity(events);
         // An interruption is as good as a time that has passed: everything is looked at again.
         let _ = epoll::wait(&self.epoll, buffer, timeout.as_ref());
@@ -147,6 +155,7 @@ impl Source {
             Self::Control => pair(2, 0),
             Self::Client(number) => pair(3, number),
             Self::Adopted(number) => pair(4, number),
+            Self::Settings => pair(5, 0),
         }
     }
 
@@ -158,6 +167,7 @@ impl Source {
             2 => Self::Control,
             3 => Self::Client(low),
             4 => Self::Adopted(low),
+            5 => Self::Settings,
             _ => return None,
         })
     }

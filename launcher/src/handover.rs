@@ -32,6 +32,7 @@ pub(crate) struct State {
     pub(crate) format: u32,
     pub(crate) core: Launcher,
     pub(crate) fixed: Fixed,
+    pub(crate) directory: Option<PathBuf>,
     pub(crate) plans: BTreeMap<GenerationId, Plan>,
     pub(crate) children: Vec<Child>,
     pub(crate) probing: Vec<ProcessId>,

@@ -43,6 +43,16 @@ pub(crate) const ENVIRONMENT_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes of a file that may change while workers run; more is no configuration.
 pub(crate) const MUTABLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// How long reading the settings may take: as long as a reload of a daemon, and less than the 90 s that
+/// systemd gives `ExecReload=`.
+pub(crate) const READING_TIME: Duration = Duration::from_secs(20);
+
+/// Bytes of what settings come to: an environment, an argument list and some more, several times over.
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Cgroups of generations that are over whose removal is tried again: as many as may drain at once.
+pub(crate) const CGROUPS_LEAVING_MAX: usize = 1000;
+
 /// How long the new program may take to say whether it understands this one's state.
 pub(crate) const HANDOVER_CHECK_TIME: Duration = Duration::from_secs(2);
 

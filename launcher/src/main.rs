@@ -7,6 +7,7 @@
 
 mod adapt;
 mod adopt;
+mod cgroups;
 mod children;
 mod control;
 mod drive;
@@ -20,6 +21,7 @@ mod options;
 mod plan;
 mod probe;
 mod publish;
+mod reading;
 mod settings;
 mod shell;
 mod sockets;

@@ -44,15 +44,15 @@ pub(crate) enum Probe {
 }
 
 impl Plan {
-    /// Looks everything up as it is now.
+    /// Looks everything up as it is now. Without `chdir` workers run in `directory`.
     ///
     /// # Errors
     ///
     /// Says what is wrong with the settings that only the file system can tell.
-    pub(crate) fn resolve(settings: &Settings) -> Result<Self, String> {
+    pub(crate) fn resolve(settings: &Settings, directory: Option<PathBuf>) -> Result<Self, String> {
         let environment =
             environment::of_generation(&settings.environment_files, &settings.environment)?;
-        let chdir = match settings.chdir.clone().or_else(logical_directory) {
+        let chdir = match settings.chdir.clone().or(directory) {
             Some(path) => Some(fs::canonicalize(&path).map_err(|error| {
                 format!(
                     "chdir: found {:?}, expected a directory: {error}",
@@ -126,18 +126,12 @@ impl Plan {
 }
 
 /// The directory that the launcher was started in by its name, where the shell has told it: the
-/// directory itself stays that of an old release when a link on the way to it is switched.
-fn logical_directory() -> Option<PathBuf> {
+/// directory itself stays that of an old release when a link on the way to it is switched. For the
+/// start: later the name may lead elsewhere, which is the point of it.
+pub(crate) fn logical_directory() -> Option<PathBuf> {
     let path = PathBuf::from(env::var_os("PWD")?);
-    // At the first look only: later the name may lead elsewhere, which is the point of it.
-    static IS_OURS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    let is_ours = || {
-        let (named, own) = (fs::metadata(&path), fs::metadata("."));
-        named.is_ok_and(|named| {
-            own.is_ok_and(|own| (own.dev(), own.ino()) == (named.dev(), named.ino()))
-        })
-    };
-    IS_OURS.get_or_init(is_ours).then_some(path)
+    let (named, own) = (fs::metadata(&path).ok()?, fs::metadata(".").ok()?);
+    ((own.dev(), own.ino()) == (named.dev(), named.ino())).then_some(path)
 }
 
 /// Where the program is. Links on the way to it are followed; if it is one itself it is left alone,

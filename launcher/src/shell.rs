@@ -2,6 +2,7 @@
 
 mod carry;
 mod probing;
+mod read;
 mod say;
 
 use std::{
@@ -18,6 +19,7 @@ use nix::sys::signal::Signal;
 use proto::time::Moment;
 
 use crate::{
+    cgroups::Cgroups,
     children::{Children, Ended, Kind},
     control::{self, Asked, Client, Request},
     drive::{Poller, Source, now},
@@ -27,6 +29,7 @@ use crate::{
     options::Run,
     plan::Plan,
     probe::Asking,
+    reading::Reading,
     settings::{AtExit, Fixed},
     sockets::Socket,
     upstream::{self, Upstream},
@@ -37,6 +40,9 @@ use crate::{
 pub(crate) struct Wiring {
     pub(crate) run: Run,
     pub(crate) fixed: Fixed,
+    /// Where the launcher was started, by its name.
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) cgroups: Option<Cgroups>,
     pub(crate) sockets: Vec<Socket>,
     pub(crate) inbox: Inbox,
     pub(crate) control: Option<OwnedFd>,
@@ -48,6 +54,7 @@ pub(crate) struct Wiring {
 pub(crate) struct Shell {
     core: Launcher,
     wiring: Wiring,
+    reading: Option<Reading>,
     /// What was read last, until it is known which generation it is for.
     read: Option<Plan>,
     plans: BTreeMap<GenerationId, Plan>,
@@ -78,6 +85,7 @@ impl Shell {
         Self {
             core,
             wiring,
+            reading: None,
             read,
             plans: BTreeMap::new(),
             children,
@@ -143,13 +151,16 @@ impl Shell {
             .watchdog
             .filter(|_| !self.workers_are_watched())
             .map(|(_, at)| at);
-        core.into_iter().chain(own).chain(self.next_probe()).min()
+        let reading = self.reading.as_ref().map(|it| it.until);
+        let all = core.into_iter().chain(own).chain(reading);
+        all.chain(self.next_probe()).min()
     }
 
     /// Tells the state machine all that has happened, and does all that it asks, until there is no
     /// more of either.
     pub(crate) fn think(&mut self, poller: &Poller) {
         self.probe(now());
+        self.give_up_reading(poller);
         self.core.handle_timeout(now());
         self.carry_out(poller);
         while let Some(input) = self.inputs.pop_front() {
@@ -161,11 +172,16 @@ impl Shell {
         self.say_status();
         self.answer_waiting(poller);
         self.sign_of_life();
-        if std::mem::take(&mut self.wants_handover) && self.ended.is_none() {
+        // Whoever reads the settings would answer a program that knows nothing of it.
+        if self.wants_handover && self.reading.is_none() && self.ended.is_none() {
+            self.wants_handover = false;
             self.hand_over();
         }
         if self.ended.is_some() && self.wiring.fixed.at_exit == AtExit::Kill {
             self.children.kill_all();
+            if let Some(cgroups) = &self.wiring.cgroups {
+                cgroups.kill_all();
+            }
         }
     }
 
@@ -214,6 +230,9 @@ impl Shell {
             }
         }
         self.children.kill_strays();
+        if let Some(cgroups) = &mut self.wiring.cgroups {
+            cgroups.sweep();
+        }
     }
 
     fn worker_ended(&mut self, process: ProcessId, exit: Exit) {
@@ -378,6 +397,7 @@ impl Shell {
             format: handover::FORMAT,
             core: self.core.clone(),
             fixed: self.wiring.fixed.clone(),
+            directory: self.wiring.directory.clone(),
             plans: self.plans.clone(),
             children: children.collect(),
             probing: self.probes.keys().copied().collect(),

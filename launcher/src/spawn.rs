@@ -16,7 +16,7 @@
 
 use std::{
     ffi::{CStr, CString},
-    io,
+    io::{self, Write as _},
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
     ptr,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Image {
     pub(crate) directory: Option<CString>,
     /// What it has at 3 and up.
     pub(crate) sockets: Vec<RawFd>,
+    /// Where it writes itself to be in the cgroup of its generation.
+    pub(crate) cgroup: Option<OwnedFd>,
     /// Whether it is killed when the launcher dies.
     pub(crate) dies_with_parent: bool,
 }
@@ -85,6 +87,70 @@ pub(crate) fn start(image: &Image) -> io::Result<Child> {
             let _ = rustix::process::setpgid(Some(pid), Some(pid));
             Ok(Child { pid, report })
         }
+    }
+}
+
+/// Has a copy of this process do something that may take for ever, such as to read a file, and write
+/// what came of it. The copy has nothing of this process open and dies with it.
+pub(crate) fn aside(work: impl FnOnce() -> Vec<u8>) -> io::Result<(Pid, OwnedFd)> {
+    let (answer, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (answer, write) = (crate::sockets::away(answer)?, crate::sockets::away(write)?);
+    rustix::io::ioctl_fionbio(&answer, true)?;
+    let parent = rustix::process::getpid();
+    // SAFETY: this process has one thread, so the child has all that it needs and no lock is held by
+    // somebody who is not there.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            let work = std::panic::AssertUnwindSafe(|| {
+                let kill = Some(rustix::process::Signal::KILL);
+                rustix::process::set_parent_process_death_signal(kill)?;
+                if rustix::process::getppid() != Some(parent) {
+                    return Ok(());
+                }
+                let write = alone_with(write)?;
+                std::fs::File::from(write).write_all(&work())?;
+                Ok::<(), io::Error>(())
+            });
+            // A panic must not come out into what the parent was doing.
+            let done = std::panic::catch_unwind(work);
+            // SAFETY: it ends this process, and nothing of the parent's is run at its end.
+            unsafe { libc::_exit(i32::from(!matches!(done, Ok(Ok(()))))) }
+        }
+        pid => {
+            let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::other("fork gave no pid"))?;
+            Ok((pid, answer))
+        }
+    }
+}
+
+/// Closes everything but the standard streams and this one: a copy that hangs must not keep a socket
+/// open that the launcher has closed.
+fn alone_with(fd: OwnedFd) -> io::Result<OwnedFd> {
+    // SAFETY: this is a child that ends by `_exit`, so no owner of what is closed here is ever used or
+    // dropped but `fd`, whose place is taken by the copy at 3.
+    unsafe {
+        if libc::dup2(fd.as_raw_fd(), 3) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        std::mem::forget(fd);
+        // By its number: the C library has a name for it since 2.34 only.
+        if libc::syscall(libc::SYS_close_range, 4, libc::c_uint::MAX, 0) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(3))
+    }
+}
+
+/// The time of day of a moment in seconds since 1970, here and in UTC.
+pub(crate) fn calendar(seconds: i64) -> (libc::tm, libc::tm) {
+    // SAFETY: plain values, for which zero is valid; both functions write to what is given to them and
+    // to nothing else, and this process has one thread that changes its environment.
+    unsafe {
+        let (mut here, mut utc) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::localtime_r(&seconds, &mut here);
+        libc::gmtime_r(&seconds, &mut utc);
+        (here, utc)
     }
 }
 
@@ -146,6 +212,10 @@ fn become_program(image: &Image, parent: Pid) -> (Stage, Errno) {
 fn prepare(image: &Image, parent: Pid) -> Result<(), (Stage, Errno)> {
     let first = |errno| (Stage::Prepare, errno);
     rustix::process::setpgid(None, None).map_err(first)?;
+    if let Some(cgroup) = &image.cgroup {
+        // One that is counted with the launcher serves as well.
+        let _ = rustix::io::write(cgroup, b"0");
+    }
     if image.dies_with_parent {
         let kill = Some(rustix::process::Signal::KILL);
         rustix::process::set_parent_process_death_signal(kill).map_err(first)?;

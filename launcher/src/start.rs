@@ -7,7 +7,8 @@ use nix::sys::signal::SigSet;
 use rustix::process::Pid;
 
 use crate::{
-    EXIT_CONFIG, EXIT_SOFTWARE, EXIT_UNAVAILABLE, adapt, adopt,
+    EXIT_CONFIG, EXIT_SOFTWARE, EXIT_UNAVAILABLE, adopt,
+    cgroups::Cgroups,
     children::{Children, Kind, Running},
     control::{self, Client},
     drive::{self, Poller, now},
@@ -15,8 +16,9 @@ use crate::{
     log,
     notify::Inbox,
     options::Run,
-    plan::Plan,
-    settings::{self, Address, AtExit, Listen, Settings},
+    plan,
+    reading::{Found, Question},
+    settings::{Address, AtExit, Fixed, Listen},
     shell::{Shell, Wiring},
     sockets::{self, Socket},
     spawn,
@@ -38,8 +40,13 @@ pub(crate) fn run(run: Run, signals: &SigSet) -> u8 {
 
 /// `unitlink-launcher check`.
 pub(crate) fn check(run: &Run) -> u8 {
-    let checked = settings::read(run, None).map_err(|error| error.to_string());
-    match checked.and_then(|it| Plan::resolve(&it)) {
+    let directory = plan::logical_directory();
+    let question = Question {
+        run,
+        directory: directory.as_deref(),
+        fixed: None,
+    };
+    match question.read() {
         Ok(_) => 0,
         Err(text) => {
             log::error(&text);
@@ -66,44 +73,47 @@ fn prepare(run: Run, signals: &SigSet) -> Result<(Shell, Poller), Refused> {
             .map_err(|error| software("failed to take over", &error))?;
         return Ok((shell, poller));
     }
-    let settings = settings::read(&run, None);
-    let settings = settings.map_err(|errors| Refused(EXIT_CONFIG, errors.to_string()))?;
-    refuse_lossy(&settings, run.force)?;
-    let plan = Plan::resolve(&settings).map_err(|text| Refused(EXIT_CONFIG, text))?;
-    let sockets = all_sockets(&settings, passed)?;
+    let directory = plan::logical_directory();
+    let question = Question {
+        run: &run,
+        directory: directory.as_deref(),
+        fixed: None,
+    };
+    let reading = question.ask(now());
+    let found = reading.map_err(|error| software("failed to read the settings", &error))?;
+    let found = found.wait().map_err(|text| Refused(EXIT_CONFIG, text))?;
+    refuse_lossy(&found.fixed, run.force)?;
+    let sockets = all_sockets(&found, passed)?;
     let control = folder.as_deref().map(control::listen).transpose();
     let control = control.map_err(|text| Refused(EXIT_UNAVAILABLE, text))?;
     let inbox = Inbox::open().map_err(|error| software("failed to listen to workers", &error))?;
     let mut children = Children::default();
-    let adopted = match settings.fixed.at_exit {
+    let adopted = match found.fixed.at_exit {
         AtExit::Leave => take_over(&mut children, folder.as_deref()),
         AtExit::Kill => Vec::new(),
     };
     let mut random = [0; 8];
     let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
-    let core = Launcher::new(
-        settings.core.clone(),
-        &adopted,
-        u64::from_ne_bytes(random),
-        now(),
-    );
+    let core = Launcher::new(found.core, &adopted, u64::from_ne_bytes(random), now());
     let wiring = Wiring {
         run,
-        fixed: settings.fixed,
+        cgroups: Cgroups::take(found.fixed.at_exit == AtExit::Leave),
+        fixed: found.fixed,
+        directory,
         sockets,
         inbox,
         control,
         folder,
         successor,
     };
-    let shell = Shell::new(core, Some(plan), children, wiring);
+    let shell = Shell::new(core, Some(found.plan), children, wiring);
     Ok((shell, poller))
 }
 
 /// A server that binds its port itself loses what waits in the old socket's queue when that closes,
 /// unless the kernel moves it to the new one.
-fn refuse_lossy(settings: &Settings, force: bool) -> Result<(), Refused> {
-    if !settings.fixed.reuse_port || force {
+fn refuse_lossy(fixed: &Fixed, force: bool) -> Result<(), Refused> {
+    if !fixed.reuse_port || force {
         return Ok(());
     }
     let path = "/proc/sys/net/ipv4/tcp_migrate_req";
@@ -118,21 +128,20 @@ fn refuse_lossy(settings: &Settings, force: bool) -> Result<(), Refused> {
     ))
 }
 
-fn all_sockets(settings: &Settings, passed: Vec<Socket>) -> Result<Vec<Socket>, Refused> {
+fn all_sockets(found: &Found, passed: Vec<Socket>) -> Result<Vec<Socket>, Refused> {
     let unavailable = |text| Refused(EXIT_UNAVAILABLE, text);
     let mut all = passed;
-    all.extend(sockets::bind_all(&settings.fixed.listen).map_err(unavailable)?);
+    all.extend(sockets::bind_all(&found.fixed.listen).map_err(unavailable)?);
     if all.is_empty()
-        && settings.fixed.adapt
-        && let Some(listen) = adapt::gunicorn(&settings.command)
+        && let Some(listen) = &found.adapted
     {
         let shown: Vec<_> = listen.iter().map(|it| it.address.to_string()).collect();
         log::info(&format!(
             "listening on {} for gunicorn, which takes a passed socket instead of its --bind",
             shown.join(" and ")
         ));
-        all.extend(sockets::bind_all(&listen).map_err(unavailable)?);
-        open_to_all(&listen);
+        all.extend(sockets::bind_all(listen).map_err(unavailable)?);
+        open_to_all(listen);
     }
     Ok(all)
 }
@@ -213,7 +222,9 @@ fn resume(
     let (name, fd) = state.inbox;
     let wiring = Wiring {
         run,
+        cgroups: Cgroups::take(state.fixed.at_exit == AtExit::Leave),
         fixed: state.fixed,
+        directory: state.directory,
         sockets: sockets.collect::<std::io::Result<_>>()?,
         inbox: Inbox::over(spawn::inherited(fd)?, name)?,
         control: state.control.map(spawn::inherited).transpose()?,

@@ -2,26 +2,22 @@
 
 use std::{ffi::CString, os::fd::AsRawFd as _, path::Path};
 
-use generations::{
-    Change, Exit, GenerationId, Input, Outcome, Output, ProcessId, Read, Signal, Spawn,
-};
+use generations::{Exit, GenerationId, Input, Output, ProcessId, Signal, Spawn};
 
 use super::Shell;
 use crate::{
     children::{Kind, Running},
     drive::Poller,
-    environment, log,
-    plan::Plan,
-    publish, settings,
+    environment, log, publish,
     settings::AtExit,
     spawn::{self, Image},
 };
 
 impl Shell {
-    pub(super) fn carry_out(&mut self, _: &Poller) {
+    pub(super) fn carry_out(&mut self, poller: &Poller) {
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::ReadSettings => self.read_settings(),
+                Output::ReadSettings => self.read_settings(poller),
                 Output::Open(generation) => {
                     if let Some(plan) = self.read.take() {
                         self.plans.insert(generation, plan);
@@ -48,40 +44,6 @@ impl Shell {
                 Output::Note(note) => log::line(note.level(), &note.to_string()),
                 Output::End(code) => self.ended = Some(code),
             }
-        }
-    }
-
-    /// Reads the settings and looks up what they name, all as it is now.
-    fn read_settings(&mut self) {
-        let read = settings::read(&self.wiring.run, Some(&self.wiring.fixed));
-        let read = read.map_err(|errors| errors.to_string());
-        let read = read.and_then(|it| Ok((Plan::resolve(&it)?, it)));
-        let input = read.map(|(plan, settings)| {
-            let serving = self.serving_plan();
-            let change = match serving.is_some_and(|it| plan.is_mutable_change(it)) {
-                true => Change::Mutable {
-                    signal: settings.mutable_signal as i32,
-                },
-                false => Change::Generation,
-            };
-            self.read = Some(plan);
-            let settings = settings.core;
-            Read { settings, change }
-        });
-        self.inputs.push_back(Input::Settings(input));
-    }
-
-    fn serving_plan(&self) -> Option<&Plan> {
-        self.plans.get(&self.core.serving_generation()?)
-    }
-
-    /// Workers that were told of a change have what was read.
-    fn told(&mut self, outcome: &Outcome) {
-        if let Outcome::Told { .. } = outcome
-            && let Some(read) = self.read.take()
-            && let Some(serving) = self.core.serving_generation()
-        {
-            self.plans.insert(serving, read);
         }
     }
 
@@ -151,6 +113,7 @@ impl Shell {
         let environment = variables
             .iter()
             .map(|(name, value)| string(format!("{name}={}", expand(value))));
+        let cgroups = self.wiring.cgroups.as_ref();
         Ok(Image {
             program: path(&plan.program)?,
             arguments: arguments.collect::<std::io::Result<_>>()?,
@@ -158,6 +121,7 @@ impl Shell {
             pid_variables,
             directory: plan.chdir.as_deref().map(path).transpose()?,
             sockets: sockets.iter().map(|it| it.fd.as_raw_fd()).collect(),
+            cgroup: cgroups.and_then(|it| it.entrance(spawn.generation)),
             dies_with_parent: self.wiring.fixed.at_exit == AtExit::Kill,
         })
     }
@@ -180,6 +144,9 @@ impl Shell {
             && let Some((_, path)) = &plan.publish
         {
             let _ = std::fs::remove_file(plan.expand(path, generation));
+        }
+        if let Some(cgroups) = &mut self.wiring.cgroups {
+            cgroups.close(generation);
         }
     }
 }

@@ -1,14 +1,16 @@
 //! How things are, told to the service manager and to clients.
 
-use std::{os::fd::AsFd as _, os::fd::OwnedFd};
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use generations::{GenerationView, ProcessId};
-use jiff::{Timestamp, tz::TimeZone};
 use proto::time::Moment;
 use serde_json::json;
 
 use super::Shell;
-use crate::{drive::now, limits::MESSAGE_FDS_MAX, log};
+use crate::{drive::now, limits::MESSAGE_FDS_MAX, log, spawn::calendar};
 
 impl Shell {
     pub(super) fn say_status(&mut self) {
@@ -28,7 +30,11 @@ impl Shell {
 
     pub(super) fn status_json(&self) -> String {
         let status = self.core.status();
+        let cgroups = self.wiring.cgroups.as_ref();
         let generation = |it: &GenerationView| {
+            let usage = cgroups
+                .map(|all| all.usage(it.generation))
+                .unwrap_or_default();
             json!({
                 "generation": it.generation.0,
                 "role": it.role.name(),
@@ -37,6 +43,8 @@ impl Shell {
                 "starting": it.starting,
                 "draining": it.draining,
                 "waiting": it.waiting,
+                "memory_bytes": usage.memory_bytes,
+                "cpu_usec": usage.cpu_usec,
                 "killed_in_s": it.until.map(|at| at.since(now()).as_secs_f64()),
             })
         };
@@ -53,7 +61,7 @@ impl Shell {
                 "number": it.number.0,
                 "code": it.outcome.code(),
                 "text": it.outcome.to_string(),
-                "at": wall(it.at).to_string(),
+                "at": date(it.at),
             })
         });
         let sockets = self.wiring.sockets.iter().map(|it| it.name.as_str());
@@ -132,18 +140,29 @@ fn stored_name(spawn: &generations::Spawn, name: Option<&str>) -> String {
     format!("w{}-{}", spawn.worker.0, name.unwrap_or("stored"))
 }
 
-fn wall(at: Moment) -> Timestamp {
-    let (now, then) = (now(), Timestamp::now());
-    if at > now {
-        then.checked_add(at.since(now)).unwrap_or(then)
-    } else {
-        then.checked_sub(now.since(at)).unwrap_or(then)
-    }
+/// Seconds since 1970.
+fn wall(at: Moment) -> i64 {
+    let now = now();
+    let time = SystemTime::now().duration_since(UNIX_EPOCH);
+    let then = time.unwrap_or_default().saturating_sub(now.since(at)) + at.since(now);
+    i64::try_from(then.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn time_of_day(at: Moment) -> String {
-    wall(at)
-        .to_zoned(TimeZone::system())
-        .strftime("%H:%M:%S")
-        .to_string()
+    let (here, _) = calendar(wall(at));
+    format!("{:02}:{:02}:{:02}", here.tm_hour, here.tm_min, here.tm_sec)
+}
+
+/// As RFC 3339 has it.
+fn date(at: Moment) -> String {
+    let (_, utc) = calendar(wall(at));
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        utc.tm_year + 1900,
+        utc.tm_mon + 1,
+        utc.tm_mday,
+        utc.tm_hour,
+        utc.tm_min,
+        utc.tm_sec
+    )
 }
