@@ -30,7 +30,11 @@ DBUSDIR     = $(if $(filter /usr,$(PREFIX)),/usr/share,$(SYSCONFDIR))/dbus-1/sys
 
 BUILT       = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 PROGRAMS    = unitlink-controller unitlink-agent unitlink-proxy unitlinkctl unitlink-launcher
-PACKAGES    = $(addprefix -p ,$(PROGRAMS))
+# The launcher by itself: linked statically it is one file that needs no library of the machine, and less than
+# 3 MiB of memory. Where the C library cannot be linked so, it is as the others, and takes some more.
+PACKAGES    = $(addprefix -p ,$(filter-out unitlink-launcher,$(PROGRAMS)))
+STATIC      = $(if $(findstring /,$(shell $(CC) -print-file-name=libc.a 2>/dev/null)),-- -C target-feature=+crt-static)
+LAUNCHER    = $(CARGO) rustc --locked --profile $(PROFILE) -p unitlink-launcher --bin unitlink-launcher $(STATIC)
 D           = $(DESTDIR)
 
 .DEFAULT_GOAL := all
@@ -38,6 +42,7 @@ D           = $(DESTDIR)
 .PHONY: all
 all: toolchain
 	$(CARGO) build --locked --profile $(PROFILE) $(PACKAGES)
+	$(LAUNCHER)
 
 .PHONY: toolchain
 toolchain:
@@ -309,10 +314,12 @@ RELOADS    ?= 20
 EVERY      ?= 1000
 RELOADERS   = $(TARGET)/python-reload
 .PHONY: bench-reload
+bench-reload: PROFILE = staged
 bench-reload: packages
 	@python3 -m pip install --quiet --root-user-action=ignore --upgrade --target $(RELOADERS) \
 	    gunicorn==27.0.1 hupwatch==0.0.2 oslo.service==4.8.0 || echo "gunicorn, hupwatch and oslo.service cannot be had" >&2
-	$(CARGO) build --locked --profile staged -p unitlink-launcher --bins --examples
+	$(LAUNCHER)
+	$(CARGO) build --locked --profile staged -p unitlink-launcher --example worker
 	$(CARGO) build --locked --profile staged -p tests --bin bench-reload
 	$(TARGET)/staged/bench-reload --programs $(abspath $(TARGET))/staged --workers $(abspath units/example/launcher) \
 	    --python $(abspath $(RELOADERS)) --reloads $(RELOADS) --every $(EVERY)
@@ -329,6 +336,21 @@ $(BINDINGS): tests/system/bindings/requirements.txt | packages
 	    -r tests/system/bindings/requirements.txt && touch $@ || \
 	    echo "BlueChi's bindings cannot be had; the case that needs them is skipped" >&2
 
+# Servers that the launcher is tried with, as they are. Where they cannot be had, the tests say so.
+SERVERS     = $(TARGET)/python-servers/uvicorn/__init__.py
+$(SERVERS): launcher/tests/process/servers/requirements.txt | packages
+	@python3 -m pip install --quiet --root-user-action=ignore --no-deps --require-hashes --upgrade \
+	    --target $(TARGET)/python-servers -r launcher/tests/process/servers/requirements.txt && touch $@ || \
+	    echo "gunicorn and uvicorn cannot be had; the launcher is not tried with them" >&2
+
+# Another supervisor that the launcher is tried under: its tools alone, which start nothing.
+.PHONY: supervisors
+supervisors: | packages
+	@command -v runsv >/dev/null || { \
+	    command -v apt-get >/dev/null && $(SUDO) apt-get update -q && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends runit; } || \
+	    echo "runit cannot be had; the launcher is not tried under it" >&2
+
 # Shells whose completion is tried. Where they cannot be had, the tests say so.
 .PHONY: shells
 shells: | packages
@@ -338,7 +360,7 @@ shells: | packages
 	    echo "fish and zsh cannot be had; their completion is not tried" >&2
 
 .PHONY: deps packages
-deps: packages shells $(BINDINGS)
+deps: packages shells supervisors $(BINDINGS) $(SERVERS)
 packages: toolchain
 	@command -v apt-get >/dev/null || { echo "no apt-get: what $(DEBIAN) are on Debian has to be there"; exit 0; }; \
 	missing=; for package in $(DEBIAN); do \
