@@ -15,13 +15,13 @@ const WEB: &str = "web.service";
 const SETTINGS: &str = "/etc/web.toml";
 const WORKER: &str = "/usr/share/doc/unitlink/example/launcher/worker.py";
 
-fn fleet(options: &str, kill_mode: &str) -> FleetBuilder {
+fn fleet(options: &str, unit: &str) -> FleetBuilder {
     let service = format!(
         "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nType=notify\nNotifyAccess=main\n\
          ExecStart=/usr/bin/unitlink-launcher --settings {SETTINGS} {options} -- /usr/bin/python3 {WORKER}\n\
          ExecReload=/usr/bin/unitlink-launcher reload --wait\nRuntimeDirectory=web\n\
          RuntimeDirectoryPreserve=restart\nExecStopPost=/usr/bin/unitlink-launcher reap\n\
-         KillMode={kill_mode}\nRestart=always\nRestartSec=100ms\nTimeoutStopSec=30\n"
+         {unit}\nRestart=always\nRestartSec=100ms\nTimeoutStopSec=30\n"
     );
     let source = format!(
         "[Unit]\nRequires={PROXY}\nAfter={PROXY}\nPropagatesReloadTo={PROXY}\n\n\
@@ -73,10 +73,11 @@ fn under_load(fleet: &Fleet, during: impl FnOnce() -> Result<()>) -> Result<()> 
 
 #[test]
 fn reloads_and_restarts_under_load_lose_nothing_and_the_fleet_hears_of_a_failure() {
-    scene(fleet("", "mixed"), |fleet| {
+    scene(fleet("", "KillMode=mixed"), |fleet| {
         let worker1 = fleet.node("worker1");
         worker1.systemctl(&["start", "web.socket", WEB])?;
         ensure!(generation(worker1)? == 1);
+        is_small_and_sleeps(worker1)?;
         under_load(fleet, || {
             let pid = worker1.main_pid(WEB)?;
             for (number, workers) in (2..).zip([4, 1, 3]) {
@@ -117,9 +118,88 @@ fn reloads_and_restarts_under_load_lose_nothing_and_the_fleet_hears_of_a_failure
     });
 }
 
+/// Below 3 MiB, and not once awake while nothing happens. The program is that of a release.
+fn is_small_and_sleeps(node: &Node) -> Result<()> {
+    let pid = node.main_pid(WEB)?;
+    let value = |key: &str| -> Result<u64> {
+        let status = node.ok(&["cat", &format!("/proc/{pid}/status")])?;
+        let line = status.lines().find_map(|it| it.strip_prefix(key));
+        let number = line.and_then(|it| {
+            it.trim_start_matches(':')
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        });
+        number.with_context(|| format!("{key} of {pid}"))
+    };
+    let memory = value("VmRSS")?;
+    ensure!(memory < 3 * 1024, "{memory} kB");
+    node.wait_until(
+        || {
+            let switches = || value("voluntary_ctxt_switches").unwrap_or_default();
+            let before = switches();
+            std::thread::sleep(Duration::from_millis(1500));
+            switches() == before
+        },
+        SOON,
+    )
+}
+
+/// What a generation has started, memory and stray processes included, is told and ended by generation.
+#[test]
+fn each_generation_has_a_cgroup_that_goes_with_it() {
+    scene(fleet("", "KillMode=mixed\nDelegate=yes"), |fleet| {
+        let worker1 = fleet.node("worker1");
+        // A process that has left its group, and would outlive its worker.
+        let stray = "command = [\"/bin/sh\", \"-c\", \
+                     \"setsid -f sleep 4711; exec python3 /usr/share/doc/unitlink/example/launcher/worker.py\"]\n";
+        let bare = format!(
+            "[Service]\nExecStart=\nExecStart=/usr/bin/unitlink-launcher --settings {SETTINGS}\n"
+        );
+        worker1.write(SETTINGS, &format!("{}{stray}", settings(2)))?;
+        worker1.write("/etc/systemd/system/web.service.d/command.conf", &bare)?;
+        worker1.systemctl(&["daemon-reload"])?;
+        worker1.systemctl(&["start", "web.socket", WEB])?;
+        let count = || worker1.shell("pgrep -c -f '[s]leep 4711' || true");
+        ensure!(count()?.trim() == "2", "{:?}", count());
+        let cgroups = || {
+            worker1.shell("cd /sys/fs/cgroup/system.slice/web.service && ls -d */ | tr -d '\\n'")
+        };
+        ensure!(cgroups()? == "gen-1/launcher/", "{:?}", cgroups());
+        let status =
+            worker1.shell("RUNTIME_DIRECTORY=/run/web unitlink-launcher status --output json")?;
+        // A host that has the controller in its tree of version 1 has none to give.
+        let has_memory = worker1
+            .shell("cat /sys/fs/cgroup/cgroup.controllers")?
+            .contains("memory");
+        ensure!(
+            status.contains("\"memory_bytes\":null") != has_memory,
+            "{status}"
+        );
+        ensure!(!status.contains("\"cpu_usec\":null"), "{status}");
+
+        worker1.write(SETTINGS, &settings(2).replace("workers", "command = [\"python3\", \"/usr/share/doc/unitlink/example/launcher/worker.py\"]\nworkers"))?;
+        worker1.systemctl(&["reload", WEB])?;
+        worker1.wait_until(|| cgroups().is_ok_and(|it| it == "gen-2/launcher/"), SOON)?;
+        ensure!(count()?.trim() == "0", "{:?}", count());
+        // systemd can put a launcher there again, after a stop and after a kill.
+        worker1.systemctl(&["restart", WEB])?;
+        let pid = worker1.main_pid(WEB)?;
+        worker1.kill_service(WEB, "KILL")?;
+        worker1.wait_until(
+            || worker1.main_pid(WEB).is_ok_and(|it| it != 0 && it != pid),
+            SOON,
+        )?;
+        worker1.wait_active(WEB, SOON)?;
+        ensure!(cgroups()? == "gen-1/launcher/", "{:?}", cgroups());
+        Ok(())
+    });
+}
+
 #[test]
 fn a_reload_from_another_node_is_one_of_the_launcher_and_its_result_comes_back() {
-    scene(fleet("", "mixed"), |fleet| {
+    scene(fleet("", "KillMode=mixed"), |fleet| {
         let (worker1, worker2) = (fleet.node("worker1"), fleet.node("worker2"));
         worker1.systemctl(&["start", "web.socket"])?;
         worker2.systemctl(&["start", "source.service"])?;
@@ -143,36 +223,39 @@ fn a_reload_from_another_node_is_one_of_the_launcher_and_its_result_comes_back()
 
 #[test]
 fn workers_outlive_a_killed_launcher_and_are_taken_over_by_the_next() {
-    scene(fleet("--leave-at-exit", "process"), |fleet| {
-        let worker1 = fleet.node("worker1");
-        worker1.systemctl(&["start", "web.socket", WEB])?;
-        under_load(fleet, || {
-            for _ in 0..2 {
-                let pid = worker1.main_pid(WEB)?;
-                worker1.kill_service(WEB, "KILL")?;
-                worker1.wait_until(
-                    || worker1.main_pid(WEB).is_ok_and(|it| it != 0 && it != pid),
-                    SOON,
-                )?;
-                worker1.wait_active(WEB, SOON)?;
-                std::thread::sleep(Duration::from_secs(1));
-            }
+    scene(
+        fleet("--leave-at-exit", "KillMode=process\nDelegate=yes"),
+        |fleet| {
+            let worker1 = fleet.node("worker1");
+            worker1.systemctl(&["start", "web.socket", WEB])?;
+            under_load(fleet, || {
+                for _ in 0..2 {
+                    let pid = worker1.main_pid(WEB)?;
+                    worker1.kill_service(WEB, "KILL")?;
+                    worker1.wait_until(
+                        || worker1.main_pid(WEB).is_ok_and(|it| it != 0 && it != pid),
+                        SOON,
+                    )?;
+                    worker1.wait_active(WEB, SOON)?;
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                Ok(())
+            })?;
+            // Those of the launchers before have gone.
+            let processes = || worker1.ok(&["systemctl", "show", "-P", "TasksCurrent", WEB]);
+            worker1.wait_until(|| generation(worker1).is_ok(), SOON)?;
+            ensure!(
+                !worker1
+                    .property(WEB, "StatusText")?
+                    .contains("left from before"),
+                "{:?}",
+                processes()
+            );
+            // An ordinary stop leaves nobody.
+            worker1.systemctl(&["stop", WEB])?;
+            let left = worker1.run(&["pgrep", "-f", "worker.py"])?;
+            ensure!(!left.success(), "{left:?}");
             Ok(())
-        })?;
-        // Those of the launchers before have gone.
-        let processes = || worker1.ok(&["systemctl", "show", "-P", "TasksCurrent", WEB]);
-        worker1.wait_until(|| generation(worker1).is_ok(), SOON)?;
-        ensure!(
-            !worker1
-                .property(WEB, "StatusText")?
-                .contains("left from before"),
-            "{:?}",
-            processes()
-        );
-        // An ordinary stop leaves nobody.
-        worker1.systemctl(&["stop", WEB])?;
-        let left = worker1.run(&["pgrep", "-f", "worker.py"])?;
-        ensure!(!left.success(), "{left:?}");
-        Ok(())
-    });
+        },
+    );
 }

@@ -24,6 +24,12 @@ const CLIENTS: u32 = 2;
 #[test_case("command = [\"BAD\"]", 4, "could not be started: the command cannot be run: exec format error"; "is no program")]
 #[test_case("chdir = \"/nowhere\"", 3, "chdir: found \"/nowhere\", expected a directory"; "has no directory")]
 #[test_case("workers = 0", 3, "settings.toml:3:11: workers: found 0, expected an integer from 1 to 1024"; "has bad settings")]
+#[test_case("workers 2", 3, "settings.toml:3:"; "is no toml")]
+#[test_case("wrokers = 2", 3, "settings.toml:3:1: wrokers: unknown key, did you mean 'workers'?"; "has an unknown key")]
+#[test_case("workers = \"two\"", 3, "settings.toml:3:11: workers: found \"two\", expected an integer from 1 to 1024"; "has a value of the wrong kind")]
+#[test_case("workers = 1\nworkers= 2", 3, "settings.toml:4:"; "has a key twice")]
+#[test_case("respawn_delay = \"9s\"\nrespawn_delay_max = \"1s\"", 3, "expected respawn_delay_max to be no less than respawn_delay"; "has values that contradict")]
+#[test_case("environment = [\"WORKER_HANGS=1\", \"WORKER_IGNORES_TERM=1\"]\nready_timeout = \"200ms\"", 5, "was not ready within 200ms"; "hangs and ignores the end")]
 #[test_case("environment_file = [\"/nowhere\"]", 3, "/nowhere: cannot be read"; "has no variables")]
 fn a_new_generation_that_fails_leaves_the_old_one(settings: &str, code: i32, text: &str) {
     let case = Case::new();
@@ -164,6 +170,60 @@ fn too_many_crashes_are_a_failure() {
             .log()
             .contains("3 crashes within 60s are too many, giving up")
     );
+}
+
+/// For as many seconds as `UNITLINK_CRASHES` says, and for a few by default.
+#[test]
+fn a_crash_loop_starts_seldom_and_costs_nothing() {
+    let seconds = std::env::var("UNITLINK_CRASHES");
+    let seconds: u64 = seconds.ok().and_then(|it| it.parse().ok()).unwrap_or(4);
+    let case = Case::new();
+    let mark = case.path("works");
+    fs::write(&mark, "").expect("written");
+    let starts = case.path("starts");
+    // It serves once, and never again.
+    let script = format!(
+        "echo >>{0}; test -e {1} || exit 3; exec {2}",
+        text_of(&starts),
+        text_of(&mark),
+        text_of(&super::world::worker())
+    );
+    let address = case.address.to_string();
+    let plain = ["--listen", &address, "--ready", "notify"];
+    let all = [&plain[..], &["--", "sh", "-c", &script]].concat();
+    let launcher = case.launch(&all, &[]).ready();
+    fs::remove_file(&mark).expect("removed");
+    let (_, pid) = launcher.workers()[0];
+    let cpu = || {
+        let path = format!("/proc/{}/stat", launcher.pid().as_raw_nonzero());
+        let stat = fs::read_to_string(path).expect("runs");
+        let fields: Vec<_> = stat
+            .rsplit_once(") ")
+            .expect("a name")
+            .1
+            .split(' ')
+            .collect();
+        let number = |at: usize| fields[at].parse::<u64>().expect("a number");
+        number(11) + number(12)
+    };
+    let before = cpu();
+    kill_process(pid, Signal::KILL).expect("sent");
+    std::thread::sleep(Duration::from_secs(seconds));
+    let ticks = cpu() - before;
+    let count = fs::read_to_string(&starts)
+        .expect("written")
+        .lines()
+        .count() as u64
+        - 1;
+    eprintln!("{count} starts and {ticks} ticks of 10 ms within {seconds} s");
+    // 100 ms doubled up to 30 s, each less up to a quarter.
+    let doubled = u64::from((10 * seconds).ilog2() + 2).min(10);
+    let most = doubled + seconds / 22;
+    assert!(
+        (2..=most).contains(&count),
+        "{count} starts, at most {most}"
+    );
+    assert!(ticks <= seconds + 4, "{ticks} ticks within {seconds} s");
 }
 
 #[test]

@@ -40,6 +40,12 @@ impl Passed {
     }
 }
 
+/// How often a case reloads: as often as `UNITLINK_RELOADS` says, for a long run.
+fn reloads() -> usize {
+    let reloads = std::env::var("UNITLINK_RELOADS");
+    reloads.ok().and_then(|it| it.parse().ok()).unwrap_or(8)
+}
+
 /// New connections and kept ones, closed and open loop, while the number of workers changes.
 #[test_case("0s", |it| it; "new connections")]
 #[test_case("0s", |it: Load| it.open(1000); "so many each second")]
@@ -65,13 +71,28 @@ fn no_request_is_lost(confirm: &str, of: impl Fn(Load) -> Load) {
     ];
     let launcher = socket.launch(&case, &arguments).ready();
     let load = of(Load::new(Target::Tcp(socket.address), 16)).start();
-    for round in 0..8 {
+    let mut ready_in = Vec::new();
+    for round in 0..reloads() {
         settings([2, 5, 1, 3][round % 4]);
         let (code, text) = launcher.reload();
         assert_eq!(code, 0, "{text}");
+        let millis = text
+            .split(' ')
+            .rev()
+            .nth(1)
+            .and_then(|it| it.parse::<f64>().ok());
+        ready_in.push(millis.expect("a time"));
         thread::sleep(Duration::from_millis(100));
     }
     let report = load.stop();
+    ready_in.sort_unstable_by(f64::total_cmp);
+    let at = |share: usize| ready_in[(ready_in.len() * share / 100).min(ready_in.len() - 1)];
+    eprintln!(
+        "{report}\n{} reloads, all new workers ready in {:.1} ms, p99 {:.1} ms",
+        ready_in.len(),
+        at(50),
+        at(99)
+    );
     assert_eq!(report.losses(), 0, "{report}\n{}", launcher.log());
     assert!(report.answered > 30, "{report}");
 }

@@ -11,8 +11,13 @@
 mod failures;
 mod languages;
 mod load;
+mod manager;
+mod own_port;
+mod reading;
 mod reloads;
 mod replace;
+mod runit;
+mod servers;
 mod settings;
 mod stops;
 mod workers;

@@ -1,8 +1,9 @@
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, IoSliceMut, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     os::{
+        fd::OwnedFd,
         linux::net::SocketAddrExt as _,
         unix::net::{SocketAddr as UnixAddr, UnixDatagram},
     },
@@ -16,7 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
+    process::{Pid, Signal, kill_process},
+};
 
 /// How long anything may take before the case fails. Generous: it is only waited for in vain.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -31,6 +35,18 @@ pub(crate) fn worker() -> PathBuf {
     worker
 }
 
+/// A worker in Python that says things to the service manager: `say(text, *descriptors)`.
+pub(crate) fn speaker(script: &str) -> String {
+    format!(
+        "import array,os,signal,socket,time\n\
+         def say(text,*fds):\n \
+          s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n \
+          s.connect('\\0'+os.environ['NOTIFY_SOCKET'][1:])\n \
+          s.sendmsg([text.encode()],[(socket.SOL_SOCKET,socket.SCM_RIGHTS,array.array('i',fds))] if fds else [])\n\
+         {script}\nsignal.pause()"
+    )
+}
+
 /// A folder of one case, with everything that belongs to it; removed at its end.
 pub(crate) struct Case {
     pub(crate) folder: PathBuf,
@@ -43,6 +59,8 @@ pub(crate) struct Launcher {
     lines: Arc<Mutex<Vec<String>>>,
     manager: UnixDatagram,
     told: Vec<String>,
+    /// What it was given to keep, with what was said about it.
+    stored: Vec<(String, OwnedFd)>,
     folder: PathBuf,
     address: SocketAddr,
 }
@@ -125,6 +143,7 @@ impl Case {
             lines,
             manager,
             told: Vec::new(),
+            stored: Vec::new(),
             folder: self.folder.clone(),
             address: self.address,
         }
@@ -177,11 +196,43 @@ impl Launcher {
     /// All that the service manager was told so far.
     pub(crate) fn told(&mut self) -> &[String] {
         let mut bytes = [0; 4096];
-        while let Ok(count) = self.manager.recv(&mut bytes) {
-            self.told
-                .push(String::from_utf8_lossy(&bytes[..count]).into_owned());
+        loop {
+            let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            let flags = RecvFlags::CMSG_CLOEXEC;
+            let Ok(message) = recvmsg(&self.manager, &mut parts, &mut control, flags) else {
+                return &self.told;
+            };
+            let count = message.bytes;
+            let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
+            for part in control.drain() {
+                if let RecvAncillaryMessage::ScmRights(fds) = part {
+                    self.stored.extend(fds.map(|it| (text.clone(), it)));
+                }
+            }
+            self.told.push(text);
         }
-        &self.told
+    }
+
+    /// What the service manager was given to keep so far.
+    pub(crate) fn stored(&mut self) -> &[(String, OwnedFd)] {
+        self.told();
+        &self.stored
+    }
+
+    /// Waits until the service manager was told this.
+    pub(crate) fn wait_told(&mut self, text: &str, times: usize) {
+        let begun = Instant::now();
+        while self.told().iter().filter(|it| it.contains(text)).count() < times {
+            assert!(
+                begun.elapsed() < SOON,
+                "never told {text:?}: {:?}; journal:\n{}",
+                self.told,
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Waits until the service is up.
