@@ -7,6 +7,7 @@ mod rule;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::{ClaimView, Fleet};
 use node::{Request, Verb};
 use proto::{
     model::{Cause, ClaimState, NodeStatus, Token},
@@ -57,6 +58,8 @@ pub(crate) struct Oracle {
     /// Attempts that may rightly end although their unit did not: their source was away for longer
     /// than its grace, their target for longer than the loss grace, or a rule forbids them.
     excused: BTreeSet<Token>,
+    /// Since when the controller says of an attempt that its unit is out of sight.
+    lost: BTreeMap<Token, Moment>,
     /// Runs of hold units that their agent has stopped.
     released: BTreeSet<Token>,
     /// Names that two machines have used: what one is told of the other's units is no fault.
@@ -82,6 +85,7 @@ impl Oracle {
             coverage: vec![Coverage::default(); machines],
             controller_run: 0,
             excused: BTreeSet::new(),
+            lost: BTreeMap::new(),
             released: BTreeSet::new(),
             twins: BTreeSet::new(),
         }
@@ -186,23 +190,46 @@ impl Oracle {
             }
             coverage.online = online;
         }
-        let decided: Vec<Token> = core
-            .claims()
-            .filter(|claim| match claim.state {
-                ClaimState::Refused(_) => true,
-                ClaimState::Down(reason) => reason.cause == Cause::NodeLost,
-                ClaimState::Waiting(_)
+        let (mut decided, mut lost) = (Vec::new(), BTreeMap::new());
+        for claim in core.claims() {
+            let before = world.oracle.lost.get(&claim.token).copied();
+            match claim.state {
+                ClaimState::Refused(_) => decided.push(claim.token),
+                ClaimState::Down(reason) if reason.cause == Cause::NodeLost => {
+                    if before.is_some_and(|since| Self::is_lost(world, core, &claim, since)) {
+                        decided.push(claim.token);
+                    }
+                }
+                ClaimState::Lost(_) => {
+                    lost.insert(claim.token, before.unwrap_or(now));
+                }
+                ClaimState::Down(_)
+                | ClaimState::Waiting(_)
                 | ClaimState::Starting
                 | ClaimState::Up
-                | ClaimState::Restarted
-                | ClaimState::Lost(_) => false,
-            })
-            .map(|claim| claim.token)
-            .collect();
+                | ClaimState::Restarted => {}
+            }
+        }
+        world.oracle.lost = lost;
         world.oracle.excused.extend(decided);
         for (at, away) in back {
             Self::excuse_expired(world, at, away);
         }
+    }
+
+    /// Whether a unit may be given up that was out of sight since then: for its grace, and its node has no
+    /// connection on which it is about to say how the unit is.
+    fn is_lost(world: &World, core: &Fleet, claim: &ClaimView<'_>, since: Moment) -> bool {
+        let settings = &world.settings;
+        let policy = settings.policy_on(claim.source, &claim.claim.unit);
+        let grace = policy.unwrap_or_default().loss_grace;
+        let agent = core.node(&claim.claim.node).and_then(|node| {
+            let connected = node.away.is_none();
+            node.agent.filter(|_| connected)
+        });
+        let silent =
+            agent.is_none_or(|agent| world.now.since(agent.since) >= settings.heartbeat.threshold);
+        silent && world.now.since(since) >= grace
     }
 
     /// The controller is about to die: whose grace is over has lost its holds already, whatever the

@@ -99,6 +99,7 @@ impl Fleet {
         let changes = node.hold_states.hear(delta, HOLDS_PER_TARGET_MAX)?;
         node.resumed = false;
         if first {
+            node.holds_known = true;
             node.holds.connected();
             let reported: Vec<HoldKey> = node.hold_states.entries().keys().cloned().collect();
             self.adopt(now, name, &reported);
@@ -315,14 +316,31 @@ impl Fleet {
         }
     }
 
-    /// How long a target may be out of sight. One that was not heard since this controller started
-    /// must have had its turn.
+    /// How long a target may be out of sight. One that has not said what it holds since this controller
+    /// started must have had its turn.
     fn loss_grace(&self, policy: &ClaimPolicy, target: &NodeName) -> Duration {
-        let heard = self.nodes.get(target).and_then(|node| node.last_heard);
-        match heard {
-            Some(_) => policy.loss_grace,
-            None => policy.loss_grace.max(ADOPTED_GRACE_MIN),
+        if self.nodes.get(target).is_some_and(|node| node.holds_known) {
+            policy.loss_grace
+        } else {
+            policy.loss_grace.max(ADOPTED_GRACE_MIN)
         }
+    }
+
+    /// Whether a target gets more time, although it was out of sight for its grace. One that has just
+    /// connected says what it holds in its next message, and is heard first; one that is connected and
+    /// silent about it for a threshold is not.
+    pub(crate) fn loss_excused(
+        &self,
+        at: Moment,
+        now: Moment,
+        target: &NodeName,
+    ) -> Option<Moment> {
+        let turn = || {
+            let node = self.nodes.get(target)?;
+            let ends = node.peer()?.since.plus(self.settings.heartbeat.threshold);
+            (node.sight() == Sight::Out && ends > now).then_some(ends)
+        };
+        self.excused(at, now).or_else(turn)
     }
 
     /// A claim that there is not (any more). If the claims of its source are unknown, what the

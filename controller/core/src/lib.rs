@@ -186,7 +186,7 @@ impl Fleet {
                     Some(later) => self.prolong_grace(name, later.since(at)),
                     None => self.grace_over(now, name),
                 },
-                Timer::Loss(ref source, ref key) => match self.excused(at, now) {
+                Timer::Loss(ref source, ref key) => match self.loss_excused(at, now, &key.node) {
                     Some(later) => self.timers.set(timer, later),
                     None => self.loss_over(source, key.clone()),
                 },

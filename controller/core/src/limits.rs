@@ -38,7 +38,7 @@ pub const HOLDS_PER_TARGET_MAX: usize = 16_384;
 /// units of others; with more, what ended first is forgotten.
 pub const ENDED_PER_SOURCE_MAX: usize = 256;
 
-/// The shortest grace of a node that was not heard since the controller started, whatever
+/// The shortest grace of a node that has told nothing since the controller started, whatever
 /// `source_grace` and `loss_grace` are. An agent that found no controller for a while asks again
 /// every five seconds at most; nothing must be stopped before it had its turn.
 pub const ADOPTED_GRACE_MIN: Duration = Duration::from_secs(7);

@@ -40,6 +40,8 @@ pub(crate) struct Node {
     /// From when the graces of `claims`, or of `adopted`, count, while it has no connection.
     pub(crate) away_since: Option<Moment>,
 
+    /// Whether it has said what it holds since this controller started, on whatever connection.
+    pub(crate) holds_known: bool,
     pub(crate) hold_states: Listener<HoldKey, TokenState>,
     pub(crate) holds: Teller<HoldKey, Hold>,
     /// What the starts of its held units wait for.

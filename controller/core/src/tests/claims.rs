@@ -509,6 +509,63 @@ fn a_target_that_was_not_heard_has_its_turn_however_short_the_grace() {
 }
 
 #[test]
+fn a_target_has_its_turn_until_it_has_said_what_it_holds() {
+    let mut settings = settings("a b");
+    for node in settings.nodes.values_mut() {
+        node.claims.loss_grace = Duration::from_secs(1);
+    }
+    let mut world = World::with(settings);
+    let a = world.hello("a", 1, 1);
+    world.claims(a, true, &[("b", T, 1, true)]);
+    world.pass(1_500);
+    // It is there, and what it holds comes in the next message.
+    let b = world.hello("b", 1, 1);
+    world.pass(10);
+    let lines = world.take();
+    assert!(!lines.iter().any(|line| line.contains("down")), "{lines:?}");
+    world.hold_states(b, true, &[(T, "a", 1, ClaimState::Up)]);
+    world.pass(10_000);
+    let claim = world.fleet.claims().next().expect("a claim");
+    assert_eq!(claim.state, &ClaimState::Up);
+    // From now on the grace is as it was set.
+    world.cut("b");
+    world.take();
+    world.pass(1_000);
+    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
+}
+
+#[test]
+fn a_target_that_is_back_at_the_last_moment_is_heard_first() {
+    let back_at_last = || {
+        let mut world = up();
+        world.cut("b");
+        world.pass(9_999);
+        let b = world.hello("b", 1, 1);
+        world.pass(2_000);
+        world.take();
+        (world, b)
+    };
+    let (mut world, b) = back_at_last();
+    world.hold_states(b, true, &[(T, "a", 1, ClaimState::Up)]);
+    assert_eq!(world.take()[0], "1 < states +b/t.service 1 up");
+
+    // Silent about what it holds, though alive: it is not waited for without end.
+    let (mut world, b) = back_at_last();
+    world.say(b, ToController::Heartbeat);
+    world.pass(5_000);
+    let lines = world.take();
+    let down = "1 < states +b/t.service 1 down(node-lost)".to_owned();
+    assert!(lines.contains(&down), "{lines:?}");
+
+    // Gone again: it had its grace.
+    let (mut world, _) = back_at_last();
+    world.cut("b");
+    world.pass(0);
+    let lines = world.take();
+    assert!(lines.contains(&down), "{lines:?}");
+}
+
+#[test]
 fn a_target_that_was_away_with_its_source_gives_it_the_grace_again() {
     let mut world = up();
     world.cut("a");
