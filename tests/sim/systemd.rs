@@ -32,6 +32,7 @@ mod state;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    hash::{Hash, Hasher},
     time::Duration,
 };
 
@@ -75,18 +76,28 @@ pub(crate) struct Unit {
     /// `Result=`, for the reason of a failure.
     pub(crate) result: &'static str,
     /// Which of the wake-ups that were asked for still counts.
-    turn: u64,
+    turn: Turn,
     /// When it was started by `Upholds=` of late.
     upheld: VecDeque<Moment>,
     /// It is activating only because it waits for `RestartSec=`.
     auto_restart: bool,
 }
 
+/// Tells the wake-up that a unit waits for from those that count no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turn(u64);
+
+/// What happens next does not depend on how often something has happened before: two worlds that differ in
+/// nothing else are the same to a walk.
+impl Hash for Turn {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 /// What happens later inside the service manager.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Wake {
     /// The programs of a unit have got somewhere.
-    Unit { unit: UnitName, turn: u64 },
+    Unit { unit: UnitName, turn: Turn },
     /// A unit that was started too often may be started again.
     Upheld(UnitName),
     /// Changes are told.
@@ -163,7 +174,7 @@ pub(crate) struct Systemd {
     /// Those that were stopped without what requires them, since they were last active.
     pub(crate) ended: BTreeSet<UnitName>,
     jobs: u32,
-    turns: u64,
+    turns: Turn,
     rng: Rng,
     /// Numbers for new runs, which do not depend on what else was drawn.
     invocations: Rng,
@@ -192,7 +203,7 @@ impl Systemd {
             unreached: BTreeSet::new(),
             ended: BTreeSet::new(),
             jobs: 0,
-            turns: 0,
+            turns: Turn::default(),
             rng,
             invocations,
         };
@@ -272,6 +283,18 @@ impl Systemd {
         self.masked.contains(unit)
     }
 
+    /// Whether a wake-up still does something.
+    pub(crate) fn is_due(&self, wake: &Wake) -> bool {
+        match wake {
+            Wake::Unit { unit, turn } => self.is_awaited(unit, *turn),
+            Wake::Upheld(_) | Wake::Flush => true,
+        }
+    }
+
+    fn is_awaited(&self, unit: &UnitName, turn: Turn) -> bool {
+        self.units.get(unit).is_some_and(|unit| unit.turn == turn)
+    }
+
     /// How often a unit that only runs has done so.
     pub(crate) fn ran(&self, unit: &UnitName) -> u64 {
         self.ran.get(unit).copied().unwrap_or_default()
@@ -348,7 +371,7 @@ impl Systemd {
             job: None,
             invocation: None,
             result: "success",
-            turn: 0,
+            turn: Turn::default(),
             upheld: VecDeque::new(),
             auto_restart: false,
         };
@@ -428,7 +451,7 @@ impl Systemd {
                 self.check_upheld.insert(unit);
             }
             Wake::Unit { unit, turn } => {
-                if self.units.get(&unit).is_some_and(|u| u.turn == turn) {
+                if self.is_awaited(&unit, turn) {
                     self.progress(&unit);
                 }
             }

@@ -9,7 +9,7 @@ use proto::{
 };
 
 use super::{
-    Behaviour, Effect, JobType, START_TIMEOUT, Service, Start, State, Systemd, Verb, Wake,
+    Behaviour, Effect, JobType, START_TIMEOUT, Service, Start, State, Systemd, Turn, Verb, Wake,
 };
 
 /// `DefaultStartLimitBurst`-like limit of units that are started or stopped on their own
@@ -283,7 +283,7 @@ impl Systemd {
     }
 
     fn later(&mut self, unit: &UnitName, wait: Duration) {
-        self.turns += 1;
+        self.turns.0 += 1;
         let turn = self.turns;
         if let Some(u) = self.units.get_mut(unit) {
             u.turn = turn;
@@ -301,7 +301,7 @@ impl Systemd {
             return;
         };
         let from = std::mem::replace(&mut u.state, to);
-        u.turn = 0;
+        u.turn = Turn::default();
         u.auto_restart = false;
         let job = u.job.clone();
         if to == State::Active {

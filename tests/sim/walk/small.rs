@@ -30,6 +30,18 @@ pub(super) struct Plan {
     pub(super) kinds: Vec<Fault>,
     /// Whether a time that is over before what could happen has happened is a fault too.
     pub(super) early: bool,
+    pub(super) grain: Grain,
+}
+
+/// Between what all orders are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Grain {
+    /// Everything there is, also what passes between the service manager, the agent and the helpers of
+    /// one machine.
+    All,
+    /// What passes on a machine is there at once: machines, connections, programs, operators and faults are
+    /// left. A fleet of three nodes has an end then.
+    Machines,
 }
 
 /// What an operator does; the number is that of the node.
@@ -176,6 +188,17 @@ impl std::hash::Hash for Small {
 }
 
 impl Place {
+    /// Something that will happen in the service manager. In which order it was asked for is of no
+    /// matter, so it is kept in one.
+    pub(super) fn await_wake(&mut self, wake: Wake) {
+        let systemd = &self.systemd;
+        self.wakes.retain(|wake| systemd.is_due(wake));
+        let at = self
+            .wakes
+            .partition_point(|other| order(other) < order(&wake));
+        self.wakes.insert(at, wake);
+    }
+
     /// The next thing that the service manager asks for. What it has gathered to tell is told in the
     /// same turn: a wait in between would only be one more order of what is waited for anyway.
     pub(super) fn next_effect(&mut self) -> Option<Effect> {
@@ -188,6 +211,13 @@ impl Place {
                 | Effect::HelperKilled { .. }) => return Some(effect),
             }
         }
+    }
+}
+
+fn order(wake: &Wake) -> Option<&UnitName> {
+    match wake {
+        Wake::Unit { unit, .. } | Wake::Upheld(unit) => Some(unit),
+        Wake::Flush => None,
     }
 }
 
@@ -248,7 +278,25 @@ impl Plan {
             faults,
             kinds,
             early: true,
+            grain: Grain::All,
         }
+    }
+
+    /// `source.service` of the first node is bound to `target.service` of the second, and that to
+    /// `target.service` of the third.
+    pub(super) fn chain(operators: &[Operator], faults: usize) -> Self {
+        let mut plan = Self::of(&["a", "b", "c"], &[(0, 1), (1, 2)], operators, faults);
+        if let Some((_, files)) = plan.nodes.get_mut(1) {
+            let bound = files.remove(&source()).unwrap_or_default().binds_to;
+            files.entry(target()).or_default().binds_to = bound;
+        }
+        plan
+    }
+
+    /// Only orders between machines.
+    pub(super) fn of_machines(mut self) -> Self {
+        self.grain = Grain::Machines;
+        self
     }
 
     /// Only these faults.

@@ -11,7 +11,9 @@ use proto::{
 
 use super::{
     check,
-    small::{Choice, Fault, ForAgent, ForController, Helper, Operator, Small, source, target},
+    small::{
+        Choice, Fault, ForAgent, ForController, Grain, Helper, Operator, Small, source, target,
+    },
 };
 use crate::{
     systemd::{Effect, Verb},
@@ -81,6 +83,27 @@ impl Small {
     /// Lets it happen.
     pub(super) fn take(&mut self, choice: Choice) {
         self.came_by = Some(choice);
+        self.happens(choice);
+        match self.plan.grain {
+            Grain::All => {}
+            Grain::Machines => {
+                while let Some(choice) = self.within_a_machine() {
+                    self.happens(choice);
+                }
+            }
+        }
+    }
+
+    /// The next thing that passes on one machine.
+    fn within_a_machine(&self) -> Option<Choice> {
+        let mut places = self.places.iter().enumerate();
+        places.find_map(|(at, place)| {
+            let told = (!place.told.is_empty()).then_some(Choice::Manager(at));
+            told.or_else(|| (!place.helpers.is_empty()).then_some(Choice::Helper(at)))
+        })
+    }
+
+    fn happens(&mut self, choice: Choice) {
         self.log(|| format!("--- {choice:?}"));
         match choice {
             Choice::Manager(at) => {
@@ -111,6 +134,10 @@ impl Small {
                 self.faults -= 1;
                 self.befall(fault);
             }
+        }
+        for place in &mut self.places {
+            let systemd = &place.systemd;
+            place.wakes.retain(|wake| systemd.is_due(wake));
         }
         check::witness(self);
         self.wires.retain(|_, wire| {
@@ -284,7 +311,7 @@ impl Small {
         };
         while let Some(effect) = place.next_effect() {
             match effect {
-                Effect::After(_, wake) => place.wakes.push(wake),
+                Effect::After(_, wake) => place.await_wake(wake),
                 Effect::Tell(signal) => place.told.push_back(from_signal(signal)),
                 Effect::HelperStarts { proxy, token } => {
                     place.helpers.push_back(Helper::Asks(proxy, token));

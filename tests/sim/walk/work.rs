@@ -96,7 +96,7 @@ impl Small {
         };
         while let Some(effect) = place.next_effect() {
             match effect {
-                Effect::After(_, wake) => place.wakes.push(wake),
+                Effect::After(_, wake) => place.await_wake(wake),
                 Effect::Tell(signal) => place.told.push_back(from_signal(signal)),
                 Effect::HelperStarts { proxy, token } => {
                     place.helpers.push_back(Helper::Asks(proxy, token));
