@@ -5,6 +5,10 @@
 //! it, and what was missed is not made up for. Each run but the first is earlier than its beat by up to a
 //! twentieth of the spacing, so that a thousand peers that began together do not stay in step; never
 //! later, since somebody may be waiting for it. A spacing of zero is off.
+//!
+//! Who is awake for another reason may do what is nearly due with it ([`Rhythm::join`]). The beat after that
+//! leaves an eighth of a spacing more, so that what comes once in a spacing comes before it, and a thousand
+//! heartbeats are answered without a timer of their own.
 
 use std::time::Duration;
 
@@ -12,6 +16,13 @@ use crate::time::Moment;
 
 /// The share of a spacing by which a run may be early: one of so many.
 const EARLY: u32 = 20;
+
+/// The share of a spacing within which a run joins something else: one of so many.
+const NEAR: u32 = 4;
+
+/// The share of a spacing by which the next beat is later, where something else is expected to come before
+/// it: one of so many. More than twice [`EARLY`], for both may be early and late by that.
+const ROOM: u32 = 8;
 
 /// The runs of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +58,25 @@ impl Rhythm {
         }
     }
 
+    /// As [`Rhythm::after`], for a task that joins what comes every spacing, too: it lets that come first.
+    pub fn joining(now: Moment, spacing: Duration, seed: u64) -> Self {
+        let mut rhythm = Self::after(now, spacing, seed);
+        rhythm.beat = rhythm.beat.plus(spacing / ROOM);
+        rhythm
+    }
+
+    /// Whether a run is due within a quarter of the spacing, and so may be done now with something else. If
+    /// so, the next beat is one spacing and an eighth from now.
+    pub fn join(&mut self, now: Moment) -> bool {
+        let near = now.plus(self.spacing / NEAR);
+        if self.due().is_none_or(|due| due > near) {
+            return false;
+        }
+        self.count = self.count.wrapping_add(1);
+        self.beat = now.plus(self.spacing).plus(self.spacing / ROOM);
+        true
+    }
+
     /// When the next run is due; `None` when it is off.
     pub fn due(&self) -> Option<Moment> {
         if self.spacing.is_zero() {
@@ -79,8 +109,8 @@ impl Rhythm {
         true
     }
 
-    /// Another spacing, counted from the last beat; what would be due already is due now. The same
-    /// spacing changes nothing.
+    /// Another spacing, counted from the last beat; what would be due already is due now, and nothing later
+    /// than one spacing from now. The same spacing changes nothing.
     pub fn set_spacing(&mut self, now: Moment, spacing: Duration) {
         if spacing == self.spacing {
             return;
@@ -90,7 +120,7 @@ impl Rhythm {
         self.beat = if self.spacing.is_zero() {
             now
         } else {
-            last.plus(spacing).max(now)
+            last.plus(spacing).clamp(now, now.plus(spacing))
         };
         self.spacing = spacing;
     }
@@ -164,6 +194,32 @@ mod tests {
             prop_assert!(rhythm.take(now));
             let due = rhythm.due().expect("on");
             prop_assert!(due > now && due <= now.plus(SPACING * 21 / 20));
+        }
+
+        #[test]
+        fn what_comes_in_the_same_rhythm_is_always_joined(
+            mine: u64, theirs: u64, spacing in 100..60_000_u64, beats in 1..100_usize,
+        ) {
+            let spacing = Duration::from_millis(spacing);
+            let mut rhythm = Rhythm::joining(at(0), spacing, mine);
+            let mut other = Rhythm::after(at(0), spacing, theirs);
+            let mut last = at(0);
+            for _ in 0..beats {
+                let now = other.due().expect("on");
+                prop_assert!(rhythm.due().expect("on") > now, "it is not due alone");
+                prop_assert!(other.take(now) && rhythm.join(now) && !rhythm.join(now));
+                prop_assert!(now.since(last) <= spacing * 9 / 8);
+                last = now;
+            }
+        }
+
+        #[test]
+        fn what_is_not_joined_is_as_before(seed: u64, at_ms in 0..1000_u64) {
+            let mut rhythm = Rhythm::after(at(0), SPACING, seed);
+            let before = rhythm;
+            prop_assert!(!rhythm.join(at(at_ms)));
+            prop_assert_eq!(rhythm, before);
+            prop_assert!(!Rhythm::at_once(at(0), Duration::ZERO).join(at(at_ms)));
         }
 
         #[test]

@@ -83,7 +83,7 @@ impl Fleet {
             version: hello.version.clone(),
             protocol: hello.protocol,
         };
-        let rhythm = Rhythm::after(now, heartbeat.interval, peer.0);
+        let rhythm = Rhythm::joining(now, heartbeat.interval, peer.0);
         let Some(node) = self.nodes.get_mut(&name) else {
             return;
         };
@@ -159,7 +159,10 @@ impl Fleet {
                 self.disconnect(now, peer, Disconnect::Goodbye);
                 Ok(())
             }
-            ToController::Heartbeat => Ok(()),
+            ToController::Heartbeat => {
+                self.answer_heartbeat(now, peer);
+                Ok(())
+            }
             ToController::Claims(delta) => {
                 let generation = delta.generation;
                 self.hear_claims(&name, delta)
@@ -264,10 +267,24 @@ impl Fleet {
 
     /// Says to an agent that the controller is alive.
     pub(crate) fn heartbeat(&mut self, now: Moment, peer: PeerId) {
+        self.beat(peer, |rhythm| {
+            rhythm.take(now);
+            true
+        });
+    }
+
+    /// An agent says that it is alive. If it is to be told the same soon, that is done while everybody is
+    /// awake: of a thousand quiet agents, each costs one wake-up in an interval, not two.
+    fn answer_heartbeat(&mut self, now: Moment, peer: PeerId) {
+        self.beat(peer, |rhythm| rhythm.join(now));
+    }
+
+    fn beat(&mut self, peer: PeerId, is_time: impl FnOnce(&mut Rhythm) -> bool) {
         let name = self.peers.get(&peer);
         let there = name.and_then(|name| self.nodes.get_mut(name)?.peer_mut());
-        if let Some(there) = there {
-            there.heartbeat.take(now);
+        if let Some(there) = there
+            && is_time(&mut there.heartbeat)
+        {
             let rhythm = there.heartbeat;
             self.set_heartbeat(peer, rhythm);
             self.put(Output::Send {

@@ -100,11 +100,38 @@ fn the_same_agent_on_a_new_connection_replaces_the_old_one_at_once() {
 #[test]
 fn heartbeats_are_sent_in_every_interval_and_silence_ends_a_connection() {
     let mut world = World::online("a");
-    let (at, why) = world.fleet.deadline().expect("something is waited for");
-    assert!((1_900..=2_000).contains(&at.since(world.now).as_millis()));
-    assert_eq!(why, "heartbeat");
+    // An eighth later than the agent's own first one.
+    assert!((2_150..=2_250).contains(&next_heartbeat(&world)));
+    world.freeze("a");
+    world.pass(2_250);
+    assert!((1_750..=2_000).contains(&next_heartbeat(&world)));
+    let mut world = World::online("a");
     world.pass(3_600_000);
     assert!(world.take().is_empty(), "an agent that answers stays");
+}
+
+/// In how many milliseconds the only agent is told that the controller is alive.
+fn next_heartbeat(world: &World) -> u128 {
+    let node = world.fleet.nodes.values().next().expect("a node");
+    let due = node.peer().and_then(|peer| peer.heartbeat.due());
+    due.expect("it is on").since(world.now).as_millis()
+}
+
+#[test]
+fn a_heartbeat_is_answered_where_one_is_nearly_due() {
+    let mut world = World::online("a");
+    let a = world.peer("a");
+    world.freeze("a");
+    let beat = |world: &mut World, after: u64| {
+        world.pass(after);
+        world.say(a, ToController::Heartbeat);
+        next_heartbeat(world)
+    };
+    let early = beat(&mut world, 1_000);
+    assert!((1_150..=1_250).contains(&early), "too soon");
+    for after in [1_000, 2_000, 1_900, 2_100] {
+        assert!((2_150..=2_250).contains(&beat(&mut world, after)));
+    }
 }
 
 #[test]
