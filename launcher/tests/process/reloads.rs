@@ -2,7 +2,7 @@ use std::{fs, os::unix::fs::symlink, thread, time::Duration};
 
 use rustix::process::Signal;
 
-use super::world::{Case, PLAIN, get, runs, text_of, worker};
+use super::world::{Case, LAUNCHER, PLAIN, get, runs, text_of, worker};
 
 #[test]
 fn a_reload_brings_new_settings_and_new_workers() {
@@ -129,6 +129,37 @@ fn a_release_that_was_switched_is_run_from_its_new_place() {
             .map(|_| ())
     });
     assert_eq!(launcher.who("cwd"), place("1"));
+    assert_eq!(launcher.reload().0, 0);
+    launcher.wait("the old one to go", || {
+        (launcher.workers().len() == 1).then_some(())
+    });
+    assert_eq!(launcher.who("cwd"), place("2"));
+    assert_eq!(launcher.who("program"), format!("{}/server", place("2")));
+}
+
+/// As a shell, or another supervisor, starts it: in a folder that it has come to by a link.
+#[test]
+fn the_folder_it_was_started_in_is_followed_by_its_name_also_after_its_program_was_replaced() {
+    let case = Case::new();
+    for release in ["1", "2"] {
+        fs::create_dir_all(case.path(release)).expect("made");
+        fs::copy(worker(), case.path(release).join("server")).expect("copied");
+    }
+    let current = case.path("current");
+    symlink("1", &current).expect("linked");
+    let script = "cd \"$1\" && shift && exec \"$@\"";
+    let by = ["sh", "-c", script, "sh", text_of(&current), LAUNCHER];
+    let address = case.address.to_string();
+    let plain = ["--listen", &address, "--ready", "notify", "--confirm", "0s"];
+    let launcher = case.launch_by(&by, &[&plain[..], &["--", "./server"]].concat());
+    let launcher = launcher.ready();
+    let place =
+        |release: &str| text_of(&fs::canonicalize(case.path(release)).expect("there")).to_owned();
+    assert_eq!(launcher.who("cwd"), place("1"));
+    fs::remove_file(&current).expect("removed");
+    symlink("2", &current).expect("linked");
+    launcher.signal(Signal::USR2);
+    launcher.wait_log("the launcher's program was replaced", 1);
     assert_eq!(launcher.reload().0, 0);
     launcher.wait("the old one to go", || {
         (launcher.workers().len() == 1).then_some(())

@@ -79,6 +79,14 @@ fn an_end_at_any_time_leaves_nothing(during: During, signal: Signal, code: i32) 
     }
     assert!(workers.iter().all(|(_, pid)| !runs(*pid)), "{workers:?}");
     assert!(launcher.told().iter().any(|it| it == "STOPPING=1"));
+    if let (During::Drain, Signal::TERM) = (during, signal) {
+        let is_asked = |it: &String| it.starts_with("EXTEND_TIMEOUT_USEC=");
+        assert!(
+            launcher.told().iter().any(is_asked),
+            "{:?}",
+            launcher.told()
+        );
+    }
 }
 
 #[test]

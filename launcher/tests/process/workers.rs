@@ -2,7 +2,7 @@ use std::{fs, time::Duration};
 
 use rustix::process::Signal;
 
-use super::world::{Case, PLAIN, runs};
+use super::world::{Case, PLAIN, runs, speaker};
 
 #[test]
 fn the_number_of_workers_changes_by_signal_until_the_next_reload() {
@@ -77,16 +77,58 @@ fn it_sleeps_while_nothing_happens_and_is_small() {
 }
 
 #[test]
-fn signals_are_sent_on_to_workers_and_stopped_ones_are_left_alone() {
+fn signals_are_sent_on_to_workers() {
+    let case = Case::new();
+    let script = "for s in (signal.SIGUSR1,signal.SIGWINCH,signal.SIGTTIN):\n \
+                  signal.signal(s,lambda s,_:say(f'STATUS=heard {s}'))\n\
+                  say('READY=1')\nwhile True: signal.pause()";
+    let script = speaker(script);
+    let plain = ["--ready", "notify", "--forward-signals", "WINCH"];
+    let all = [&plain[..], &["--", "python3", "-c", &script]].concat();
+    let mut launcher = case.launch(&all, &[]).ready();
+    for signal in [Signal::USR1, Signal::WINCH] {
+        launcher.signal(signal);
+        launcher.wait_told(&format!("heard {}", signal.as_raw()), 1);
+    }
+    // What means something to the launcher is not for workers.
+    launcher.signal(Signal::TTIN);
+    launcher.wait_told("gen 1: 2/2 ready", 1);
+    let ttin = format!("heard {}", Signal::TTIN.as_raw());
+    assert!(!launcher.told().iter().any(|it| it.contains(&ttin)));
+}
+
+#[test]
+fn a_worker_that_is_stopped_has_not_ended() {
     let case = Case::new();
     let launcher = case.start_with(PLAIN).ready();
     let (_, pid) = launcher.workers()[0];
     rustix::process::kill_process(pid, Signal::STOP).expect("sent");
-    rustix::process::kill_process(pid, Signal::CONT).expect("sent");
-    launcher.signal(Signal::USR1);
-    launcher.signal(Signal::WINCH);
-    assert_eq!(launcher.who("generation"), "1");
+    launcher.wait("it to stand still", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+        stat.ok()?.contains(") T ").then_some(())
+    });
     assert!(runs(pid) && launcher.workers() == [(1, pid)]);
+    rustix::process::kill_process(pid, Signal::CONT).expect("sent");
+    assert_eq!(launcher.who("generation"), "1");
+    assert_eq!(launcher.workers(), [(1, pid)]);
+}
+
+#[test]
+fn workers_that_have_done_their_work_are_the_end() {
+    let case = Case::new();
+    let line = [
+        "--workers",
+        "2",
+        "--success-exit",
+        "7",
+        "--",
+        "sh",
+        "-c",
+        "exit 7",
+    ];
+    let mut launcher = case.launch(&line, &[]);
+    assert_eq!(launcher.code(), 0, "{}", launcher.log());
+    launcher.wait_log("gen 1 worker 2 has done its work", 1);
 }
 
 #[test]
