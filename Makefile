@@ -307,6 +307,17 @@ bench-build: stage
 check-bench: bench-build
 	$(BENCH) --short scale
 
+# Reloads under load for as long as one likes, with a number of workers that changes: RELOADS_LONG= of each
+# kind of client, and a crash loop of CRASHES= seconds. What was measured is printed.
+RELOADS_LONG ?= 400
+CRASHES     ?= 600
+.PHONY: reload-long
+reload-long: toolchain
+	UNITLINK_RELOADS=$(RELOADS_LONG) $(CARGO) test --locked --profile staged -p unitlink-launcher --test process \
+	    no_request_is_lost:: -- --nocapture --test-threads 1
+	UNITLINK_CRASHES=$(CRASHES) $(CARGO) test --locked --profile staged -p unitlink-launcher --test process \
+	    a_crash_loop -- --nocapture
+
 # Ways to reload a server beside unitlink-launcher, under the same load in the same run: RELOADS= each, every
 # EVERY= ms. What is not on this machine is left out and named; nginx and HAProxy come from the distribution,
 # the rest is installed into the target directory.

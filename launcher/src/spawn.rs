@@ -1,9 +1,11 @@
-//! Processes: the only module with unsafe code. What the standard library has is not enough twice:
+//! Processes: the only module with unsafe code. What the standard library has is not enough:
 //!
 //! - `LISTEN_PID` and `WATCHDOG_PID` are the worker's own pid, which is known between fork(2) and
 //!   execve(2) and nowhere else.
 //! - `Command::exec` clears the signal mask before execve(2). A signal of that moment kills the new
 //!   program before it can block it. So a launcher that replaces itself keeps the mask.
+//! - It has no fork(2) without execve(2), which is how the settings are read ([`aside`]).
+//! - It has no time of day; the C library does ([`calendar`]).
 //!
 //! The launcher has one thread, so that what fork(2) copies is whole, and the child may do what any
 //! program may. A second thread would also end the workers when it ends, since `PR_SET_PDEATHSIG` is
@@ -11,7 +13,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "fork(2), execve(2) and what is between them, see above"
+    reason = "fork(2), execve(2), what is between them, and the time of day, see above"
 )]
 
 use std::{
