@@ -20,6 +20,7 @@ fn node() -> Stage {
 #[test_case("dependency")]
 #[test_case("failed")]
 #[test_case("timeout")]
+#[test_case("unsupported")]
 fn a_start_that_comes_to_nothing_has_systemd_look_at_what_is_up(result: &str) {
     node().plays(&format!(
         "removed 50 source.service {result}

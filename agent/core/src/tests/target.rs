@@ -349,6 +349,22 @@ fn a_release_and_a_new_claim_that_cross_end_as_the_set_says() {
     );
 }
 
+/// What is about to go is not what a source that comes back has had.
+#[test]
+fn what_a_source_keeps_is_down_while_it_is_being_released() {
+    up().plays(
+        "holds change -t.service a
+         > persist 0
+         > acknowledge Holds
+         > 2: StopUnit dep@t.service replace
+         > hold-states change -t.service a
+         holds change t.service a 1 keep
+         > persist 1
+         > acknowledge Holds
+         > hold-states change t.service a 1 down unit-stopped unit t.service on node b was stopped",
+    );
+}
+
 /// A start does not call off the stop of its unit that is under way; it comes after it.
 #[test_case("removed 99 t.service done"; "when the unit has stopped")]
 #[test_case("at 200"; "or after a while")]

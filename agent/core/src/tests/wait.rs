@@ -69,6 +69,22 @@ fn a_start_that_ends_waits_for_nothing_any_more() {
 }
 
 #[test]
+fn what_one_attempt_waited_for_is_not_said_of_the_next() {
+    both().plays(
+        "at 30
+         > 2: waits of 40
+         answer 2 waits 40 proxy@c_u.service t.service
+         > waits whole t.service a 1 on c u.service 2
+         holds change t.service a 3 start
+         > persist 1
+         > acknowledge Holds
+         > 3: look dep@t.service
+         > hold-states change t.service a 3 starting
+         > waits change -t.service a",
+    );
+}
+
+#[test]
 fn a_proxy_that_comes_later_is_asked_about_after_a_pause() {
     both().plays(
         "at 30

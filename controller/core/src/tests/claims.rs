@@ -454,6 +454,17 @@ fn a_controller_that_starts_holds_what_it_finds_until_the_source_is_heard() {
     );
 }
 
+#[test_case(ClaimState::Starting, "start"; "starting")]
+#[test_case(ClaimState::Up, "keep"; "up")]
+#[test_case(ClaimState::Restarted, "keep"; "restarted")]
+fn what_is_found_is_told_back_as_it_stands(state: ClaimState, attempt: &str) {
+    let mut world = World::new("a b");
+    let b = world.hello("b", 1, 1);
+    world.hold_states(b, true, &[(T, "a", 1, state)]);
+    let told = format!("1 < holds = +t.service for a 1 {attempt}");
+    assert_eq!(world.take().last(), Some(&told));
+}
+
 #[test]
 fn what_is_found_is_released_when_its_source_does_not_come() {
     let mut world = World::new("a b");
