@@ -12,6 +12,7 @@
 //! | leaving | the proxy is being stopped, or its restart is queued | a new run; inactive without a job: gone |
 
 mod again;
+mod helper;
 mod proxy;
 mod settle;
 
@@ -26,12 +27,12 @@ use proto::{
 };
 
 use again::Agains;
-use proxy::{Phase, Proof, Proxy, Seen, Waiting, seen};
+use proxy::{Phase, Proof, Proxy, Seen, seen};
 
 use crate::{
     call::{Calls, Cx, Purpose, Retry, Step, job_of},
     input::{Answer, CallId, ManagerError, Waiter},
-    limits::{CLAIM_STATES_MAX, CLAIMS_MAX, START_TIMEOUT, WAITERS_MAX},
+    limits::{CLAIM_STATES_MAX, CLAIMS_MAX, START_TIMEOUT},
     output::{Event, HelperAnswer, Output, Request},
     reason,
     unit::{ManagerJob, UnitState, Units},
@@ -229,81 +230,6 @@ impl Claims {
         let seen = |proxy: &Proxy| proxy.unit == *unit && proxy.proof == Proof::Seen;
         if self.proxies.get(name.name()).is_some_and(seen) {
             self.remove(name.name(), out);
-        }
-    }
-
-    /// A helper asks.
-    pub(crate) fn asks(&mut self, waiter: Waiter, proxy: &str, token: &str, cx: &mut Cx<'_>) {
-        let refuse = |cause, text: String, cx: &mut Cx<'_>| {
-            let reason = Reason::new(cause, text);
-            cx.event(Event::StartFailed {
-                proxy: proxy.chars().take(256).collect(),
-                reason: reason.clone(),
-            });
-            cx.out.push(Output::Helper {
-                waiter,
-                answer: HelperAnswer::Failed(reason),
-            });
-        };
-        if self.waiters.contains_key(&waiter) {
-            return;
-        }
-        let name = match ProxyName::parse(proxy) {
-            Ok(name) => name,
-            Err(error) => return refuse(Cause::InvalidName, error.to_string(), cx),
-        };
-        let known_as: UnitName = proxy.parse().unwrap_or_else(|_| name.name().clone());
-        let token = match token.parse::<Token>() {
-            Ok(token) => token,
-            Err(error) => return refuse(Cause::InvalidName, error.to_string(), cx),
-        };
-        if self.waiters.len() >= WAITERS_MAX {
-            cx.event(Event::Limit {
-                what: "helpers that wait",
-            });
-            let text = format!("{WAITERS_MAX} proxies are waiting on this node already");
-            return refuse(Cause::Limit, text, cx);
-        }
-        let unit = name.name().clone();
-        let full = self.proxies.len() >= CLAIMS_MAX;
-        match self.proxies.get_mut(&unit) {
-            Some(known) if known.token == token => {}
-            Some(known) => {
-                known.run(token);
-                known.be(Phase::Activating);
-                known.look(cx);
-            }
-            None if full => {
-                let text = format!("{CLAIMS_MAX} proxies claim on this node already");
-                return refuse(Cause::Limit, text, cx);
-            }
-            None => {
-                let phase = Phase::Activating;
-                let mut new = Proxy::new(name, known_as, token, phase, Proof::Unasked);
-                new.look(cx);
-                self.insert(new, cx);
-            }
-        }
-        if let Some(proxy) = self.proxies.get_mut(&unit) {
-            let waiting = Waiting {
-                token,
-                since: cx.now,
-                told: None,
-            };
-            proxy.waiters.insert(waiter, waiting);
-            cx.failures.forget(&unit);
-            proxy.asked.get_or_insert(cx.now);
-            self.waiters.insert(waiter, unit.clone());
-        }
-        self.dirty.insert(unit);
-    }
-
-    /// A helper has gone.
-    pub(crate) fn gone(&mut self, waiter: Waiter) {
-        if let Some(unit) = self.waiters.remove(&waiter)
-            && let Some(proxy) = self.proxies.get_mut(&unit)
-        {
-            proxy.waiters.remove(&waiter);
         }
     }
 
