@@ -1,5 +1,7 @@
 //! From a fault to everything settled.
 
+mod nodes;
+
 use std::{thread, time::Duration};
 
 use anyhow::Result;
@@ -54,5 +56,5 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         );
     }
     report.add(table);
-    Ok(())
+    nodes::measure(report)
 }
