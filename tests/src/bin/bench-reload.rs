@@ -3,8 +3,9 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::{net::UnixStream, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     thread,
@@ -14,7 +15,6 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use std::os::unix::process::CommandExt as _;
 use tests::load::{Load, Target};
 
 /// Reloads servers under load, and prints what was lost.
@@ -356,12 +356,13 @@ fn start(
 fn await_answer(target: &Target, server: &mut Child) -> Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(30) {
-        let is_open = match target {
-            Target::Tcp(address) => TcpStream::connect(address).is_ok(),
-            Target::Unix(path) => std::os::unix::net::UnixStream::connect(path).is_ok(),
+        // A launcher listens before there is a worker, so an open connection is no answer.
+        let is_answered = match target {
+            Target::Tcp(address) => TcpStream::connect(address).is_ok_and(answers),
+            Target::Unix(path) => UnixStream::connect(path).is_ok_and(answers),
         };
-        if is_open {
-            // What listens may still be starting.
+        if is_answered {
+            // The other workers may still be starting.
             thread::sleep(Duration::from_secs(2));
             return Ok(());
         }
@@ -370,7 +371,14 @@ fn await_answer(target: &Target, server: &mut Child) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(20));
     }
-    bail!("it never listens")
+    bail!("it never answers")
+}
+
+/// Whether one request is answered, however long it takes.
+fn answers(mut stream: impl Read + Write) -> bool {
+    let request = b"GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
+    let mut answer = [0; 12];
+    stream.write_all(request).is_ok() && stream.read_exact(&mut answer).is_ok()
 }
 
 fn is_there(what: &str, cli: &Cli) -> bool {
