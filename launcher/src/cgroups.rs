@@ -35,14 +35,9 @@ impl Cgroups {
     /// then no controller is enabled, since systemd could not put the next launcher beside them.
     pub(crate) fn take(is_left: bool) -> Option<Self> {
         let own = directory_of(&fs::read_to_string("/proc/self/cgroup").ok()?)?;
-        let base = if is_delegated(&own) {
-            own
-        } else {
-            let above = own.parent().filter(|it| is_delegated(it))?;
-            above.to_owned()
-        };
+        let base = unit_of(&own).filter(|it| is_delegated(it))?;
         let cgroups = Self {
-            base,
+            base: base.to_owned(),
             leaving: Vec::new(),
         };
         if let Err(error) = cgroups.settle(is_left) {
@@ -141,6 +136,16 @@ fn directory_of(text: &str) -> Option<PathBuf> {
     Some(Path::new("/sys/fs/cgroup").join(path))
 }
 
+/// The cgroup of the unit: only that of a service is ours to divide, and not that of a container, into
+/// which somebody else may want to put processes.
+fn unit_of(own: &Path) -> Option<&Path> {
+    let has_moved = own.file_name().is_some_and(|it| it == OWN);
+    let base = if has_moved { own.parent()? } else { own };
+    base.extension()
+        .is_some_and(|it| it == "service")
+        .then_some(base)
+}
+
 /// As systemd marks what a unit may divide by itself.
 fn is_delegated(path: &Path) -> bool {
     ["user.delegate", "trusted.delegate"].iter().any(|name| {
@@ -171,6 +176,20 @@ mod tests {
         let expected = Path::new("/sys/fs/cgroup/system.slice/web.service");
         assert_eq!(directory_of(mixed).as_deref(), Some(expected));
         assert_eq!(directory_of("4:memory:/a\n"), None);
+    }
+
+    #[test]
+    fn only_a_service_is_divided() {
+        let unit = Path::new("/sys/fs/cgroup/system.slice/web.service");
+        assert_eq!(unit_of(unit), Some(unit));
+        assert_eq!(unit_of(&unit.join("launcher")), Some(unit));
+        for other in [
+            "/sys/fs/cgroup",
+            "/sys/fs/cgroup/a.slice/b.scope",
+            "/sys/fs/cgroup/user@1.service/init.scope",
+        ] {
+            assert_eq!(unit_of(Path::new(other)), None, "{other}");
+        }
     }
 
     #[test]
