@@ -301,6 +301,11 @@ bench: packages bench-build
 bench-build: stage
 	$(CARGO) build --locked --profile staged -p tests --bin bench --bin fake-agents
 
+# What single functions of the cores cost, and how that grows with the fleet.
+.PHONY: bench-functions
+bench-functions: toolchain
+	$(CARGO) bench --locked --profile staged -p tests --bench functions
+
 # What does not depend on how fast the machine is: memory of each agent, and that a job costs the
 # same among many nodes.
 .PHONY: check-bench
