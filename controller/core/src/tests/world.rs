@@ -37,6 +37,8 @@ pub(super) struct World {
     lines: Vec<String>,
     /// What each agent was told to hold.
     holds: BTreeMap<PeerId, Listener<HoldKey, Hold>>,
+    /// The sets of agents that were acknowledged.
+    acknowledged: Vec<(PeerId, Stream, Generation)>,
 }
 
 pub(super) fn name(text: &str) -> NodeName {
@@ -88,6 +90,7 @@ impl World {
             told: BTreeMap::new(),
             lines: Vec::new(),
             holds: BTreeMap::new(),
+            acknowledged: Vec::new(),
         }
     }
 
@@ -175,8 +178,27 @@ impl World {
         });
     }
 
+    /// An agent says something; a set that is taken in has to be acknowledged.
     pub(super) fn say(&mut self, peer: PeerId, message: ToController) {
+        let set = match &message {
+            ToController::Claims(delta) => Some((Stream::Claims, delta.generation)),
+            ToController::HoldStates(delta) => Some((Stream::HoldStates, delta.generation)),
+            ToController::Waits(delta) => Some((Stream::Waits, delta.generation)),
+            ToController::Hello(_)
+            | ToController::Goodbye
+            | ToController::Heartbeat
+            | ToController::Acknowledged(..)
+            | ToController::Jobs(_)
+            | ToController::JobState { .. }
+            | ToController::JobDone { .. }
+            | ToController::Order { .. }
+            | ToController::Reloaded(_) => None,
+        };
         self.give(Input::Message { peer, message });
+        if let Some((stream, generation)) = set.filter(|_| self.is_registered(peer)) {
+            let there = self.acknowledged.contains(&(peer, stream, generation));
+            assert!(there, "{stream:?} {generation:?} is not acknowledged");
+        }
     }
 
     /// Claims, as `NODE UNIT TOKEN UP`; a token of 0 drops it.
@@ -343,10 +365,12 @@ impl World {
                     ToAgent::ClaimStates(delta) => {
                         acks.push((*peer, Stream::ClaimStates, delta.generation));
                     }
+                    ToAgent::Acknowledged(stream, generation) => {
+                        self.acknowledged.push((*peer, *stream, *generation));
+                    }
                     ToAgent::Welcome(_)
                     | ToAgent::Rejected(_)
                     | ToAgent::Heartbeat
-                    | ToAgent::Acknowledged(..)
                     | ToAgent::Job { .. }
                     | ToAgent::CancelJob(_)
                     | ToAgent::JobHeard(_)
