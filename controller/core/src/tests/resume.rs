@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::{
     message::{KnownJob, PROTOCOL, Standing, ToController},
-    model::{Cause, JobId, JobKind, JobMode, JobResult, JobState, Reason},
+    model::{Cause, ClaimState, JobId, JobKind, JobMode, JobResult, JobState, Reason},
 };
 use test_case::test_case;
 
@@ -76,6 +76,40 @@ fn a_node_that_does_not_come_back_is_offline_after_the_window() {
     assert_eq!(world.take(), ["a is offline", "fleet is degraded"]);
     comes(&mut world, "a", &[]);
     assert_eq!(world.take(), ["3 < welcome", "a is online", "fleet is up"]);
+}
+
+#[test]
+fn a_machine_that_has_booted_again_within_the_window_was_offline() {
+    let mut world = fleet();
+    world.cut("a");
+    world.boot = "another";
+    world.hello("a", 1, PROTOCOL);
+    assert_eq!(
+        world.take(),
+        [
+            "a is offline",
+            "fleet is degraded",
+            "3 < welcome",
+            "a is online",
+            "fleet is up"
+        ]
+    );
+}
+
+/// The window is a part of the grace, and does not come before it.
+#[test]
+fn the_grace_of_a_node_that_does_not_come_back_counts_from_when_its_link_broke() {
+    let mut world = fleet();
+    let (a, b) = (world.peer("a"), world.peer("b"));
+    world.claims(a, false, &[("b", "t.service", 1, false)]);
+    world.hold_states(b, false, &[("t.service", "a", 1, ClaimState::Up)]);
+    world.claims(a, false, &[("b", "t.service", 1, true)]);
+    world.cut("a");
+    world.take();
+    world.pass(14_999);
+    assert_eq!(world.take(), ["a is offline", "fleet is degraded"]);
+    world.pass(1);
+    assert_eq!(world.take(), ["warn ClaimsExpired", "2 < holds -1"]);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub(super) struct World {
     holds: BTreeMap<PeerId, Listener<HoldKey, Hold>>,
     /// The sets of agents that were acknowledged.
     acknowledged: Vec<(PeerId, Stream, Generation)>,
+    /// The boot of machines that say hello from now on.
+    pub(super) boot: &'static str,
 }
 
 pub(super) fn name(text: &str) -> NodeName {
@@ -91,6 +93,7 @@ impl World {
             lines: Vec::new(),
             holds: BTreeMap::new(),
             acknowledged: Vec::new(),
+            boot: "boot",
         }
     }
 
@@ -118,7 +121,7 @@ impl World {
             node: name(node),
             protocol,
             version: "1".into(),
-            boot_id: "boot".into(),
+            boot_id: self.boot.into(),
             incarnation,
         };
         let origin = Origin {
