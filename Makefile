@@ -278,6 +278,14 @@ walk: toolchain
 	SIM_STATES=$(STATES) \
 	    $(CARGO) test --locked --profile staged -p tests --test sim walk -- --include-ignored --nocapture --test-threads 2
 
+# Each rule of the cores that is in tests/mutants, broken once: a test must fail. MUTANTS= are arguments, such as
+# part of a name, F19, --list or "--layer core". tests/README.md tells how one is added.
+MUTANTS    ?=
+.PHONY: mutants
+mutants: toolchain
+	$(CARGO) build --locked -p tests --bin mutants
+	$(TARGET)/debug/mutants --scratch $(abspath $(TARGET))/mutants $(MUTANTS)
+
 # A coverage-guided fuzzer on one of tests/fuzz, for so long: world, names, lines, wire, link or config.
 # It needs a nightly toolchain and cargo-fuzz. What it keeps is in the folder of builds; what belongs
 # to every `make check` is copied to tests/fuzz/corpus by hand.
