@@ -340,7 +340,7 @@ RELOADERS   = $(TARGET)/python-reload
 .PHONY: bench-reload
 bench-reload: PROFILE = staged
 bench-reload: packages
-	@python3 -m pip install --quiet --root-user-action=ignore --upgrade --target $(RELOADERS) \
+	@python3 -m pip install --quiet --no-warn-conflicts --root-user-action=ignore --upgrade --target $(RELOADERS) \
 	    gunicorn==27.0.1 hupwatch==0.0.2 oslo.service==4.8.0 || echo "gunicorn, hupwatch and oslo.service cannot be had" >&2
 	$(LAUNCHER)
 	$(CARGO) build --locked --profile staged -p unitlink-launcher --example worker
