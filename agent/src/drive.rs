@@ -321,6 +321,11 @@ impl Agent {
                         error!(%job, %error, "failed to note a job, going on without");
                     }
                 }
+                Output::ForgetJobs => {
+                    if let Err(error) = self.jobs.forget() {
+                        error!(%error, "failed to note that jobs are forgotten, going on without");
+                    }
+                }
                 Output::Connect { link, address } => {
                     if let Some(address) = self.dial.addresses.get(address).cloned() {
                         let events = self.dial.events.clone();

@@ -174,6 +174,9 @@ impl Connection {
         {
             push_built(sender, measured);
         }
+        if let ToController::JobIs { asked, .. } = message {
+            self.measures.not_begun(*asked);
+        }
         match self.calls.write(message, sender) {
             Ok(messages) => messages
                 .into_iter()

@@ -224,7 +224,8 @@ async fn run(
     };
     let seed = node_settings.incarnation.rotate_left(32);
     let now = clock.now();
-    let node = Node::new(node_settings, remembered, now, seed).with_jobs(noted, now);
+    let since = now.before(jobs.age());
+    let node = Node::new(node_settings, remembered, now, seed).with_jobs(noted, since, now);
 
     let (manager_events, manager) = mpsc::channel(MANAGER_EVENTS_MAX);
     let (link_events, link) = mpsc::channel(LINK_EVENTS_MAX);

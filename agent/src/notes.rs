@@ -1,10 +1,12 @@
-//! Notes of jobs: a file for each, so that a job costs the same however many there are.
+//! Notes of jobs: a file for each, so that a job costs the same however many there are; and beside them one that says
+//! since when they are complete.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use node::{
@@ -12,6 +14,7 @@ use node::{
     limits::{ENDS_MAX, JOBS_MAX},
 };
 use proto::model::JobId;
+use rustix::time::{ClockId, clock_gettime};
 use tracing::warn;
 
 /// The longest note in bytes: a unit (255), a sentence, and some words.
@@ -21,6 +24,9 @@ const NOTE_BYTES_MAX: u64 = 4096;
 #[derive(Clone, Debug)]
 pub(crate) struct JobNotes {
     folder: PathBuf,
+    /// Has `CLOCK_MONOTONIC` in microseconds, of when the folder was made, or something had to be left out of it. It
+    /// is in `/run`, so both begin with the boot.
+    since: PathBuf,
 }
 
 impl JobNotes {
@@ -30,12 +36,37 @@ impl JobNotes {
     ///
     /// Fails when the folder cannot be made.
     pub(crate) fn in_folder(folder: &Path) -> io::Result<Self> {
+        let since = folder.join("jobs.since");
         let folder = folder.join("jobs");
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&folder)?;
-        Ok(Self { folder })
+        let notes = Self { folder, since };
+        if notes.begun().is_none() {
+            notes.forget()?;
+        }
+        Ok(notes)
+    }
+
+    /// For how long nothing was left out of the notes.
+    pub(crate) fn age(&self) -> Duration {
+        let begun = self.begun();
+        begun.map_or(Duration::ZERO, |begun| monotonic().saturating_sub(begun))
+    }
+
+    /// Something was left out of the notes.
+    ///
+    /// # Errors
+    ///
+    /// Fails when that cannot be written.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        replace(&self.since, &monotonic().as_micros().to_string())
+    }
+
+    fn begun(&self) -> Option<Duration> {
+        let text = fs::read_to_string(&self.since).ok()?;
+        text.parse().ok().map(Duration::from_micros)
     }
 
     /// Reads what there is, by number. What cannot be read costs that note and no other; it is removed, and said
@@ -80,17 +111,30 @@ impl JobNotes {
                 removed => removed,
             };
         };
-        let new = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(text.as_bytes())?;
-        drop(file);
-        fs::rename(&new, &path)
+        replace(&path, text)
     }
+}
+
+/// Replaces a file as a whole.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(text.as_bytes())?;
+    drop(file);
+    fs::rename(&new, path)
+}
+
+fn monotonic() -> Duration {
+    // Neither part of this clock is ever negative.
+    let time = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::new(seconds, nanos)
 }
 
 fn read_note(path: &Path) -> Result<JobNote, String> {
@@ -136,6 +180,11 @@ mod tests {
             files, 1,
             "of another job, damaged and not finished are removed"
         );
+        let again = JobNotes::in_folder(&folder).expect("folder");
+        assert_eq!(again.begun(), notes.begun(), "nothing was left out");
+        let begun = notes.begun();
+        notes.forget().expect("written");
+        assert!(notes.begun() > begun && notes.age() < Duration::from_secs(60));
         notes.keep(JobId(7), None).expect("removed");
         notes.keep(JobId(7), None).expect("removed already");
         assert_eq!(numbers(&notes), [0_u32; 0]);

@@ -319,7 +319,8 @@ impl Drive {
             Output::Disconnect { peer, .. } => self.agents.disconnect(peer),
             Output::Answer { id, result } => {
                 let handed_on = self.agents.answered(id);
-                self.public.answer(id, result, handed_on);
+                let known = (&self.fleet, now);
+                self.public.answer(id, result, handed_on, known);
             }
             Output::Forward { id, peer } => {
                 let public = &self.public;

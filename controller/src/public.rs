@@ -80,6 +80,8 @@ pub(crate) struct Configuration {
 enum Open {
     /// The core answers it by itself.
     Core(Message),
+    /// The core answers it by itself, with a job of which all is told that is known.
+    Enqueue(Message),
     /// It is handed on to an agent.
     Pass {
         call: Message,
@@ -214,14 +216,20 @@ impl Public {
                 kind,
                 unit,
                 mode,
+                named,
             } => {
+                let open = match named {
+                    Some(_) => Open::Enqueue(call),
+                    None => Open::Core(call),
+                };
                 let request = Request::Job {
                     node,
                     kind,
                     unit,
                     mode,
+                    named,
                 };
-                return self.ask(client, request, Open::Core(call));
+                return self.ask(client, request, open);
             }
             Verb::Cancel(job) => return self.ask(client, Request::Cancel(job), Open::Core(call)),
             Verb::Pass {
@@ -342,7 +350,7 @@ impl Public {
     /// Has the core decide, and keeps the call until it has.
     fn ask(&mut self, client: ClientId, request: Request, open: Open) -> Todo {
         if self.open.len() >= OPEN_CALLS_MAX {
-            if let Open::Core(call) | Open::Pass { call, .. } = &open {
+            if let Open::Core(call) | Open::Enqueue(call) | Open::Pass { call, .. } = &open {
                 let text = format!("{OPEN_CALLS_MAX} calls wait for an answer; no more may");
                 self.refuse(call, &Failure::new(error::LIMITS_EXCEEDED, text));
             }

@@ -9,7 +9,9 @@ use std::{collections::HashMap, time::Duration};
 use host::link::{self, Limits, Method};
 use proto::{
     dbus::{error, internal, public},
-    wire::{Facts, NeedBody, NeedsBody, SetBody, StatesBody},
+    message::Standing,
+    model::{JobId, JobResult, JobState},
+    wire::{Facts, NeedBody, NeedsBody, SetBody, StatesBody, enqueued_to_wire},
 };
 use test_case::test_case;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +31,56 @@ type Answering = Box<dyn Fn(&Message) -> zbus::Result<Message>>;
 
 const NODE_A: &str = "/org/eclipse/bluechi/node/a";
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
+async fn a_request_with_a_name_is_answered_with_all_that_is_known_of_its_job() {
+    let mut world = World::new(&["a"]);
+    let mut agent = world.agent("a").await;
+    let cookie = "0f".repeat(16);
+    let mut answers = Vec::new();
+    for age in [0_u64, 1_500_000] {
+        let request = ("restart", "t.service", "replace", cookie.as_str(), age);
+        let call = world.call(NODE_A, public::NODE_OWN, "Enqueue", &request);
+        let asked = agent.call("Enqueue").await;
+        type Asked = (String, String, String, u32, String, u64);
+        let (kind, unit, mode, job, name, told): Asked = asked.body().deserialize().expect("body");
+        assert_eq!(
+            (kind.as_str(), unit.as_str(), mode.as_str(), name.as_str()),
+            ("restart", "t.service", "replace", cookie.as_str())
+        );
+        if age == 0 {
+            assert_eq!(told, 0);
+            let standing = Standing::Open(JobState::Waiting);
+            agent.send(link::reply(
+                &asked,
+                &enqueued_to_wire(JobId(job), &standing),
+            ));
+            answers.push((job, String::new()));
+        } else {
+            assert!(told >= age, "{told}");
+            let (first, _) = answers[0];
+            let standing = Standing::Ended(JobResult::Done, None);
+            agent.say("JobDone", &(first, "done", "", ""));
+            agent.send(link::reply(
+                &asked,
+                &enqueued_to_wire(JobId(first), &standing),
+            ));
+            answers.push((first, "done".to_owned()));
+        }
+        let answer = loop {
+            let message = world.client_next().await;
+            if message.header().reply_serial() == Some(call) {
+                break message;
+            }
+        };
+        let (job, result) = answers.last().expect("one");
+        let known = facts(&answer);
+        assert!(known["Id"].ends_with(&format!("{job}")), "{known:?}");
+        let told = known.get("Result").map(|it| it.trim_matches('"'));
+        assert_eq!(told.unwrap_or_default(), *result);
+    }
+}
+
+#[tokio::test]
 async fn a_job_goes_to_the_agent_and_its_end_comes_after_its_name() {
     let mut world = World::new(&["a"]);
     let mut agent = world.agent("a").await;

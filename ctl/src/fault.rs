@@ -203,6 +203,7 @@ impl Fault {
             Self::NoUnit { .. } | Self::NoFit { .. } => Exit::NoSuchUnit,
             Self::AccessDenied(_) => Exit::AccessDenied,
             Self::Interrupted { .. } => Exit::Interrupted,
+            Self::Refused { name, .. } if name == error::FORGOTTEN => Exit::Unreachable,
             Self::Refused { .. }
             | Self::Answer { .. }
             | Self::NoJob(_)
@@ -316,6 +317,10 @@ impl Fault {
             {
                 None
             }
+            Self::Refused { name, .. } if name == error::FORGOTTEN => Some(
+                "the controller went away meanwhile; look at the unit before it is asked for again"
+                    .into(),
+            ),
             Self::Refused { name, .. } if name == error::STOPPING => {
                 Some("it ends when the jobs under way have; ask again when it is back".into())
             }

@@ -70,17 +70,19 @@ impl Jobs {
         &mut self,
         call: NonZeroU32,
         controller: &str,
-        answer: Result<JobId, Fault>,
+        answer: Result<Told, Fault>,
     ) {
         let asked = Wish::Asked(call);
         let Some(wish) = self.wishes.iter_mut().find(|wish| **wish == asked) else {
             return;
         };
+        let answer = answer.map(|Told { job, ended }| (job, ended));
         *wish = match answer {
             Err(fault) if fault.is_of_lost_controller() => Wish::Lost(None),
             Err(fault) => Wish::Settled(None, End::Fault(fault)),
-            Ok(job) if !self.wait => Wish::Settled(Some(job), End::Queued),
-            Ok(job) => {
+            Ok((job, _)) if !self.wait => Wish::Settled(Some(job), End::Queued),
+            Ok((job, Some(ended))) => Wish::Settled(Some(job), End::Ended(ended)),
+            Ok((job, None)) => {
                 self.controller = Some(controller.to_owned());
                 let ended = self
                     .early
@@ -98,6 +100,28 @@ impl Jobs {
     fn tidy(&mut self) {
         if !self.wishes.iter().any(Wish::is_unnumbered) {
             self.early.clear();
+        }
+    }
+
+    /// The place of the job that was asked for with this call, while it is not answered.
+    pub(crate) fn place(&self, call: NonZeroU32) -> Option<usize> {
+        let asked = Wish::Asked(call);
+        self.wishes.iter().position(|wish| *wish == asked)
+    }
+
+    /// The job at this place is asked for again.
+    pub(crate) fn asked_again(&mut self, at: usize, call: NonZeroU32) {
+        let wish = self.wishes.get_mut(at);
+        if let Some(wish) = wish.filter(|it| matches!(it, Wish::Asked(_) | Wish::Lost(_))) {
+            *wish = Wish::Asked(call);
+        }
+    }
+
+    /// What became of the job at this place, which was asked for, has to be found out.
+    pub(crate) fn lose(&mut self, at: usize) {
+        let wish = self.wishes.get_mut(at);
+        if let Some(wish) = wish.filter(|it| matches!(it, Wish::Asked(_))) {
+            *wish = Wish::Lost(None);
         }
     }
 
@@ -123,11 +147,12 @@ impl Jobs {
         lost.collect()
     }
 
-    /// The job at this place was found at `controller`.
-    pub(crate) fn found(&mut self, at: usize, controller: &str, found: Found) {
+    /// The job at this place was found, or not, by the word of `controller`; without one it cannot be asked.
+    pub(crate) fn found(&mut self, at: usize, controller: Option<&str>, found: Found) {
         let early = |job: JobId| {
+            let is_it = |sender: &str| controller == Some(sender);
             let mut early = self.early.iter();
-            let it = early.find(|(sender, early, _)| sender == controller && *early == job);
+            let it = early.find(|(sender, early, _)| is_it(sender) && *early == job);
             it.map(|(_, _, ended)| ended.clone())
         };
         let wish = match found {
@@ -136,7 +161,6 @@ impl Jobs {
                 None => Wish::Running(job),
             },
             Found::Ended(job, ended) => Wish::Settled(Some(job), End::Ended(ended)),
-            Found::AskedAgain(call) => Wish::Asked(call),
             Found::Never(job, fault) => Wish::Settled(job, End::Fault(fault)),
         };
         if let Some(lost) = self
@@ -145,7 +169,9 @@ impl Jobs {
             .filter(|it| matches!(it, Wish::Lost(_)))
         {
             *lost = wish;
-            self.controller = Some(controller.to_owned());
+            if let Some(controller) = controller {
+                self.controller = Some(controller.to_owned());
+            }
         }
         self.tidy();
     }
@@ -224,6 +250,14 @@ impl Wish {
     }
 }
 
+/// What is told of a job that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) job: JobId,
+    /// How it has ended, where it has: it was asked for before.
+    pub(crate) ended: Option<Ended>,
+}
+
 /// What was found of a job after its controller went away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -231,8 +265,6 @@ pub(crate) enum Found {
     Open(JobId),
     /// It has ended.
     Ended(JobId, Ended),
-    /// There never was one, and it was asked for again with this call.
-    AskedAgain(NonZeroU32),
     /// It cannot be said what became of it.
     Never(Option<JobId>, Fault),
 }
@@ -243,6 +275,10 @@ mod tests {
 
     const CALL: NonZeroU32 = NonZeroU32::MIN;
     const JOB: JobId = JobId(7);
+    const OPEN: Told = Told {
+        job: JOB,
+        ended: None,
+    };
 
     fn ended(result: &str, text: &str) -> Ended {
         Ended {
@@ -259,7 +295,7 @@ mod tests {
     #[test]
     fn a_job_is_waited_for_until_it_ends() {
         let mut jobs = Jobs::new([CALL], true);
-        jobs.answered(CALL, ":1.1", Ok(JOB));
+        jobs.answered(CALL, ":1.1", Ok(OPEN));
         jobs.ended(":1.1", JobId(8), ended("failed", "another job"));
         assert!(!jobs.is_settled());
         jobs.ended(":1.1", JOB, ended("done", ""));
@@ -271,7 +307,7 @@ mod tests {
         let mut jobs = Jobs::new([CALL], true);
         jobs.ended(":1.1", JOB, ended("failed", "first word"));
         jobs.ended(":1.1", JOB, ended("failed", ""));
-        jobs.answered(CALL, ":1.1", Ok(JOB));
+        jobs.answered(CALL, ":1.1", Ok(OPEN));
         let end = End::Ended(ended("failed", "first word"));
         assert_eq!(ends(jobs), [(Some(JOB), end)]);
     }
@@ -280,7 +316,7 @@ mod tests {
     fn only_the_controller_can_end_a_job() {
         let mut jobs = Jobs::new([CALL], true);
         jobs.ended(":1.66", JOB, ended("done", "early"));
-        jobs.answered(CALL, ":1.1", Ok(JOB));
+        jobs.answered(CALL, ":1.1", Ok(OPEN));
         jobs.ended(":1.66", JOB, ended("done", "late"));
         assert!(!jobs.is_settled());
     }
@@ -288,7 +324,7 @@ mod tests {
     #[test]
     fn without_waiting_the_reply_is_enough() {
         let mut jobs = Jobs::new([CALL], false);
-        jobs.answered(CALL, ":1.1", Ok(JOB));
+        jobs.answered(CALL, ":1.1", Ok(OPEN));
         assert_eq!(ends(jobs), [(Some(JOB), End::Queued)]);
     }
 
@@ -296,7 +332,7 @@ mod tests {
     fn what_is_abandoned_keeps_what_is_known() {
         let second = CALL.saturating_add(1);
         let mut jobs = Jobs::new([CALL, second], true);
-        jobs.answered(second, ":1.1", Ok(JOB));
+        jobs.answered(second, ":1.1", Ok(OPEN));
         jobs.ended(":1.1", JOB, ended("done", ""));
         let fault = Fault::ControllerLost("while jobs were waited for");
         jobs.abandon(&fault);
@@ -312,10 +348,10 @@ mod tests {
     #[test]
     fn a_job_is_found_again_at_the_next_controller() {
         let mut jobs = Jobs::new([CALL], true);
-        jobs.answered(CALL, ":1.1", Ok(JOB));
+        jobs.answered(CALL, ":1.1", Ok(OPEN));
         jobs.controller_gone();
         assert_eq!(jobs.lost(), [(0, Some(JOB))]);
-        jobs.found(0, ":1.9", Found::Open(JOB));
+        jobs.found(0, Some(":1.9"), Found::Open(JOB));
         jobs.ended(":1.1", JOB, ended("failed", "of the one before"));
         assert!(!jobs.is_settled());
         jobs.ended(":1.9", JOB, ended("done", ""));
@@ -325,7 +361,7 @@ mod tests {
     #[test]
     fn an_end_that_comes_before_the_job_is_found_counts() {
         let mut jobs = Jobs::new([CALL], true);
-        jobs.answered(CALL, ":1.1", Ok(JOB));
+        jobs.answered(CALL, ":1.1", Ok(OPEN));
         jobs.controller_gone();
         jobs.ended(":1.9", JOB, ended("done", ""));
         assert_eq!(ends(jobs), [(Some(JOB), End::Ended(ended("done", "")))]);
@@ -342,7 +378,7 @@ mod tests {
         jobs.answered(CALL, "org.freedesktop.DBus", Err(fault));
         assert_eq!(jobs.lost(), [(0, None)]);
         jobs.ended(":1.9", JOB, ended("done", ""));
-        jobs.found(0, ":1.9", Found::Open(JOB));
+        jobs.found(0, Some(":1.9"), Found::Open(JOB));
         assert_eq!(ends(jobs), [(Some(JOB), End::Ended(ended("done", "")))]);
     }
 
@@ -352,10 +388,22 @@ mod tests {
         let mut jobs = Jobs::new([CALL], true);
         let fault = Fault::ControllerLost("before it answered");
         jobs.answered(CALL, "org.freedesktop.DBus", Err(fault));
-        jobs.found(0, ":1.9", Found::AskedAgain(again));
-        jobs.answered(again, ":1.9", Ok(JOB));
+        jobs.asked_again(0, again);
+        jobs.answered(again, ":1.9", Ok(OPEN));
         jobs.ended(":1.9", JOB, ended("done", ""));
         assert_eq!(ends(jobs), [(Some(JOB), End::Ended(ended("done", "")))]);
+    }
+
+    #[test]
+    fn a_job_that_was_asked_for_before_may_have_ended() {
+        let mut jobs = Jobs::new([CALL], true);
+        let told = Told {
+            job: JOB,
+            ended: Some(ended("failed", "why")),
+        };
+        jobs.answered(CALL, ":1.9", Ok(told));
+        let end = End::Ended(ended("failed", "why"));
+        assert_eq!(ends(jobs), [(Some(JOB), end)]);
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub mod error {
     pub const ACTIVATION_FAILED: &str = "org.eclipse.bluechi.ActivationFailed";
     /// The daemon is about to end, and takes no new jobs.
     pub const STOPPING: &str = "org.unitlink.Stopping";
+    /// A request for a job was repeated after so long that nobody can say any more whether it was carried out.
+    pub const FORGOTTEN: &str = "org.unitlink.Forgotten";
     /// An argument is not valid; also an unknown node.
     pub const INVALID_ARGS: &str = "org.freedesktop.DBus.Error.InvalidArgs";
     /// The caller may not do this.

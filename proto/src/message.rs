@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    model::{ClaimState, JobId, JobKind, JobMode, JobResult, JobState, Reason, Token},
+    model::{ClaimState, Cookie, JobId, JobKind, JobMode, JobResult, JobState, Reason, Token},
     name::{NodeName, UnitName, UnitPattern, rivalled_by},
     sync::{Delta, Generation},
 };
@@ -16,7 +16,7 @@ use crate::{
 /// The version of the protocol between agent and controller that goes beyond BlueChi's. Peers of
 /// one version more or less must understand each other: unknown keys of [`Hello`] and [`Welcome`]
 /// are ignored, and nothing is ever removed.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// The first version that knows [`ToController::Waits`].
 pub const PROTOCOL_WAITS: u32 = 2;
@@ -33,11 +33,16 @@ pub const PROTOCOL_ENDINGS: u32 = 3;
 /// The first version whose agents go on with jobs when the connection ends, tell them on the next, and
 /// keep ends until they are acknowledged.
 pub const PROTOCOL_JOBS: u32 = 4;
+
 /// The first version that knows [`ToController::Reloaded`] and [`ToAgent::Reloaded`].
 pub const PROTOCOL_RELOADS: u32 = 4;
 
 /// The first version that knows [`ToAgent::StartTimeouts`].
 pub const PROTOCOL_TIMEOUTS: u32 = 4;
+
+/// The first version whose agents know requests by their [`Cookie`], and answer one that is repeated with the
+/// job that they have made for it.
+pub const PROTOCOL_COOKIES: u32 = 5;
 
 /// A unit of another node, as its source names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,6 +182,16 @@ pub enum Standing {
     Ended(JobResult, Option<Reason>),
 }
 
+/// Which request a job is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    /// What the client calls it.
+    pub cookie: Cookie,
+    /// How long ago it was made for the first time. Zero for one that is made for the first time: it is new, and
+    /// may be carried out by whoever knows nothing of it.
+    pub age: Duration,
+}
+
 /// How long claims may take to be up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StartTimeouts {
@@ -263,6 +278,15 @@ pub enum ToController {
     },
     /// A held unit of its node was reloaded.
     Reloaded(UnitName),
+    /// A job is not begun: there is another for the same request. From [`PROTOCOL_COOKIES`] on.
+    JobIs {
+        /// The job that was asked for.
+        asked: JobId,
+        /// The job that there is.
+        job: JobId,
+        /// How it stands.
+        standing: Standing,
+    },
     /// A job has ended. From [`PROTOCOL_JOBS`] on it is told on each connection until it is acknowledged
     /// with [`ToAgent::JobHeard`].
     JobDone {
@@ -300,6 +324,8 @@ pub enum ToAgent {
         unit: UnitName,
         /// How to deal with jobs that are queued already.
         mode: JobMode,
+        /// The request, where it has a name. From [`PROTOCOL_COOKIES`] on.
+        named: Option<Named>,
     },
     /// Take a job back.
     CancelJob(JobId),

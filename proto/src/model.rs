@@ -274,6 +274,37 @@ impl FromStr for Token {
     }
 }
 
+/// What a client calls one request for a job: 128 random bits, so that whoever is asked for it twice, because
+/// the answer was lost, carries it out once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cookie(pub [u8; 16]);
+
+impl fmt::Display for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Token(self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is not 32 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("'{0}' is no cookie; a cookie has 32 hexadecimal digits")]
+pub struct CookieError(String);
+
+impl FromStr for Cookie {
+    type Err = CookieError;
+
+    fn from_str(text: &str) -> Result<Self, CookieError> {
+        let Token(bits) = text.parse().map_err(|TokenError(text)| CookieError(text))?;
+        Ok(Self(bits))
+    }
+}
+
 /// How a claim stands, as the node that needs the unit sees it.
 ///
 /// ```text

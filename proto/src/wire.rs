@@ -17,7 +17,9 @@ use crate::{
     sync::{Delta, Generation},
 };
 
-pub use job::{JobBody, jobs_from_wire, jobs_to_wire};
+pub use job::{
+    EnqueuedBody, JobBody, enqueued_from_wire, enqueued_to_wire, jobs_from_wire, jobs_to_wire,
+};
 pub use wait::{WaitBody, WaitsBody, waits_from_wire, waits_to_wire};
 
 /// A message about a set: generation, whether it is whole, what is put, what is dropped.

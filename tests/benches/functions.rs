@@ -111,6 +111,7 @@ impl World {
             kind: JobKind::Start,
             unit: unit(0),
             mode: JobMode::Replace,
+            named: None,
         };
         let asked = self.give(Input::Request {
             id: RequestId(u64::from(self.next)),

@@ -3,6 +3,7 @@
 
 mod action;
 mod agent;
+mod client;
 mod controller;
 mod helper;
 mod jobs;
@@ -66,6 +67,8 @@ pub(crate) struct Machine {
     pub(crate) records: Option<String>,
     /// The notes of jobs in `/run`.
     pub(crate) notes: BTreeMap<JobId, String>,
+    /// Of requests that were made since this all are among them.
+    pub(crate) notes_since: Moment,
     /// The agent's process.
     pub(crate) agent: Option<Agent>,
     /// Whether systemd starts the agent again by itself.
@@ -187,6 +190,8 @@ pub(crate) struct World {
     conns: BTreeMap<u64, Conn>,
     /// The jobs that any run of the controller has announced.
     pub(crate) jobs: jobs::AllJobs,
+    /// Whoever has asked for jobs.
+    pub(crate) clients: client::Clients,
     /// What the controller has said of nodes.
     pub(crate) reports: Vec<(NodeName, NodeStatus)>,
     runs: u64,
@@ -213,6 +218,7 @@ impl World {
                 systemd,
                 records: None,
                 notes: BTreeMap::new(),
+                notes_since: Moment::default(),
                 agent: None,
                 agent_wanted: true,
                 helpers: BTreeMap::new(),
@@ -233,6 +239,7 @@ impl World {
             controller: Controller::default(),
             conns: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            clients: BTreeMap::new(),
             reports: Vec::new(),
             runs: 0,
             rng,

@@ -29,7 +29,7 @@ use host::{
 };
 use node::limits::RECONNECT;
 use proto::{
-    message::ClaimKey,
+    message::{ClaimKey, PROTOCOL},
     name::{NodeName, UnitName},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -105,6 +105,8 @@ pub struct Plan {
     /// How often each asks the controller whether it is there, to see how long that takes; never, if
     /// this is zero.
     pub ping: Duration,
+    /// The version of the protocol that they speak.
+    pub protocol: u32,
     /// What has happened to them.
     pub counts: Arc<Counts>,
     /// Whether all links are broken just now.
@@ -129,6 +131,7 @@ impl Plan {
             needs: Vec::new(),
             neighbours: 0,
             ping: Duration::ZERO,
+            protocol: PROTOCOL,
             counts: Arc::default(),
             broken: watch::channel(false).1,
             frozen: watch::channel(0).1,

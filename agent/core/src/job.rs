@@ -10,20 +10,23 @@
 //!
 //! A job outlives the connection on which it came, the controller that gave it, and the agent: it is told on the
 //! next connection, and its end is kept until it is acknowledged. Its number is that of one job for ever; a
-//! command with a number that is known is answered and not carried out again. Only a controller that
+//! command with a number that is known is answered and not carried out again. So is a request whose name is known: whoever
+//! lost its controller repeats it, and hears of the job that was made for it (see [`repeat`]). Only a controller that
 //! speaks less than [`PROTOCOL_JOBS`] is told of nothing that was begun on another connection.
 
 mod end;
 mod find;
 pub(crate) mod note;
+mod repeat;
 
 use std::collections::BTreeMap;
 
 use proto::{
     dbus::{error, systemd::NO_SUCH_UNIT},
-    message::{PROTOCOL_JOBS, Standing, ToController},
+    message::{Named, PROTOCOL_JOBS, Standing, ToController},
     model::{Cause, JobId, JobKind, JobMode, JobResult, JobState, Reason},
     name::UnitName,
+    time::Moment,
 };
 
 use crate::{
@@ -36,6 +39,7 @@ use crate::{
 };
 use end::{End, Ends, Task};
 use note::{JobNote, NoteStage};
+use repeat::{refuse, refuse_as};
 
 /// Errors of systemd that mean that there is no unit to work on (org.freedesktop.systemd1(5)).
 const NOT_THERE: [&str; 4] = [
@@ -54,6 +58,8 @@ pub(crate) struct Jobs {
     acknowledged: bool,
     /// Whether the agent is about to stop.
     draining: bool,
+    /// All requests that were made after this are known, as long as they can be repeated; all, if it is none.
+    remembers_since: Option<Moment>,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -91,51 +97,40 @@ impl Jobs {
     pub(crate) fn begin(
         &mut self,
         id: JobId,
-        kind: JobKind,
-        unit: UnitName,
-        mode: JobMode,
+        (kind, unit, mode): (JobKind, UnitName, JobMode),
+        named: Option<Named>,
         cx: &mut Cx<'_>,
     ) {
-        let refuse = |cause, text: String| ToController::JobDone {
-            job: id,
-            result: JobResult::Failed,
-            reason: Some(Reason::new(cause, text)),
-        };
         if self.is_known(id, cx) {
-            return;
-        }
-        if self.draining {
-            let node = &cx.settings.node;
-            let text = format!("the agent of node {node} is stopping, and takes no new jobs");
-            let name = error::STOPPING.to_owned();
-            let error = ManagerError {
-                name,
-                text: text.clone(),
-            };
-            cx.event(Event::JobRefused { job: id, error });
-            cx.say(refuse(Cause::Canceled, text));
-            return;
-        }
-        if self.entries.len() >= JOBS_MAX {
-            cx.event(Event::Limit {
-                what: "jobs of the controller",
-            });
-            let text = format!("node {} has {JOBS_MAX} jobs under way", cx.settings.node);
-            cx.say(refuse(Cause::Limit, text));
-            return;
-        }
-        if !cx.units.connected {
-            let text = format!("systemd of node {} is not reachable", cx.settings.node);
-            cx.say(refuse(Cause::Manager, text));
             return;
         }
         let task = Task {
             kind,
             unit,
             mode,
+            cookie: named.map(|named| named.cookie),
             since: cx.now,
         };
-        self.ask(id, task, cx);
+        let is_done = named.is_some_and(|named| self.is_repeated(id, &task, named, cx));
+        if is_done {
+            return;
+        }
+        let node = &cx.settings.node;
+        if self.draining {
+            let text = format!("the agent of node {node} is stopping, and takes no new jobs");
+            refuse_as(id, error::STOPPING, Reason::new(Cause::Canceled, text), cx);
+        } else if self.entries.len() >= JOBS_MAX {
+            let text = format!("node {node} has {JOBS_MAX} jobs under way");
+            cx.event(Event::Limit {
+                what: "jobs of the controller",
+            });
+            refuse(id, Reason::new(Cause::Limit, text), cx);
+        } else if !cx.units.connected {
+            let text = format!("systemd of node {node} is not reachable");
+            refuse(id, Reason::new(Cause::Manager, text), cx);
+        } else {
+            self.ask(id, task, cx);
+        }
     }
 
     /// Asks systemd for a job.
@@ -306,7 +301,9 @@ impl Jobs {
         let open = self.entries.iter();
         let open = open.map(|(id, job)| job.task.known(*id, cx.now, Standing::Open(job.state)));
         let mut known: Vec<_> = open.collect();
-        known.extend(self.ends.known(cx.now));
+        let (ended, forgotten) = self.ends.known(cx.now);
+        known.extend(ended);
+        self.forget(forgotten, cx);
         if known.is_empty() {
             return;
         }
@@ -322,14 +319,20 @@ impl Jobs {
 
     /// The controller has taken in that a job has ended.
     pub(crate) fn heard(&mut self, id: JobId, cx: &mut Cx<'_>) {
-        if self.ends.heard(id, cx.now) {
-            drop_note(id, cx);
+        match self.ends.heard(id, cx.now).map(|end| end.note(id)) {
+            Some(Some(note)) => keep_note(&note, cx),
+            Some(None) => drop_note(id, cx),
+            None => {}
         }
     }
 
     /// The jobs are nobody's: there is another controller now, or one that knows nothing of jobs that it has
     /// not given on this connection. systemd goes on with them.
     pub(crate) fn disown(&mut self, cx: &mut Cx<'_>) {
+        if self.entries.is_empty() && self.ends.is_empty() {
+            return;
+        }
+        self.forgets(cx);
         let open = std::mem::take(&mut self.entries).into_keys();
         for id in open.chain(self.ends.clear()) {
             drop_note(id, cx);
@@ -354,20 +357,17 @@ impl Jobs {
             return;
         };
         if self.acknowledged || cx.link.is_none() {
-            let stage = NoteStage::Ended(result, reason.clone());
-            keep_note(&job.task.note(id, stage), cx);
             let end = End {
                 task: job.task,
                 result,
                 reason: reason.clone(),
                 heard: None,
             };
-            if let Some(lost) = self.ends.keep(id, end, cx.now) {
-                drop_note(lost, cx);
-                cx.event(Event::Limit {
-                    what: "ends of jobs that no controller has acknowledged",
-                });
+            if let Some(note) = end.note(id) {
+                keep_note(&note, cx);
             }
+            let forgotten = self.ends.keep(id, end, cx.now);
+            self.forget(forgotten, cx);
         } else {
             drop_note(id, cx);
         }

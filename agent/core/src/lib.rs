@@ -15,7 +15,7 @@
 //!   told, the number is never used again.
 //! * [`Output::Persist`] is to be done, and to be durable for a reader of the file, before any
 //!   output that follows it.
-//! * [`Output::KeepJob`] likewise. The notes that there are at a start are given to [`Node::with_jobs`]
+//! * [`Output::KeepJob`] and [`Output::ForgetJobs`] likewise. The notes that there are at a start are given to [`Node::with_jobs`]
 //!   before anything else.
 //! * Every [`Output::Call`] is answered once with [`FromManager::Answered`], unless
 //!   [`FromManager::Disconnected`] comes first. The shell gives calls a deadline and answers with an
@@ -163,10 +163,11 @@ impl Node {
         node
     }
 
-    /// The same node, which was given these jobs before its agent was restarted.
+    /// The same node, which was given these jobs before its agent was restarted. Of requests that were made
+    /// after `since` all are among them.
     #[must_use]
-    pub fn with_jobs(mut self, notes: Vec<JobNote>, now: Moment) -> Self {
-        self.jobs.restore(notes, now);
+    pub fn with_jobs(mut self, notes: Vec<JobNote>, since: Moment, now: Moment) -> Self {
+        self.jobs.restore(notes, since, now);
         self
     }
 
@@ -367,8 +368,10 @@ impl Node {
                 kind,
                 unit,
                 mode,
+                named,
             } => {
-                self.jobs.begin(job, kind, unit, mode, cx!(self, now));
+                let task = (kind, unit, mode);
+                self.jobs.begin(job, task, named, cx!(self, now));
             }
             ToAgent::CancelJob(job) => self.jobs.cancel(job, cx!(self, now)),
             ToAgent::JobHeard(job) => self.jobs.heard(job, cx!(self, now)),

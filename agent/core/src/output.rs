@@ -26,6 +26,9 @@ pub enum Output {
         /// The note.
         text: Option<String>,
     },
+    /// Note, before anything that follows is done, that of requests that were made before now not all are among the
+    /// notes of jobs: there was no room for one.
+    ForgetJobs,
     /// Connect to this address (an index into the controller's addresses), and tell
     /// [`FromLink::Connected`](crate::FromLink::Connected) or `Failed` under this number. There is
     /// never more than one connection.

@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use proto::{
     message::{
-        Attempt, ClaimKey, Hold, HoldKey, OrderId, PROTOCOL, PROTOCOL_JOBS, StartTimeouts, Stream,
-        ToAgent, ToController, TokenState, Welcome,
+        Attempt, ClaimKey, Hold, HoldKey, Named, OrderId, PROTOCOL, PROTOCOL_JOBS, StartTimeouts,
+        Stream, ToAgent, ToController, TokenState, Welcome,
     },
-    model::{Cause, ClaimState, JobId, JobMode, Reason, Token},
+    model::{Cause, ClaimState, Cookie, JobId, JobMode, Reason, Token},
     sync::{Delta, Generation},
     time::Moment,
 };
@@ -85,13 +85,15 @@ impl Stage {
         self
     }
 
-    /// The node after a restart of its agent, with what was noted of jobs.
+    /// The node after a restart of its agent, with what was noted of jobs since 30000.
     pub(crate) fn with_jobs(mut self, notes: &[&str]) -> Self {
         let notes = notes.iter().map(|note| {
-            let note = format!("unitlink job 1\n{note}\n");
+            let version = if note.contains('\n') { 2 } else { 1 };
+            let note = format!("unitlink job {version}\n{note}\n");
             note.parse().expect("note")
         });
-        self.node = self.node.with_jobs(notes.collect(), self.now);
+        let since = Moment::at(Duration::from_secs(30));
+        self.node = self.node.with_jobs(notes.collect(), since, self.now);
         self
     }
 
@@ -244,6 +246,17 @@ impl Stage {
                 kind: kind.parse().expect("kind"),
                 unit: name.parse().expect("unit"),
                 mode: JobMode::Replace,
+                named: None,
+            })],
+            ["job", id, kind, name, "as", cookie, age @ ..] => vec![self.said(ToAgent::Job {
+                job: JobId(id.parse().expect("job")),
+                kind: kind.parse().expect("kind"),
+                unit: name.parse().expect("unit"),
+                mode: JobMode::Replace,
+                named: Some(Named {
+                    cookie: Cookie([cookie.parse().expect("cookie"); 16]),
+                    age: Duration::from_secs(age.first().map_or(0, |age| number(age))),
+                }),
             })],
             ["heard", id] => {
                 vec![self.said(ToAgent::JobHeard(JobId(id.parse().expect("job"))))]
@@ -344,6 +357,7 @@ fn set_of(output: &Output) -> Option<(Stream, Generation)> {
         | ToController::Jobs(_)
         | ToController::Reloaded(_)
         | ToController::JobState { .. }
+        | ToController::JobIs { .. }
         | ToController::JobDone { .. } => None,
     }
 }

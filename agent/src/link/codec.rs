@@ -1,19 +1,19 @@
 //! Messages of the controller as values, and back. `docs/design/wire.md` has the table.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use host::link::{self, CallSerial, LinkSender, Method};
 use node::ManagerError;
 use proto::{
     dbus::{error, internal},
-    message::{ClaimKey, OrderId, PROTOCOL_JOBS, ToController},
+    message::{ClaimKey, Named, OrderId, PROTOCOL_JOBS, Standing, ToController},
     model::{Cause, JobId, JobKind, JobMode, JobState, Reason},
     name::UnitName,
     sync::Generation,
     wire::{
-        Facts, NeedsBody, StatesBody, TimeoutsBody, hello_to_wire, jobs_to_wire, needs_from_wire,
-        needs_to_wire, states_from_wire, states_to_wire, timeouts_from_wire, unit_from_wire,
-        waits_to_wire, welcome_from_wire,
+        Facts, NeedsBody, StatesBody, TimeoutsBody, enqueued_to_wire, hello_to_wire, jobs_to_wire,
+        needs_from_wire, needs_to_wire, states_from_wire, states_to_wire, timeouts_from_wire,
+        unit_from_wire, waits_to_wire, welcome_from_wire,
     },
 };
 use zbus::{
@@ -172,11 +172,17 @@ impl Calls {
                 job,
                 state: JobState::Waiting,
             } => {
-                let call = self.jobs.remove(job);
-                let call = call.filter(link::expects_reply);
-                call.iter()
-                    .map(|call| link::reply(call, &()))
-                    .collect::<Result<_, _>>()?
+                let standing = Standing::Open(JobState::Waiting);
+                let answer = self.enqueued(*job, *job, &standing).transpose()?;
+                answer.into_iter().collect()
+            }
+            ToController::JobIs {
+                asked,
+                job,
+                standing,
+            } => {
+                let answer = self.enqueued(*asked, *job, standing).transpose()?;
+                answer.into_iter().collect()
             }
             ToController::JobState { job, state } => {
                 vec![signal("JobStateChanged", &(job.0, state.as_str()))?]
@@ -204,6 +210,22 @@ impl Calls {
                     .transpose()?;
                 [Some(done), error].into_iter().flatten().collect()
             }
+        })
+    }
+
+    /// Answers the call that asked for a job: there is one for it, the one that was asked for or another.
+    fn enqueued(
+        &mut self,
+        asked: JobId,
+        job: JobId,
+        standing: &Standing,
+    ) -> Option<zbus::Result<Message>> {
+        let call = self.jobs.remove(&asked).filter(link::expects_reply)?;
+        let names_it = call.header().member().is_some_and(|it| it == "Enqueue");
+        Some(if names_it {
+            link::reply(&call, &enqueued_to_wire(job, standing))
+        } else {
+            link::reply(&call, &())
         })
     }
 
@@ -262,6 +284,7 @@ impl Calls {
                 let timeouts = timeouts.map_err(|error| invalid(member, &error))?;
                 Ok(Heard::Say(ToAgent::StartTimeouts(timeouts)))
             }
+            (Type::MethodCall, internal::AGENT_OWN, "Enqueue") => self.enqueue(message, &body),
             (Type::MethodCall, internal::AGENT_OWN, "StartTransientUnit") => {
                 let made: Structure<'_> = take(member, &body)?;
                 self.made(message, &made)
@@ -308,19 +331,42 @@ impl Calls {
             _ => return Ok(Heard::Unknown),
         };
         let (unit, mode, job): (&str, &str, u32) = take(member, body)?;
-        let job = JobId(job);
         // What an operator typed comes through here, so it is no breach.
-        let (unit, mode) = match (unit_from_wire(unit), mode.parse::<JobMode>()) {
-            (Ok(unit), Ok(mode)) => (unit, mode),
-            (Err(error), _) => return Ok(Heard::Invalid(error.to_string())),
-            (_, Err(error)) => return Ok(Heard::Invalid(error.to_string())),
+        let (unit, mode) = match unit_and_mode(unit, mode) {
+            Ok(both) => both,
+            Err(why) => return Ok(Heard::Invalid(why)),
         };
+        let job = JobId(job);
         self.jobs.insert(job, message.clone());
         Ok(Heard::Say(ToAgent::Job {
             job,
             kind,
             unit,
             mode,
+            named: None,
+        }))
+    }
+
+    /// A request that has a name.
+    fn enqueue(&mut self, message: &Message, body: &Body) -> Result<Heard, String> {
+        type Asked<'m> = (&'m str, &'m str, &'m str, u32, &'m str, u64);
+        let (kind, unit, mode, job, cookie, age): Asked<'_> = take("Enqueue", body)?;
+        let fail = |error: &dyn std::error::Error| invalid("Enqueue", error);
+        let kind = kind.parse().map_err(|error| fail(&error))?;
+        let cookie = cookie.parse().map_err(|error| fail(&error))?;
+        let (unit, mode) = match unit_and_mode(unit, mode) {
+            Ok(both) => both,
+            Err(why) => return Ok(Heard::Invalid(why)),
+        };
+        let age = Duration::from_micros(age);
+        let job = JobId(job);
+        self.jobs.insert(job, message.clone());
+        Ok(Heard::Say(ToAgent::Job {
+            job,
+            kind,
+            unit,
+            mode,
+            named: Some(Named { cookie, age }),
         }))
     }
 
@@ -336,12 +382,11 @@ impl Calls {
         ) else {
             return Err("the controller sent a unit that cannot be read".to_owned());
         };
-        let job = JobId(job);
-        let (unit, mode) = match (unit_from_wire(unit), mode.parse::<JobMode>()) {
-            (Ok(unit), Ok(mode)) => (unit, mode),
-            (Err(error), _) => return Ok(Heard::Invalid(error.to_string())),
-            (_, Err(error)) => return Ok(Heard::Invalid(error.to_string())),
+        let (unit, mode) = match unit_and_mode(unit, mode) {
+            Ok(both) => both,
+            Err(why) => return Ok(Heard::Invalid(why)),
         };
+        let job = JobId(job);
         self.jobs.insert(job, message.clone());
         self.made = Some((unit.clone(), message.clone()));
         let kind = JobKind::Start;
@@ -350,6 +395,7 @@ impl Calls {
             kind,
             unit,
             mode,
+            named: None,
         }))
     }
 
@@ -429,6 +475,13 @@ impl Calls {
             None => link::error(call, error::FAILED, text),
         }
     }
+}
+
+/// What a client has named; why it is not valid.
+fn unit_and_mode(unit: &str, mode: &str) -> Result<(UnitName, JobMode), String> {
+    let unit = unit_from_wire(unit).map_err(|error| error.to_string())?;
+    let mode = mode.parse::<JobMode>().map_err(|error| error.to_string())?;
+    Ok((unit, mode))
 }
 
 /// Why a controller does not want this node.

@@ -41,6 +41,11 @@ impl Measures {
         }
     }
 
+    /// A job was not begun: there is another for the same request.
+    pub(super) fn not_begun(&mut self, job: JobId) {
+        self.begun.remove(&job);
+    }
+
     /// A job has ended; what is to be told of it.
     pub(super) fn ended(&mut self, job: JobId) -> Option<zbus::Result<Message>> {
         let (begun, unit, kind) = self.begun.remove(&job)?;

@@ -4,10 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use host::stream::Identity;
 use proto::{
-    message::{Hello, OrderId, PROTOCOL, Welcome},
-    model::{Cause, JobKind, JobResult, Reason},
+    message::{Hello, Named, OrderId, PROTOCOL, Standing, Welcome},
+    model::{Cause, Cookie, JobKind, JobResult, JobState, Reason},
     sync::{Delta, Generation},
-    wire::{NeedsBody, SetBody, needs_to_wire, welcome_to_wire},
+    wire::{EnqueuedBody, NeedsBody, SetBody, enqueued_from_wire, needs_to_wire, welcome_to_wire},
 };
 use tokio::io::duplex;
 use zbus::{
@@ -165,7 +165,7 @@ async fn the_call_of_a_job_is_answered_when_it_is_queued() {
         heard,
         Ok(Some(ToAgent::Job { job: JobId(5), .. }))
     ));
-    let (job, state) = (JobId(5), proto::model::JobState::Waiting);
+    let (job, state) = (JobId(5), JobState::Waiting);
     stage.connection.say(&ToController::JobState { job, state });
     assert_eq!(stage.hears().await.message_type(), Type::MethodReturn);
     stage.connection.say(&ToController::JobDone {
@@ -176,6 +176,64 @@ async fn the_call_of_a_job_is_answered_when_it_is_queued() {
     let done = stage.hears().await;
     let body: (u32, String, String, String) = done.body().deserialize().expect("body");
     assert_eq!(body, (5, "done".into(), String::new(), String::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_with_a_name_is_answered_with_the_job_that_there_is_for_it() {
+    let mut stage = Stage::new().await;
+    let cookie = "0f".repeat(16);
+    let mut answers = Vec::new();
+    for (number, age) in [(5_u32, 0_u64), (6, 1_500_000)] {
+        let call = (
+            "restart",
+            "t.service",
+            "replace",
+            number,
+            cookie.as_str(),
+            age,
+        );
+        let heard = stage.calls(internal::AGENT_OWN, "Enqueue", &call).await;
+        let expected = Named {
+            cookie: Cookie([15; 16]),
+            age: Duration::from_micros(age),
+        };
+        let Ok(Some(ToAgent::Job {
+            job, kind, named, ..
+        })) = heard
+        else {
+            panic!("no job: {heard:?}");
+        };
+        assert_eq!(
+            (job, kind, named),
+            (JobId(number), JobKind::Restart, Some(expected))
+        );
+        let state = JobState::Waiting;
+        let said = if number == 5 {
+            ToController::JobState { job, state }
+        } else {
+            let standing = Standing::Ended(JobResult::Done, None);
+            ToController::JobIs {
+                asked: job,
+                job: JobId(5),
+                standing,
+            }
+        };
+        stage.connection.say(&said);
+        let answer = stage.hears().await;
+        assert_eq!(answer.message_type(), Type::MethodReturn);
+        let body: EnqueuedBody = answer.body().deserialize().expect("body");
+        answers.push(enqueued_from_wire(&body).expect("valid"));
+    }
+    assert_eq!(
+        answers,
+        [
+            (JobId(5), Standing::Open(JobState::Waiting)),
+            (JobId(5), Standing::Ended(JobResult::Done, None))
+        ]
+    );
+    let call = ("restart", "t.service", "replace", 7_u32, "no cookie", 0_u64);
+    let heard = stage.calls(internal::AGENT_OWN, "Enqueue", &call).await;
+    assert!(heard.is_err(), "only a controller that is broken says so");
 }
 
 #[tokio::test(start_paused = true)]

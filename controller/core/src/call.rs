@@ -8,7 +8,7 @@ use proto::{name::NodeName, time::Moment};
 use crate::{
     Fleet,
     input::{ClientId, PeerId, RequestId},
-    limits::{CALL_TIMEOUTS_MAX, CALLS_PER_NODE_MAX},
+    limits::{ADOPTED_GRACE_MIN, CALL_TIMEOUTS_MAX, CALLS_PER_NODE_MAX},
     node::{Link, Node},
     output::{Answer, Output, RequestError},
     timer::Timer,
@@ -19,13 +19,21 @@ pub(crate) type Calls = BTreeMap<RequestId, (NodeName, Duration)>;
 
 impl Fleet {
     /// The node, and the connection of its agent; none while that is coming back, or is about to come for the first
-    /// time since the controller started: what is to be done then waits for it until the window is over.
+    /// time since the controller started: what is to be done then waits for it until the window is over. What is asked
+    /// for again waits as long as an agent may need to come back: it may have been done, and only that agent knows.
     pub(crate) fn reachable(
         &mut self,
         now: Moment,
         name: &NodeName,
+        again: bool,
     ) -> Result<(&mut Node, Option<PeerId>), RequestError> {
-        let ends = self.begun.plus(self.settings.resume_window);
+        let window = self.settings.resume_window;
+        let window = if again {
+            window.max(ADOPTED_GRACE_MIN)
+        } else {
+            window
+        };
+        let ends = self.begun.plus(window);
         let Some(node) = self.nodes.get_mut(name) else {
             return Err(RequestError::UnknownNode(name.clone()));
         };
@@ -36,7 +44,8 @@ impl Fleet {
             }
             Link::Away(..) => Ok((node, None)),
             Link::Down if node.last_heard.is_none() && now < ends => {
-                self.timers.set(Timer::Resume(name.clone()), ends);
+                // All that waits for it waits for as long as the most patient.
+                self.timers.set_or_later(Timer::Resume(name.clone()), ends);
                 Ok((node, None))
             }
             Link::Down => Err(RequestError::Offline(name.clone())),
@@ -51,7 +60,7 @@ impl Fleet {
         name: NodeName,
     ) -> Result<(), RequestError> {
         let within = self.call_timeout_of(client);
-        let (node, peer) = self.reachable(now, &name)?;
+        let (node, peer) = self.reachable(now, &name, false)?;
         if node.calls.len() >= CALLS_PER_NODE_MAX {
             return Err(RequestError::Limit {
                 what: "calls",

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use proto::{
-    message::{Hello, ToController},
+    message::{Hello, Named, ToController},
     model::{JobId, JobKind, JobMode},
     name::{NodeName, UnitName},
 };
@@ -112,6 +112,8 @@ pub enum Request {
         unit: UnitName,
         /// How to deal with jobs that are queued already.
         mode: JobMode,
+        /// What the client calls the request, and for how long it has been making it.
+        named: Option<Named>,
     },
     /// Start a unit with the properties that the call brings. The agent is asked for it with
     /// [`crate::Output::Transient`]; it has to speak our own protocol.

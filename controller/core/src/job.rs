@@ -1,9 +1,10 @@
+mod repeat;
 mod told;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use proto::{
-    message::{OrderId, ToAgent},
+    message::{Named, OrderId, ToAgent},
     model::{Cause, JobId, JobKind, JobMode, JobResult, JobState, Reason},
     name::{NodeName, UnitName},
     time::Moment,
@@ -18,6 +19,7 @@ use crate::{
     timer::Timer,
 };
 
+use repeat::Request;
 pub(crate) use told::EndedJobs;
 pub use told::{EndedJob, JobsKnown};
 
@@ -51,6 +53,7 @@ pub struct Job {
     pub(crate) phase: Phase,
     /// The client's call that brings the unit.
     pub(crate) transient: Option<RequestId>,
+    pub(crate) named: Option<Request>,
 }
 
 impl Job {
@@ -75,10 +78,11 @@ pub(crate) enum Owner {
 }
 
 /// Whom to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Asker {
-    /// A client, when the job is queued.
-    Client(RequestId),
+    /// Clients, when the job is queued: more than one where a request was repeated before it was answered. The
+    /// shell bounds the calls that wait.
+    Clients(Vec<RequestId>),
     /// An agent, when it has ended.
     Agent(PeerId, OrderId),
     /// Nobody who asked is known here.
@@ -171,6 +175,8 @@ pub(crate) struct Order {
     pub(crate) mode: JobMode,
     /// The client's call that brings the unit.
     pub(crate) transient: Option<RequestId>,
+    /// What the client calls its request.
+    pub(crate) named: Option<Named>,
 }
 
 impl Fleet {
@@ -184,6 +190,7 @@ impl Fleet {
             unit,
             mode,
             transient,
+            named,
         } = order;
         if self.stopping {
             return Err(RequestError::Stopping);
@@ -192,7 +199,8 @@ impl Fleet {
             Owner::Client(client) => self.call_timeout_of(*client),
             Owner::Node(_) | Owner::Before => self.settings.call_timeout,
         };
-        let (node, peer) = self.reachable(now, &name)?;
+        let again = named.is_some_and(|named| !named.age.is_zero());
+        let (node, peer) = self.reachable(now, &name, again)?;
         let open = node.jobs.len();
         if open >= JOBS_PER_NODE_MAX {
             return Err(RequestError::Limit {
@@ -227,19 +235,25 @@ impl Fleet {
             asker,
             phase: Phase::Asked,
             transient,
+            named: named.map(|named| Request::made(named, now)),
         });
         self.timers.set(Timer::Queued(id), now.plus(within));
         // Otherwise it is sent when the agent is back.
         if let Some(peer) = peer {
-            self.send_job(id, peer);
+            self.send_job(now, id, peer);
         }
         Ok(())
     }
 
     /// Asks the agent for a job that has its number.
-    fn send_job(&mut self, id: JobId, peer: PeerId) {
+    fn send_job(&mut self, now: Moment, id: JobId, peer: PeerId) {
         let Some(job) = self.jobs.get(id) else {
             return;
+        };
+        let named = match job.named.map(|request| self.named_for(peer, request, now)) {
+            Some(Some(named)) => named,
+            Some(None) => return self.job_unsendable(id),
+            None => None,
         };
         let output = match job.transient {
             Some(request) => Output::Transient {
@@ -254,6 +268,7 @@ impl Fleet {
                     kind: job.kind,
                     unit: job.unit.clone(),
                     mode: job.mode,
+                    named,
                 },
             },
         };
@@ -399,7 +414,7 @@ impl Fleet {
         if job.phase != Phase::Asked {
             return;
         }
-        let asker = job.asker;
+        let asker = job.asker.clone();
         job.phase = Phase::Queued;
         self.timers.cancel(Timer::Queued(id));
         if let Some(limit) = self.settings.job_timeout {
@@ -407,11 +422,15 @@ impl Fleet {
         }
         self.put(Output::JobNew(id));
         match asker {
-            Asker::Client(request) => self.put(Output::Answer {
-                id: request,
-                result: Ok(Answer::Job(id)),
-            }),
+            Asker::Clients(requests) => self.answer_all(requests, &Ok(Answer::Job(id))),
             Asker::Agent(..) | Asker::Nobody => {}
+        }
+    }
+
+    fn answer_all(&mut self, requests: Vec<RequestId>, result: &Result<Answer, RequestError>) {
+        for id in requests {
+            let result = result.clone();
+            self.put(Output::Answer { id, result });
         }
     }
 
@@ -422,10 +441,7 @@ impl Fleet {
             return;
         };
         match job.asker {
-            Asker::Client(request) => self.put(Output::Answer {
-                id: request,
-                result: Err(error),
-            }),
+            Asker::Clients(requests) => self.answer_all(requests, &Err(error)),
             Asker::Agent(peer, order) => self.ordered(peer, order, refused(&job, error)),
             Asker::Nobody => {}
         }
@@ -445,16 +461,14 @@ impl Fleet {
     }
 
     fn forget_job(&mut self, id: JobId, result: JobResult, reason: Option<Reason>) -> Option<Job> {
+        let job = self.take_job(id)?;
+        self.jobs.ended.keep(EndedJob::of(&job, result, reason));
+        Some(job)
+    }
+
+    /// Forgets a job as if it had never been asked for.
+    fn take_job(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(id)?;
-        self.jobs.ended.keep(EndedJob {
-            id,
-            node: job.node.clone(),
-            unit: job.unit.clone(),
-            kind: job.kind,
-            since: job.since,
-            result,
-            reason,
-        });
         if let Some(node) = self.nodes.get_mut(&job.node) {
             node.jobs.remove(&id);
         }

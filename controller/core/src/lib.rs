@@ -219,15 +219,17 @@ impl Fleet {
                 kind,
                 unit,
                 mode,
+                named,
             } => {
                 let order = Order {
                     owner: Owner::Client(client),
-                    asker: Asker::Client(id),
+                    asker: Asker::Clients(vec![id]),
                     node,
                     kind,
                     unit,
                     mode,
                     transient: None,
+                    named,
                 };
                 match self.start_job(now, order) {
                     Ok(()) => return,
@@ -237,12 +239,13 @@ impl Fleet {
             Request::Transient { node, unit, mode } => {
                 let order = Order {
                     owner: Owner::Client(client),
-                    asker: Asker::Client(id),
+                    asker: Asker::Clients(vec![id]),
                     node,
                     kind: JobKind::Start,
                     unit,
                     mode,
                     transient: Some(id),
+                    named: None,
                 };
                 match self.start_job(now, order) {
                     Ok(()) => return,

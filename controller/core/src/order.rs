@@ -63,6 +63,7 @@ impl Fleet {
             unit,
             mode: JobMode::Replace,
             transient: None,
+            named: None,
         };
         let refusal = match refusal {
             Some(reason) => Some(reason),
@@ -162,7 +163,8 @@ fn reason_of(error: RequestError) -> Reason {
         | RequestError::Stopping
         | RequestError::UnknownJob(_)
         | RequestError::UnknownMonitor(_)
-        | RequestError::UnknownSubscription(_) => Cause::Manager,
+        | RequestError::UnknownSubscription(_)
+        | RequestError::NoCookies(_) => Cause::Manager,
     };
     Reason::new(cause, text)
 }

@@ -205,6 +205,9 @@ pub enum RequestError {
         /// The time it had.
         after: Duration,
     },
+    /// The agent knows requests by nothing but what is asked for, so it cannot say whether this is one that it knows.
+    #[error("the agent of node {0} does not know requests by their cookies")]
+    NoCookies(NodeName),
     /// The controller is about to end.
     #[error("the controller is stopping, and takes no new jobs")]
     Stopping,

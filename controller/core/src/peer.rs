@@ -202,6 +202,14 @@ impl Fleet {
                 self.job_state(now, &name, job, state);
                 Ok(())
             }
+            ToController::JobIs {
+                asked,
+                job,
+                standing,
+            } => {
+                self.job_is(now, &name, asked, (job, standing));
+                Ok(())
+            }
             ToController::JobDone {
                 job,
                 result,

@@ -10,5 +10,6 @@ mod monitors;
 mod nodes;
 mod orders;
 mod random;
+mod repeats;
 mod resume;
 mod world;

@@ -56,6 +56,12 @@ impl Timers {
         self.by_time.insert((at, timer));
     }
 
+    /// The same, unless it is set for later already.
+    pub(crate) fn set_or_later(&mut self, timer: Timer, at: Moment) {
+        let before = self.by_timer.get(&timer).copied();
+        self.set(timer, before.map_or(at, |before| before.max(at)));
+    }
+
     pub(crate) fn cancel(&mut self, timer: Timer) {
         if let Some(at) = self.by_timer.remove(&timer) {
             self.by_time.remove(&(at, timer));

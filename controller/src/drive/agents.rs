@@ -291,6 +291,23 @@ impl Agents {
                     peer.asked.remove(&job);
                     peer.ends.remove(&job)
                 });
+                let enqueued = if failed {
+                    Ok(None)
+                } else {
+                    codec::read_enqueued(&message)
+                };
+                match enqueued {
+                    Ok(Some((it, standing))) if it != job => {
+                        let message = ToController::JobIs {
+                            asked: job,
+                            job: it,
+                            standing,
+                        };
+                        return Some(Input::Message { peer, message });
+                    }
+                    Ok(Some(_) | None) => {}
+                    Err(why) => return Some(self.break_off(peer, why.to_string())),
+                }
                 let result = match (failed, end) {
                     (false, Some(message)) => return Some(Input::Message { peer, message }),
                     (false, None) => Ok(()),

@@ -6,13 +6,14 @@ use fleet::{Occasion, UnitNews};
 use host::link::{self, CallSerial, Method};
 use proto::{
     dbus::internal,
-    message::{ClaimKey, Hello, Stream, ToAgent, ToController},
+    message::{ClaimKey, Hello, Named, Standing, Stream, ToAgent, ToController},
     model::{JobId, JobKind, JobResult, JobState, Reason},
     name::{NodeName, UnitName},
     wire::{
-        Facts, JobBody, NeedsBody, StatesBody, WaitsBody, WireError, hello_from_wire,
-        jobs_from_wire, needs_from_wire, needs_to_wire, states_from_wire, states_to_wire,
-        timeouts_to_wire, unit_from_wire, waits_from_wire, welcome_to_wire,
+        EnqueuedBody, Facts, JobBody, NeedsBody, StatesBody, WaitsBody, WireError,
+        enqueued_from_wire, hello_from_wire, jobs_from_wire, needs_from_wire, needs_to_wire,
+        states_from_wire, states_to_wire, timeouts_to_wire, unit_from_wire, waits_from_wire,
+        welcome_to_wire,
     },
 };
 use thiserror::Error;
@@ -256,6 +257,17 @@ pub(crate) fn read(message: &Message) -> Result<Heard, CodecError> {
     }
 }
 
+/// Reads the answer to a call that asked for a job: the job that there is, where the call was `Enqueue`.
+pub(crate) fn read_enqueued(answer: &Message) -> Result<Option<(JobId, Standing)>, CodecError> {
+    let body = answer.body();
+    if body.data().is_empty() {
+        return Ok(None);
+    }
+    let enqueued: EnqueuedBody = take("Enqueue", &body)?;
+    let read = enqueued_from_wire(&enqueued);
+    read.map(Some).map_err(|error| value("Enqueue", error))
+}
+
 /// What happened to a unit. systemd tells of names that it would not take itself, which is no breach.
 fn of_unit(unit: &str, news: UnitNews) -> Heard {
     match unit.parse() {
@@ -307,6 +319,20 @@ pub(crate) fn write(
             kind,
             unit,
             mode,
+            named: Some(Named { cookie, age }),
+        } => {
+            let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+            let cookie = cookie.to_string();
+            let (kind, unit, mode) = (kind.as_str(), unit.as_str(), mode.as_str());
+            let body = (kind, unit, mode, job.0, cookie.as_str(), age);
+            link::call(serial(), own("Enqueue"), &body)?
+        }
+        ToAgent::Job {
+            job,
+            kind,
+            unit,
+            mode,
+            named: None,
         } => {
             let method = agent(match kind {
                 JobKind::Start => "StartUnit",

@@ -1,6 +1,6 @@
 //! What is handed on to agents, and what comes of it.
 
-use fleet::{Answer, RequestError, RequestId};
+use fleet::{Answer, Fleet, RequestError, RequestId};
 use host::{
     bus::object::Failure,
     link::{self, CallSerial, Method},
@@ -8,6 +8,7 @@ use host::{
 use proto::{
     dbus::{error, internal, systemd},
     model::JobId,
+    time::Moment,
 };
 use zbus::{
     Message, Variant,
@@ -18,6 +19,7 @@ use super::{
     Open, Public, body,
     gather::Gather,
     object::{job_path, monitor_path},
+    standing,
 };
 
 impl Public {
@@ -50,7 +52,7 @@ impl Public {
                 let method = method(internal::AGENT, "GetUnitProperties");
                 Some(link::call(serial, method, &(start.unit(), systemd::UNIT)))
             }
-            Open::Core(_) => None,
+            Open::Core(_) | Open::Enqueue(_) => None,
         }
     }
 
@@ -82,34 +84,40 @@ impl Public {
         id: RequestId,
         result: Result<Answer, RequestError>,
         handed_on: Option<Message>,
+        (fleet, now): (&Fleet, Moment),
     ) {
         let Some(open) = self.open.remove(&id) else {
             return;
         };
         match (open, result) {
-            (Open::Core(call) | Open::Pass { call, .. }, Err(why)) => {
+            (Open::Enqueue(call), Ok(Answer::Job(job))) => {
+                self.reply(&call, &standing::job(fleet, job, now));
+            }
+            (Open::Core(call) | Open::Enqueue(call) | Open::Pass { call, .. }, Err(why)) => {
                 let name = body::error_name_of(&why);
                 self.send(link::error(&call, name, &why.to_string()), &call);
             }
-            (Open::Core(call) | Open::Pass { call, .. }, Ok(answer)) => match answer {
-                Answer::Job(job) => {
-                    let path = ObjectPath::from_string_unchecked(job_path(job));
-                    self.reply(&call, &path);
+            (Open::Core(call) | Open::Enqueue(call) | Open::Pass { call, .. }, Ok(answer)) => {
+                match answer {
+                    Answer::Job(job) => {
+                        let path = ObjectPath::from_string_unchecked(job_path(job));
+                        self.reply(&call, &path);
+                    }
+                    Answer::Canceling => self.reply(&call, &()),
+                    Answer::Monitor(id) => {
+                        let owner = call.header().sender().map(ToString::to_string);
+                        self.audiences.open(id, owner.unwrap_or_default());
+                        let path = ObjectPath::from_string_unchecked(monitor_path(id));
+                        self.reply(&call, &path);
+                    }
+                    Answer::Subscription(id) => self.reply(&call, &id.0),
+                    Answer::Done => self.reply(&call, &()),
+                    Answer::Forwarded => match handed_on {
+                        Some(answer) => self.send(body::hand_back(&call, &answer), &call),
+                        None => self.refuse(&call, &not_handed_on()),
+                    },
                 }
-                Answer::Canceling => self.reply(&call, &()),
-                Answer::Monitor(id) => {
-                    let owner = call.header().sender().map(ToString::to_string);
-                    self.audiences.open(id, owner.unwrap_or_default());
-                    let path = ObjectPath::from_string_unchecked(monitor_path(id));
-                    self.reply(&call, &path);
-                }
-                Answer::Subscription(id) => self.reply(&call, &id.0),
-                Answer::Done => self.reply(&call, &()),
-                Answer::Forwarded => match handed_on {
-                    Some(answer) => self.send(body::hand_back(&call, &answer), &call),
-                    None => self.refuse(&call, &not_handed_on()),
-                },
-            },
+            }
             (Open::Measure(start), Ok(_)) => {
                 if let Some(answer) = handed_on {
                     self.measured(&start, &answer);

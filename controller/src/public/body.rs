@@ -131,6 +131,7 @@ pub(crate) fn error_name_of(failure: &RequestError) -> &str {
         RequestError::Limit { .. } => error::LIMITS_EXCEEDED,
         RequestError::Timeout { .. } => error::TIMEOUT,
         RequestError::NodeGone(_) => error::OFFLINE,
+        RequestError::NoCookies(_) => error::NOT_SUPPORTED,
         RequestError::Stopping => error::STOPPING,
         RequestError::UnknownMonitor(_) => error::UNKNOWN_OBJECT,
         RequestError::UnknownSubscription(_) => error::NO_SUCH_SUBSCRIPTION,

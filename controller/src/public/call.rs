@@ -1,10 +1,12 @@
 //! What a client asks for, parsed once.
 
+use std::time::Duration;
+
 use fleet::{Choice, MonitorId, MonitorRequest, SubscriptionId};
 use host::bus::object::{Failure, Standard, expect, no_method, standard, take};
 use proto::{
     dbus::{internal, public},
-    message::PROTOCOL_READS,
+    message::{Named, PROTOCOL_READS},
     model::{JobId, JobKind, JobMode},
     name::{NodeName, UnitName},
 };
@@ -50,6 +52,8 @@ pub(crate) enum Verb {
         unit: UnitName,
         /// How to deal with jobs that are queued already.
         mode: JobMode,
+        /// What the client calls its request, where it does.
+        named: Option<Named>,
     },
     /// A call that goes to the agent of a node as it is.
     Pass {
@@ -227,6 +231,7 @@ fn own_of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb
     match member {
         "ListClaims" => return list(Verb::Claims(Some(node.clone()))),
         "ListHolds" => return list(Verb::Holds(Some(node.clone()))),
+        "Enqueue" => return enqueue(node, member, body).map(Some),
         "FindJobs" => {
             let unit: &str = take(member, body)?;
             let unit = unit
@@ -245,6 +250,26 @@ fn own_of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb
         interface: internal::AGENT_OWN,
         member: name,
     }))
+}
+
+/// A request for a job that has a name, so that it can be repeated.
+fn enqueue(node: &NodeName, member: &str, body: &Body) -> Result<Verb, Failure> {
+    let (kind, unit, mode, cookie, age): (&str, &str, &str, &str, u64) = take(member, body)?;
+    let kind = kind.parse().map_err(|error: proto::model::UnknownWord| {
+        Failure::invalid(format!("kind of a job {error}"))
+    })?;
+    let (unit, mode) = unit_and_mode(unit, mode)?;
+    let cookie = cookie
+        .parse()
+        .map_err(|error: proto::model::CookieError| Failure::invalid(error.to_string()))?;
+    let age = Duration::from_micros(age);
+    Ok(Verb::Job {
+        node: node.clone(),
+        kind,
+        unit,
+        mode,
+        named: Some(Named { cookie, age }),
+    })
 }
 
 fn of_monitor(monitor: MonitorId, member: &str, body: &Body) -> Result<Option<Verb>, Failure> {
@@ -351,6 +376,7 @@ fn of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, F
         kind,
         unit,
         mode,
+        named: None,
     }))
 }
 
@@ -410,6 +436,24 @@ mod tests {
             start("a.service", "x").expect_err("no mode").name,
             error::INVALID_ARGS
         );
+    }
+
+    #[test]
+    fn a_request_with_a_name_says_whether_it_is_repeated() {
+        let call = |cookie: &str, age: u64| {
+            let body = ("restart", "a.service", "replace", cookie, age);
+            let call = message(Some(public::NODE_OWN), "Enqueue", &body);
+            parse(&node(), &call)
+        };
+        let Ok(Verb::Job { kind, named, .. }) = call(&"0f".repeat(16), 1_500_000) else {
+            panic!("no job");
+        };
+        assert_eq!(kind, JobKind::Restart);
+        let cookie = proto::model::Cookie([15; 16]);
+        let age = Duration::from_millis(1_500);
+        assert_eq!(named, Some(Named { cookie, age }));
+        let failure = call("0f", 0).expect_err("too short");
+        assert_eq!(failure.name, error::INVALID_ARGS);
     }
 
     #[test]
@@ -490,7 +534,7 @@ mod tests {
         }
         assert_eq!(
             methods,
-            8 + 10 + PASSED.len() + 5 + PASSED_OWN.len() + 3 + 1 + 6
+            8 + 10 + PASSED.len() + 5 + PASSED_OWN.len() + 4 + 1 + 6
         );
     }
 }

@@ -4,7 +4,7 @@ use fleet::{ClaimView, EndedJob, EndedView, Fleet, HoldView, Job};
 use host::bus::object::{Facts, facts, variant};
 use proto::{
     message::Attempt,
-    model::{ClaimState, Reason},
+    model::{ClaimState, JobId, Reason},
     name::{NodeName, UnitName},
     time::Moment,
 };
@@ -37,6 +37,17 @@ pub(super) fn holds(fleet: &Fleet, on: Option<&NodeName>, now: Moment) -> Vec<Fa
 /// All jobs that are announced.
 pub(super) fn jobs(fleet: &Fleet, now: Moment) -> Vec<Facts> {
     fleet.jobs().map(|job| job_facts(job, now)).collect()
+}
+
+/// A job, whether it has ended or not.
+pub(super) fn job(fleet: &Fleet, id: JobId, now: Moment) -> Facts {
+    let open = fleet.job(id).map(|job| job_facts(job, now));
+    let known = open.or_else(|| fleet.ended_job(id).map(|ended| ended_facts(ended, now)));
+    // It cannot be that neither is known of a job that was just said to be; there are its number and its path.
+    known.unwrap_or_else(|| {
+        let path = ObjectPath::from_string_unchecked(job_path(id));
+        facts([("Id", variant(id.0)), ("Path", variant(path))])
+    })
 }
 
 /// The jobs of a unit, with those that have ended, and whether these are all that its node knows of.

@@ -1,9 +1,11 @@
 //! `start`, `stop`, `restart`, `reload`: one call for each unit, sent together with the wish to hear
 //! of the ends of jobs.
 
+mod call;
 mod find;
+mod told;
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeSet, num::NonZeroU32, time::Instant};
 
 use proto::{
     dbus::public,
@@ -16,10 +18,11 @@ use super::{
     choose,
     progress::{Interrupt, Progress, until},
 };
+use call::Call;
 use find::Search;
 
 use crate::{
-    bus::{self, Bus},
+    bus::{self, Answer, Bus},
     cli::{Options, Units},
     fault::{Fault, Refusal},
     fleet::Target,
@@ -47,26 +50,19 @@ pub(crate) async fn run(
         several: chosen.several,
     };
     let wait = !options.no_block;
-    let calls = asked
-        .targets
-        .iter()
-        .map(|Target { node, unit }| {
-            bus::node_call(
-                node,
-                public::NODE,
-                method(kind),
-                &(unit.as_str(), "replace"),
-            )
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let named = asked.targets.iter().map(|_| Call::new());
+    let named = named.collect::<Result<Vec<_>, _>>()?;
+    let calls = named.iter().zip(asked.targets);
+    let calls = calls.map(|(call, target)| call.first(kind, target));
+    let calls = calls.collect::<Result<Vec<_>, _>>()?;
     let one = chosen.names.first().filter(|_| chosen.names.len() == 1);
     let mut messages = if wait { matches(one)? } else { Vec::new() };
     let (first, later) = calls.split_at(calls.len().min(limits::CALLS_AT_ONCE));
     messages.extend(first.iter().cloned());
-    bus.send(&messages).await?;
-
     let mut jobs = Jobs::new(calls.iter().map(bus::serial), wait);
-    let search = Search::new(&asked, &calls);
+    // Before anything is asked for: what is looked for by its age is younger than this.
+    let search = Search::new(&asked, named);
+    bus.send(&messages).await?;
     let refusals = wait_for(&mut bus, &mut jobs, later, search).await;
 
     let mut outcomes = Vec::new();
@@ -87,15 +83,6 @@ pub(crate) async fn run(
         &expanded.faults,
         look,
     ))
-}
-
-fn method(kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Start => "StartUnit",
-        JobKind::Stop => "StopUnit",
-        JobKind::Restart => "RestartUnit",
-        JobKind::Reload => "ReloadUnit",
-    }
 }
 
 /// The signals that are needed: the ends of jobs, on this node if it is one, and the end of the
@@ -140,7 +127,7 @@ async fn wait_for(
     let mut interrupt = Interrupt::watch();
     let mut refusals = Vec::new();
     let mut later = later.iter();
-    let places: BTreeMap<_, _> = jobs.calls().zip(0..).collect();
+    let first: BTreeSet<_> = jobs.calls().collect();
     while !jobs.is_settled() {
         let due = progress.due();
         let search_due = search.due().map(tokio::time::Instant::from_std);
@@ -148,16 +135,11 @@ async fn wait_for(
             message = bus.next() => match message {
                 Ok(message) => {
                     let call = bus::replies_to(&message);
-                    let is_answer = call.is_some_and(|call| places.contains_key(&call));
+                    let is_answer = call.is_some_and(|call| first.contains(&call));
                     let done = heard(bus, jobs, &mut search, message).await;
-                    let refused = done.unwrap_or_else(|fault| {
-                        jobs.abandon(&fault);
-                        None
-                    });
-                    if let Some((to, refusal)) = refused
-                        && let Some(at) = places.get(&to)
-                    {
-                        refusals.push((*at, refusal));
+                    match done {
+                        Ok(refused) => refusals.extend(refused),
+                        Err(fault) => jobs.abandon(&fault),
                     }
                     if is_answer
                         && let Some(call) = later.next()
@@ -190,66 +172,71 @@ async fn wait_for(
     refusals
 }
 
-/// Takes in one message; an error that may need another question is handed back with the number of its
-/// call.
+/// Takes in one message; an error that may need another question is handed back with the place of its unit.
 async fn heard(
     bus: &mut Bus,
     jobs: &mut Jobs,
     search: &mut Search<'_>,
     message: Message,
-) -> Result<Option<(std::num::NonZeroU32, Refusal)>, Fault> {
+) -> Result<Option<(usize, Refusal)>, Fault> {
     if let Some(owner) = bus::new_owner(&message, public::BUS_NAME) {
         search.owner_changed(owner.is_some(), bus, jobs).await?;
         return Ok(None);
     }
-    if let Some(call) = bus::replies_to(&message).filter(|call| search.is_question(*call)) {
-        if let Some((_, answer)) = bus::answer(message) {
-            search.answered(call, answer, bus, jobs).await?;
-        }
-        return Ok(None);
-    }
-    let is_answer = bus::replies_to(&message).is_some();
-    let refused = take(jobs, message);
-    if is_answer && jobs.lost().is_empty() {
-        search.is_there();
-    }
-    if !jobs.lost().is_empty() && search.away().is_none() {
-        search.lost_a_call();
-    }
-    // What the bus says about a controller that is not there is no answer.
-    let lost = |refusal: &Refusal| {
-        let Refusal { name, text } = refusal.clone();
-        Fault::Refused { name, text }.is_of_lost_controller()
-    };
-    Ok(refused.filter(|(_, refusal)| !lost(refusal)))
-}
-
-/// Takes in one message. An error is handed back with the number of its call.
-fn take(jobs: &mut Jobs, message: Message) -> Option<(std::num::NonZeroU32, Refusal)> {
     if message.message_type() == MessageType::Signal {
         signal(jobs, &message);
-        return None;
+        return Ok(None);
     }
     let sender = bus::sender(&message);
-    let (to, answer) = bus::answer(message)?;
-    match answer {
-        Ok(answer) => {
-            let job = bus::read::<OwnedObjectPath>(&answer, "StartUnit").and_then(|path| {
-                super::job_id(path.as_str()).ok_or_else(|| Fault::Answer {
-                    asked: "StartUnit",
-                    cause: format!("'{path}' is no path of a job"),
-                })
-            });
-            jobs.answered(to, &sender, job);
-            None
-        }
-        Err(refusal) => {
-            // What it means is looked up when all is decided.
-            let Refusal { name, text } = refusal.clone();
-            jobs.answered(to, &sender, Err(Fault::Refused { name, text }));
-            Some((to, refusal))
-        }
+    let Some((call, answer)) = bus::answer(message) else {
+        return Ok(None);
+    };
+    let refused = if search.is_question(call) {
+        search.answered(call, answer, bus, jobs).await?;
+        None
+    } else {
+        take(bus, jobs, search, (call, &sender), answer).await?
+    };
+    if !jobs.lost().is_empty() && search.can_ask() {
+        search.ask(bus, jobs).await?;
     }
+    Ok(refused)
+}
+
+/// Takes in the answer to a request. An error that is one of the request is handed back with the place of its unit.
+async fn take(
+    bus: &Bus,
+    jobs: &mut Jobs,
+    search: &mut Search<'_>,
+    (call, sender): (NonZeroU32, &str),
+    answer: Answer,
+) -> Result<Option<(usize, Refusal)>, Fault> {
+    let Some(at) = jobs.place(call) else {
+        return Ok(None);
+    };
+    let refusal = match answer {
+        Ok(answer) => {
+            search.is_there();
+            jobs.answered(call, sender, told::of_answer(&answer));
+            return Ok(None);
+        }
+        Err(refusal) => refusal,
+    };
+    let Refusal { name, text } = refusal.clone();
+    let fault = Fault::Refused { name, text };
+    if fault.is_of_lost_controller() {
+        // What the bus says about a controller that is not there is no answer.
+        jobs.answered(call, sender, Err(fault));
+        search.lost_a_call();
+        return Ok(None);
+    }
+    if search.refused(at, &refusal, bus, jobs).await? {
+        return Ok(None);
+    }
+    search.is_there();
+    // What it means is looked up when all is decided.
+    jobs.answered(call, sender, Err(fault));
+    Ok(Some((at, refusal)))
 }
 
 fn signal(jobs: &mut Jobs, message: &Message) {

@@ -9,6 +9,7 @@
 mod controller;
 mod logs;
 mod online;
+mod repeat;
 mod several;
 mod shells;
 mod stream;

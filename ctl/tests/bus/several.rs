@@ -14,8 +14,8 @@ fn a_list_of_names_costs_no_question() {
     assert_eq!(
         calls,
         [
-            "main StartUnit \"target.service\" \"replace\"",
-            "worker1 StartUnit \"target.service\" \"replace\""
+            "main Enqueue \"start\" \"target.service\" \"replace\" COOKIE 0",
+            "worker1 Enqueue \"start\" \"target.service\" \"replace\" COOKIE 0"
         ]
     );
 }

@@ -27,10 +27,10 @@ fn asked(line: &str) -> Vec<String> {
 #[test_case("disable worker1 a@.service", &["worker1 DisableUnitFiles [\"a@.service\"] false", "worker1 Reload"])]
 #[test_case("set-default worker1 rescue --force", &["worker1 SetDefaultTarget \"rescue.target\" true", "worker1 Reload"])]
 #[test_case("set-loglevel info", &["SetLogLevel \"INFO\""]; "without a name the controller is meant")]
-#[test_case("enable --now worker1 target", &["worker1 EnableUnitFiles [\"target.service\"] false false", "worker1 Reload", "worker1 StartUnit \"target.service\" \"replace\""])]
-#[test_case("disable --now --no-reload worker1 target", &["worker1 DisableUnitFiles [\"target.service\"] false", "worker1 StopUnit \"target.service\" \"replace\""])]
+#[test_case("enable --now worker1 target", &["worker1 EnableUnitFiles [\"target.service\"] false false", "worker1 Reload", "worker1 Enqueue \"start\" \"target.service\" \"replace\" COOKIE 0"])]
+#[test_case("disable --now --no-reload worker1 target", &["worker1 DisableUnitFiles [\"target.service\"] false", "worker1 Enqueue \"stop\" \"target.service\" \"replace\" COOKIE 0"])]
 #[test_case("cancel 7", &["Cancel"])]
-#[test_case("start worker1 target", &["worker1 StartUnit \"target.service\" \"replace\""]; "one plain node costs one call")]
+#[test_case("start worker1 target", &["worker1 Enqueue \"start\" \"target.service\" \"replace\" COOKIE 0"]; "one plain node costs one call")]
 #[test_case("status worker1 target -o plain", &["worker1 UnitStatus [\"target.service\"]"]; "one plain node costs one question")]
 fn what_is_done_is_one_call(line: &str, calls: &[&str]) {
     assert_eq!(asked(line), calls);

@@ -1,4 +1,4 @@
-//! Body of `Jobs`.
+//! Bodies of `Jobs` and of the answer to `Enqueue`.
 
 use std::time::Duration;
 
@@ -22,23 +22,63 @@ pub type JobBody = (
     String,
 );
 
+/// `(u job, s state, s result, s cause, s text)`: the job that is carried out, and how it stands, as in
+/// [`JobBody`].
+pub type EnqueuedBody = (u32, String, String, String, String);
+
+/// Writes which job is carried out.
+pub fn enqueued_to_wire(job: JobId, standing: &Standing) -> EnqueuedBody {
+    let (state, result, cause, text) = standing_to_wire(standing);
+    (job.0, state, result, cause, text)
+}
+
+/// Reads which job is carried out.
+///
+/// # Errors
+///
+/// Says which part is not valid.
+pub fn enqueued_from_wire(body: &EnqueuedBody) -> Result<(JobId, Standing), WireError> {
+    let (job, state, result, cause, text) = body;
+    let standing = standing_from_wire([state, result, cause, text])?;
+    Ok((JobId(*job), standing))
+}
+
+/// State, result, cause and text.
+fn standing_to_wire(standing: &Standing) -> (String, String, String, String) {
+    let (state, result, reason) = match standing {
+        Standing::Open(state) => (state.as_str(), "", None),
+        Standing::Ended(result, reason) => ("", result.as_str(), reason.as_ref()),
+    };
+    let cause = reason.map_or_else(String::new, |it| it.cause.to_string());
+    let text = reason.map_or_else(String::new, |it| it.text.clone());
+    (state.to_owned(), result.to_owned(), cause, text)
+}
+
+fn standing_from_wire([state, result, cause, text]: [&str; 4]) -> Result<Standing, WireError> {
+    let reason = match cause {
+        "" => None,
+        cause => Some(Reason::new(cause.parse()?, text)),
+    };
+    Ok(match state {
+        "" => Standing::Ended(result.parse()?, reason),
+        state => Standing::Open(state.parse()?),
+    })
+}
+
 /// Writes the jobs that an agent knows of.
 pub fn jobs_to_wire(jobs: &[KnownJob]) -> Vec<JobBody> {
     let bodies = jobs.iter().map(|known| {
-        let (state, result, reason) = match &known.standing {
-            Standing::Open(state) => (state.as_str(), "", None),
-            Standing::Ended(result, reason) => ("", result.as_str(), reason.as_ref()),
-        };
+        let (state, result, cause, text) = standing_to_wire(&known.standing);
         (
             known.job.0,
             known.kind.to_string(),
             known.unit.to_string(),
             known.mode.to_string(),
             u64::try_from(known.age.as_micros()).unwrap_or(u64::MAX),
-            state.to_owned(),
-            result.to_owned(),
-            reason.map_or_else(String::new, |it| it.cause.to_string()),
-            reason.map_or_else(String::new, |it| it.text.clone()),
+            state,
+            result,
+            cause,
+            text,
         )
     });
     bodies.collect()
@@ -55,20 +95,13 @@ pub fn jobs_from_wire(bodies: &[JobBody]) -> Result<Vec<KnownJob>, WireError> {
 
 fn job_from_wire(body: &JobBody) -> Result<KnownJob, WireError> {
     let (job, kind, unit, mode, age, state, result, cause, text) = body;
-    let reason = match cause.as_str() {
-        "" => None,
-        cause => Some(Reason::new(cause.parse()?, text.as_str())),
-    };
     Ok(KnownJob {
         job: JobId(*job),
         kind: kind.parse()?,
         unit: unit.parse()?,
         mode: mode.parse()?,
         age: Duration::from_micros(*age),
-        standing: match state.as_str() {
-            "" => Standing::Ended(result.parse()?, reason),
-            state => Standing::Open(state.parse()?),
-        },
+        standing: standing_from_wire([state, result, cause, text])?,
     })
 }
 
@@ -97,6 +130,30 @@ mod tests {
             known(Standing::Ended(JobResult::Failed, reason)),
         ];
         assert_eq!(jobs_from_wire(&jobs_to_wire(&jobs)), Ok(jobs.to_vec()));
+    }
+
+    #[test]
+    fn the_job_of_a_request_is_read_as_it_is_written() {
+        let reason = Some(Reason::new(Cause::UnitFailed, "exit-code"));
+        for standing in [
+            Standing::Open(JobState::Waiting),
+            Standing::Ended(JobResult::Done, None),
+            Standing::Ended(JobResult::Failed, reason),
+        ] {
+            let body = enqueued_to_wire(JobId(7), &standing);
+            assert_eq!(enqueued_from_wire(&body), Ok((JobId(7), standing)));
+        }
+        let nothing = (
+            7,
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+        );
+        assert!(
+            enqueued_from_wire(&nothing).is_err(),
+            "neither open nor ended"
+        );
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Rule {
             ),
             Self::Answered => (
                 "I4",
-                "A call is answered once; a job is announced once, and ends once.",
+                "A call is answered once; a job is announced once, and ends once; a request that is repeated has one job, and no other request has it.",
             ),
             Self::Orderly => (
                 "I5",

@@ -84,3 +84,28 @@ fn a_job_of_a_node_that_loses_power_fails() {
     assert_eq!(stage.job_results(), [[JobResult::Failed]]);
     stage.is_quiet();
 }
+
+/// The controller ends at any moment between the first word about two equal requests and their ends: each has a job of its
+/// own, which ends once.
+#[test]
+fn two_equal_requests_have_two_jobs_whenever_the_controller_is_lost() {
+    for outputs in 0..12 {
+        let mut stage = Stage::new(&["a", "b"])
+            .start_takes("b", "slow.service", ms(20))
+            .begin();
+        stage.act(Action::KillControllerAmid(outputs));
+        for _ in 0..2 {
+            let restart = Action::Ctl(stage.at("b"), JobKind::Restart, unit("slow.service"));
+            stage.act(restart);
+        }
+        stage.run(secs(30));
+        let jobs = stage.clients_jobs();
+        let [Some(one), Some(other)] = jobs.as_slice() else {
+            stage.fail(&format!(
+                "after {outputs} outputs the clients have {jobs:?}"
+            ));
+        };
+        assert_ne!(one, other, "after {outputs} outputs");
+        stage.is_quiet();
+    }
+}

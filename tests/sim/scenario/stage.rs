@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use fleet::{ClaimPolicy, DependsOn, NodeSettings, OnLoss};
 use node::LinkStatus;
 use proto::{
-    model::{JobResult, NodeStatus, Token},
+    model::{JobId, JobResult, NodeStatus, Token},
     name::{NodeName, UnitName},
 };
 
@@ -210,7 +210,7 @@ impl Stage {
         }
     }
 
-    fn fail(&self, what: &str) -> ! {
+    pub(super) fn fail(&self, what: &str) -> ! {
         let trace = self.here().trace.as_deref().unwrap_or_default();
         let tail = trace
             .get(trace.len().saturating_sub(80)..)
@@ -243,6 +243,12 @@ impl Stage {
     pub(super) fn job_results(&self) -> Vec<Vec<JobResult>> {
         let jobs = self.here().jobs.values();
         jobs.map(|job| job.results.clone()).collect()
+    }
+
+    /// The job that each client was told of.
+    pub(super) fn clients_jobs(&self) -> Vec<Option<JobId>> {
+        let clients = self.here().clients.values();
+        clients.map(|client| client.job).collect()
     }
 
     /// What the controller has said of nodes.

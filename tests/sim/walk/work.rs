@@ -39,7 +39,7 @@ impl Small {
         match output {
             node::Output::Persist(text) => place.records = Some(text),
             // There are no jobs of operators here.
-            node::Output::KeepJob { .. } => {}
+            node::Output::KeepJob { .. } | node::Output::ForgetJobs => {}
             node::Output::Connect { link, .. } => self.connect(at, link),
             node::Output::Send { message, .. } => {
                 let wire = place.wire.and_then(|id| self.wires.get_mut(&id));

@@ -74,6 +74,7 @@ pub(crate) enum Action {
 
 impl World {
     pub(super) fn boots(&mut self, at: usize, boot: u64) {
+        let clock = self.clock(at);
         let Some(machine) = self
             .machines
             .get_mut(at)
@@ -86,6 +87,7 @@ impl World {
         machine.systemd.boot();
         machine.records = None;
         machine.notes.clear();
+        machine.notes_since = clock;
         machine.agent_wanted = true;
         let boot = machine.boot;
         let name = machine.name.clone();

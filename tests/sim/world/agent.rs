@@ -43,6 +43,7 @@ impl World {
         let records = machine.records.as_deref().map(Records::parse);
         let notes = machine.notes.values().map(|note| note.parse());
         let notes: Vec<JobNote> = notes.map(|note| note.expect("a note")).collect();
+        let since = machine.notes_since;
         let settings = node::Settings {
             node: machine.name.clone(),
             version: "simulated".to_owned(),
@@ -57,7 +58,7 @@ impl World {
         };
         machine.agent = Some(Agent {
             core: Node::new(settings, records.unwrap_or_default(), clock, seed)
-                .with_jobs(notes, clock),
+                .with_jobs(notes, since, clock),
             run,
             link: None,
             conn: None,
@@ -182,6 +183,12 @@ impl World {
                 Some(text) => drop(machine.notes.insert(job, text)),
                 None => drop(machine.notes.remove(&job)),
             },
+            Output::ForgetJobs => {
+                let now = self.clock(at);
+                if let Some(machine) = self.machines.get_mut(at) {
+                    machine.notes_since = now;
+                }
+            }
             Output::Connect { link, .. } => {
                 agent.link = Some(link);
                 agent.conn = None;

@@ -8,8 +8,7 @@ use std::{
 use fleet::{ClientId, Fleet, Gone, Input, Origin, Output, PeerId, Request, RequestId, Transport};
 use proto::{
     message::{ToAgent, ToController},
-    model::{JobId, JobKind, JobMode},
-    name::UnitName,
+    model::JobId,
     time::Moment,
 };
 
@@ -55,6 +54,7 @@ impl World {
         }
         self.release();
         self.controller_works();
+        self.clients_ask_again();
     }
 
     /// The configuration has changed (SIGHUP).
@@ -72,6 +72,7 @@ impl World {
         Oracle::controller(self);
         Oracle::controller_dies(self);
         self.controller.core = None;
+        self.clients_lose_their_controller();
         self.controller.frozen = None;
         self.controller.dies_after = None;
         self.log(|| "controller dies".to_owned());
@@ -165,32 +166,25 @@ impl World {
         }
     }
 
-    /// `ctl` asks for a job.
-    pub(super) fn ctl(&mut self, at: usize, kind: JobKind, unit: UnitName) {
-        let Some(node) = self.machines.get(at).map(|m| m.name.clone()) else {
-            return;
-        };
-        self.request(Request::Job {
-            node,
-            kind,
-            unit,
-            mode: JobMode::Replace,
-        });
-    }
-
     /// `ctl cancel` of the job that was announced last.
     pub(super) fn cancel_ctl(&mut self) {
-        if let Some(job) = self.controller.jobs.keys().next_back().copied() {
-            self.request(Request::Cancel(job));
+        if let Some(job) = self.controller.jobs.keys().next_back().copied()
+            && let Some(id) = self.next_request()
+        {
+            self.request(id, Request::Cancel(job));
         }
     }
 
-    fn request(&mut self, request: Request) {
+    /// The number of a call, if there is somebody who hears it.
+    pub(super) fn next_request(&mut self) -> Option<RequestId> {
         if self.controller.core.is_none() || self.controller.frozen.is_some_and(|t| t > self.now) {
-            return;
+            return None;
         }
         self.controller.requests += 1;
-        let id = RequestId(self.controller.requests);
+        Some(RequestId(self.controller.requests))
+    }
+
+    pub(super) fn request(&mut self, id: RequestId, request: Request) {
         self.controller.open.insert(id);
         let client = ClientId(1);
         self.controller_input(Input::Request {
@@ -252,7 +246,8 @@ impl World {
                 }
                 self.close(peer.0, End::Controller);
             }
-            Output::Answer { id, .. } => {
+            Output::Answer { id, result } => {
+                self.client_answered(id, &result);
                 if !self.controller.open.remove(&id) {
                     self.violated(
                         Rule::Answered,
@@ -271,6 +266,7 @@ impl World {
             }
             Output::JobRemoved { job, result, .. } => {
                 self.job_ended(&job, result);
+                self.client_ended(job.id);
                 if self.controller.jobs.insert(job.id, true) != Some(false) {
                     self.violated(
                         Rule::Answered,

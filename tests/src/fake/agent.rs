@@ -12,13 +12,13 @@ use host::{
 };
 use proto::{
     dbus::internal,
-    message::{Claim, ClaimKey, Hello, Hold, HoldKey, PROTOCOL, TokenState},
-    model::{ClaimState, JobKind, JobResult, Token},
+    message::{Claim, ClaimKey, Hello, Hold, HoldKey, PROTOCOL_COOKIES, Standing, TokenState},
+    model::{ClaimState, Cookie, JobId, JobKind, JobResult, JobState, Token},
     name::{NodeName, UnitName},
     sync::{Generation, Listener, Teller},
     wire::{
-        NeedsBody, StatesBody, hello_to_wire, needs_from_wire, needs_to_wire, states_from_wire,
-        states_to_wire,
+        NeedsBody, StatesBody, enqueued_to_wire, hello_to_wire, needs_from_wire, needs_to_wire,
+        states_from_wire, states_to_wire,
     },
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -184,7 +184,7 @@ impl Agent {
     fn hello(&self, sender: &LinkSender) -> Result<CallSerial> {
         let hello = Hello {
             node: self.name.clone(),
-            protocol: PROTOCOL,
+            protocol: self.plan.protocol,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             boot_id: format!("{:032x}", self.boot),
             incarnation: self.boot,
@@ -250,18 +250,17 @@ impl Agent {
             (internal::AGENT, "RestartUnit") => self.job(sender, message, JobKind::Restart),
             (internal::AGENT, "StopUnit") => self.job(sender, message, JobKind::Stop),
             (internal::AGENT, "ReloadUnit") => self.job(sender, message, JobKind::Reload),
+            (internal::AGENT_OWN, "Enqueue") if self.plan.protocol >= PROTOCOL_COOKIES => {
+                self.enqueue(sender, message)
+            }
             (internal::AGENT_OWN, "StartTransientUnit") => {
                 let made: Structure<'_> = body.deserialize()?;
                 let [unit, .., id] = made.fields() else {
                     bail!("a unit without a job");
                 };
-                self.queue(
-                    sender,
-                    message,
-                    <&str>::try_from(unit)?,
-                    u32::try_from(id)?,
-                    JobKind::Start,
-                )
+                let (unit, id) = (<&str>::try_from(unit)?, u32::try_from(id)?);
+                reply(sender, message)?;
+                self.queue(sender, id, (JobKind::Start, unit.parse()?), None)
             }
             (internal::AGENT, "JobCancel") => {
                 let canceled: u32 = body.deserialize()?;
@@ -298,20 +297,34 @@ impl Agent {
     fn job(&mut self, sender: &LinkSender, call: &Message, kind: JobKind) -> Result<()> {
         let body = call.body();
         let (unit, _, id): (&str, &str, u32) = body.deserialize()?;
-        self.queue(sender, call, unit, id, kind)
+        reply(sender, call)?;
+        self.queue(sender, id, (kind, unit.parse()?), None)
+    }
+
+    /// A request that has a name. It is as good as the agent's memory, which is longer than anything that is measured.
+    fn enqueue(&mut self, sender: &LinkSender, call: &Message) -> Result<()> {
+        let body = call.body();
+        let (kind, unit, _, id, cookie, _): (&str, &str, &str, u32, &str, u64) =
+            body.deserialize()?;
+        let cookie: Cookie = cookie.parse()?;
+        if let Some((job, standing)) = self.jobs.of(cookie) {
+            Counts::add(&self.plan.counts.repeated);
+            let known = enqueued_to_wire(job, &standing);
+            return Ok(sender.try_send(link::reply(call, &known)?)?);
+        }
+        let queued = enqueued_to_wire(JobId(id), &Standing::Open(JobState::Waiting));
+        sender.try_send(link::reply(call, &queued)?)?;
+        self.queue(sender, id, (kind.parse()?, unit.parse()?), Some(cookie))
     }
 
     fn queue(
         &mut self,
         sender: &LinkSender,
-        call: &Message,
-        unit: &str,
         id: u32,
-        kind: JobKind,
+        (kind, unit): (JobKind, UnitName),
+        cookie: Option<Cookie>,
     ) -> Result<()> {
-        let unit: UnitName = unit.parse()?;
-        reply(sender, call)?;
-        if !self.jobs.begin(id, kind, unit.clone()) {
+        if !self.jobs.begin(id, (kind, unit.clone()), cookie) {
             Counts::add(&self.plan.counts.repeated);
             return self.jobs.say_again(sender, id);
         }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use host::link::{self, CallSerial, LinkSender};
 use proto::{
     message::{KnownJob, Standing},
-    model::{JobId, JobKind, JobMode, JobResult, JobState},
+    model::{Cookie, JobId, JobKind, JobMode, JobResult, JobState},
     name::UnitName,
     wire::jobs_to_wire,
 };
@@ -27,6 +27,8 @@ pub(super) struct Jobs {
 
 #[derive(Clone, Debug)]
 struct Known {
+    /// What the client calls its request, where it does.
+    cookie: Option<Cookie>,
     kind: JobKind,
     unit: UnitName,
     since: Instant,
@@ -36,7 +38,12 @@ struct Known {
 
 impl Jobs {
     /// Whether it is new.
-    pub(super) fn begin(&mut self, id: u32, kind: JobKind, unit: UnitName) -> bool {
+    pub(super) fn begin(
+        &mut self,
+        id: u32,
+        (kind, unit): (JobKind, UnitName),
+        cookie: Option<Cookie>,
+    ) -> bool {
         if self.known.contains_key(&id) {
             return false;
         }
@@ -44,6 +51,7 @@ impl Jobs {
             self.known.retain(|_, job| !job.heard);
         }
         let job = Known {
+            cookie,
             kind,
             unit,
             since: Instant::now(),
@@ -52,6 +60,17 @@ impl Jobs {
         };
         self.known.insert(id, job);
         true
+    }
+
+    /// The job that was made for a request, and how it stands.
+    pub(super) fn of(&self, cookie: Cookie) -> Option<(JobId, Standing)> {
+        let mut known = self.known.iter();
+        let (id, job) = known.find(|(_, job)| job.cookie == Some(cookie))?;
+        let standing = match job.ended {
+            Some(result) => Standing::Ended(result, None),
+            None => Standing::Open(JobState::Running),
+        };
+        Some((JobId(*id), standing))
     }
 
     /// A job is known: what is known of it is said again.

@@ -21,13 +21,16 @@ use crate::{
 };
 
 impl Jobs {
-    /// Takes up what was noted before the agent was restarted; what is beyond the bounds is left out.
-    pub(crate) fn restore(&mut self, notes: Vec<JobNote>, now: Moment) {
+    /// Takes up what was noted before the agent was restarted; what is beyond the bounds is left out. All
+    /// requests that were made after `since` are among it.
+    pub(crate) fn restore(&mut self, notes: Vec<JobNote>, since: Moment, now: Moment) {
+        self.remembers_since = Some(since);
         for note in notes {
             let task = Task {
                 kind: note.kind,
                 unit: note.unit,
                 mode: note.mode,
+                cookie: note.cookie,
                 since: now,
             };
             match note.stage {
@@ -40,17 +43,34 @@ impl Jobs {
                     };
                     self.entries.insert(note.job, job);
                 }
-                NoteStage::Ended(result, reason) if self.ends.len() < ENDS_MAX => {
-                    let end = End {
-                        task,
-                        result,
-                        reason,
-                        heard: None,
-                    };
-                    self.ends.keep(note.job, end, now);
+                NoteStage::Ended(result, reason) => {
+                    let heard = None;
+                    self.restore_end(note.job, (task, result, reason, heard), now);
                 }
-                NoteStage::Open(_) | NoteStage::Ended(..) => {}
+                NoteStage::Heard(result, reason) => {
+                    let heard = Some(now);
+                    self.restore_end(note.job, (task, result, reason, heard), now);
+                }
+                NoteStage::Open(_) => {}
             }
+        }
+    }
+
+    fn restore_end(
+        &mut self,
+        job: JobId,
+        (task, result, reason, heard): (Task, JobResult, Option<Reason>, Option<Moment>),
+        now: Moment,
+    ) {
+        if self.ends.len() < ENDS_MAX {
+            let end = End {
+                task,
+                result,
+                reason,
+                heard,
+            };
+            // There is room for it.
+            self.ends.keep(job, end, now);
         }
     }
 

@@ -7,18 +7,27 @@
 //! ```
 //!
 //! The last word is systemd's number of the job, `-` until it is known. One that has ended reads `ended`
-//! instead, with the result, the cause (or `-`) and a sentence.
+//! instead, or `heard` where that was acknowledged, with the result, the cause (or `-`) and a sentence. One that was
+//! asked for with a cookie has it in a line of its own:
+//!
+//! ```text
+//! unitlink job 2
+//! 7 restart web.service replace ended done -
+//! 0123456789abcdef0123456789abcdef
+//! ```
 
 use std::{fmt, str::FromStr};
 
 use proto::{
-    model::{JobId, JobKind, JobMode, JobResult, Reason},
+    model::{Cookie, JobId, JobKind, JobMode, JobResult, Reason},
     name::UnitName,
 };
 
 use crate::{reason::one_line, unit::ManagerJob};
 
 const HEADER: &str = "unitlink job 1";
+/// The first line of one with a cookie, which an agent before protocol 5 does not know.
+const HEADER_COOKIE: &str = "unitlink job 2";
 
 /// What is remembered of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +40,8 @@ pub struct JobNote {
     pub unit: UnitName,
     /// How it deals with jobs that are queued already.
     pub mode: JobMode,
+    /// The request, where it has a name.
+    pub cookie: Option<Cookie>,
     /// How far it was.
     pub stage: NoteStage,
 }
@@ -42,6 +53,8 @@ pub enum NoteStage {
     Open(Option<ManagerJob>),
     /// It has ended, and nobody has acknowledged that.
     Ended(JobResult, Option<Reason>),
+    /// It has ended, and a controller has acknowledged that.
+    Heard(JobResult, Option<Reason>),
 }
 
 impl fmt::Display for JobNote {
@@ -51,17 +64,35 @@ impl fmt::Display for JobNote {
             kind,
             unit,
             mode,
+            cookie,
             stage,
         } = self;
-        write!(f, "{HEADER}\n{job} {kind} {unit} {mode} ")?;
+        let header = match cookie {
+            Some(_) => HEADER_COOKIE,
+            None => HEADER,
+        };
+        write!(f, "{header}\n{job} {kind} {unit} {mode} ")?;
         match stage {
             NoteStage::Open(None) => writeln!(f, "open -"),
             NoteStage::Open(Some(number)) => writeln!(f, "open {number}"),
-            NoteStage::Ended(result, None) => writeln!(f, "ended {result} -"),
-            NoteStage::Ended(result, Some(reason)) => {
-                let text = one_line(&reason.text);
-                writeln!(f, "ended {result} {} {text}", reason.cause)
-            }
+            NoteStage::Ended(result, reason) => write_end(f, "ended", *result, reason.as_ref()),
+            NoteStage::Heard(result, reason) => write_end(f, "heard", *result, reason.as_ref()),
+        }?;
+        cookie.map_or(Ok(()), |cookie| writeln!(f, "{cookie}"))
+    }
+}
+
+fn write_end(
+    f: &mut fmt::Formatter<'_>,
+    stage: &str,
+    result: JobResult,
+    reason: Option<&Reason>,
+) -> fmt::Result {
+    match reason {
+        None => writeln!(f, "{stage} {result} -"),
+        Some(reason) => {
+            let text = one_line(&reason.text);
+            writeln!(f, "{stage} {result} {} {text}", reason.cause)
         }
     }
 }
@@ -71,11 +102,21 @@ impl FromStr for JobNote {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let line = text
-            .strip_prefix(HEADER)
-            .and_then(|rest| rest.strip_prefix('\n'))
-            .ok_or_else(|| format!("the first line is not '{HEADER}'"))?;
-        let line = line.strip_suffix('\n').ok_or("the text is cut off")?;
+        let (header, rest) = text.split_once('\n').unwrap_or_default();
+        let rest = rest.strip_suffix('\n').ok_or("the text is cut off");
+        let (line, cookie) = match header {
+            HEADER => (rest?, None),
+            HEADER_COOKIE => {
+                let (line, cookie) = rest?.split_once('\n').ok_or("the text is cut off")?;
+                let cookie: Cookie = cookie.parse().map_err(|_| "the cookie is not valid")?;
+                (line, Some(cookie))
+            }
+            _ => {
+                return Err(format!(
+                    "the first line is not '{HEADER}' or '{HEADER_COOKIE}'"
+                ));
+            }
+        };
         let mut words = line.splitn(8, ' ');
         let mut word = |what: &str| words.next().ok_or_else(|| format!("there is no {what}"));
         let fail = |what: &str| format!("the {what} is not valid");
@@ -88,7 +129,7 @@ impl FromStr for JobNote {
                 "-" => None,
                 number => Some(ManagerJob(number.parse().map_err(|_| fail("number"))?)),
             }),
-            "ended" => {
+            ended @ ("ended" | "heard") => {
                 let result = word("result")?.parse().map_err(|_| fail("result"))?;
                 let reason = match word("cause")? {
                     "-" => None,
@@ -97,7 +138,10 @@ impl FromStr for JobNote {
                         Some(Reason::new(cause, word("reason")?))
                     }
                 };
-                NoteStage::Ended(result, reason)
+                match ended {
+                    "heard" => NoteStage::Heard(result, reason),
+                    _ => NoteStage::Ended(result, reason),
+                }
             }
             _ => return Err(fail("stage")),
         };
@@ -106,6 +150,7 @@ impl FromStr for JobNote {
             kind,
             unit,
             mode,
+            cookie,
             stage,
         })
     }
@@ -123,6 +168,7 @@ mod tests {
             kind: JobKind::Restart,
             unit: "web.service".parse().expect("unit"),
             mode: JobMode::Replace,
+            cookie: None,
             stage,
         }
     }
@@ -131,12 +177,31 @@ mod tests {
     #[test_case(NoteStage::Open(Some(ManagerJob(1234))); "queued")]
     #[test_case(NoteStage::Ended(JobResult::Done, None); "done")]
     #[test_case(NoteStage::Ended(JobResult::Failed, Some(Reason::new(Cause::UnitFailed, "exit-code (status 3)"))); "failed")]
+    #[test_case(NoteStage::Heard(JobResult::Done, None); "acknowledged")]
     fn a_note_is_read_as_it_is_written(stage: NoteStage) {
-        let note = note(stage);
-        assert_eq!(note.to_string().parse(), Ok(note));
+        let plain = note(stage);
+        let named = JobNote {
+            cookie: Some(Cookie([7; 16])),
+            ..plain.clone()
+        };
+        for note in [plain, named] {
+            assert_eq!(note.to_string().parse(), Ok(note));
+        }
     }
 
-    #[test_case("", "the first line is not 'unitlink job 1'"; "nothing")]
+    /// An agent that is upgraded goes on with the jobs of the one before.
+    #[test]
+    fn a_note_without_a_cookie_is_what_it_was_before_there_were_cookies() {
+        let text = "unitlink job 1\n7 restart web.service replace open 1234\n";
+        assert_eq!(
+            note(NoteStage::Open(Some(ManagerJob(1234)))).to_string(),
+            text
+        );
+    }
+
+    #[test_case("", "the first line is not 'unitlink job 1' or 'unitlink job 2'"; "nothing")]
+    #[test_case("unitlink job 2\n7 restart web.service replace open 12\n", "the text is cut off"; "cut off before the cookie")]
+    #[test_case("unitlink job 2\n7 restart web.service replace open 12\nabc\n", "the cookie is not valid"; "no cookie")]
     #[test_case("unitlink job 1\n7 restart web.service replace open 12", "the text is cut off"; "cut off")]
     #[test_case("unitlink job 1\n7 restart web replace open -\n", "the unit is not valid"; "no unit")]
     #[test_case("unitlink job 1\n7 restart web.service replace\n", "there is no stage"; "no stage")]

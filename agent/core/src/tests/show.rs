@@ -16,6 +16,7 @@ pub(super) fn show(output: Output, log: bool, notes: bool) -> Option<String> {
             None => format!("note {job} removed"),
         },
         Output::KeepJob { .. } => return None,
+        Output::ForgetJobs => "forget jobs".to_owned(),
         Output::Connect { link, address } => format!("connect {} to {address}", link.0),
         Output::Send { message, .. } => show_message(message),
         Output::Disconnect(link) => format!("disconnect {}", link.0),
@@ -123,6 +124,19 @@ fn show_message(message: ToController) -> String {
         } => format!("order {} {kind} {node} {unit}", order.0),
         ToController::Reloaded(unit) => format!("reloaded {unit}"),
         ToController::JobState { job, state } => format!("job {job} {state}"),
+        ToController::JobIs {
+            asked,
+            job,
+            standing: Standing::Open(state),
+        } => format!("job {asked} is {job} {state}"),
+        ToController::JobIs {
+            asked,
+            job,
+            standing: Standing::Ended(result, reason),
+        } => {
+            let why = reason.map_or_else(String::new, |it| format!(": {} {it}", it.cause));
+            format!("job {asked} is {job} {result}{why}")
+        }
         ToController::JobDone {
             job,
             result,

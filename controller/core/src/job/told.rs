@@ -42,6 +42,20 @@ pub struct EndedJob {
     pub reason: Option<Reason>,
 }
 
+impl EndedJob {
+    pub(super) fn of(job: &Job, result: JobResult, reason: Option<Reason>) -> Self {
+        Self {
+            id: job.id,
+            node: job.node.clone(),
+            unit: job.unit.clone(),
+            kind: job.kind,
+            since: job.since,
+            result,
+            reason,
+        }
+    }
+}
+
 /// The jobs that ended last: for clients that were away, and so that none is begun or ends again.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct EndedJobs {
@@ -52,6 +66,10 @@ pub(crate) struct EndedJobs {
 impl EndedJobs {
     pub(super) fn contains(&self, id: JobId) -> bool {
         self.entries.contains_key(&id)
+    }
+
+    pub(crate) fn get(&self, id: JobId) -> Option<&EndedJob> {
+        self.entries.get(&id)
     }
 
     pub(super) fn keep(&mut self, ended: EndedJob) {
@@ -113,6 +131,11 @@ impl Fleet {
         self.jobs.ended.iter().filter(of)
     }
 
+    /// One job that has ended, if it is remembered.
+    pub fn ended_job(&self, id: JobId) -> Option<&EndedJob> {
+        self.jobs.ended.get(id)
+    }
+
     /// Whether the node has told which jobs it knows of; `None` for a node that is unknown.
     pub fn jobs_known(&self, node: &NodeName, now: Moment) -> Option<JobsKnown> {
         let node = self.nodes.get(node)?;
@@ -155,7 +178,7 @@ impl Fleet {
         for id in ours.into_iter().filter(|id| !told.contains(id)) {
             match self.jobs.get(id).map(|job| job.phase) {
                 // It was given while the link was broken, or lost with it.
-                Some(Phase::Asked) => self.send_job(id, peer),
+                Some(Phase::Asked) => self.send_job(now, id, peer),
                 Some(Phase::Queued | Phase::Canceling) => {
                     let text =
                         format!("the agent of node {name} knows nothing of the job any more");
@@ -245,6 +268,7 @@ impl Fleet {
             asker: Asker::Nobody,
             phase: Phase::Queued,
             transient: None,
+            named: None,
         });
         if let Some(limit) = self.settings.job_timeout {
             let left = limit.saturating_sub(age);

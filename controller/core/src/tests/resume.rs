@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto::{
-    message::{KnownJob, PROTOCOL, Standing, ToController},
+    message::{KnownJob, PROTOCOL, PROTOCOL_JOBS, Standing, ToController},
     model::{Cause, ClaimState, JobId, JobKind, JobMode, JobResult, JobState, Reason},
 };
 use test_case::test_case;
@@ -279,10 +279,10 @@ fn it_is_known_whether_a_node_has_told_its_jobs() {
 }
 
 #[test]
-fn an_agent_of_the_version_before_loses_its_jobs_with_its_connection() {
+fn an_agent_that_acknowledges_nothing_loses_its_jobs_with_its_connection() {
     let mut world = fleet();
     world.cut("b");
-    let peer = world.hello("b", 1, PROTOCOL - 1);
+    let peer = world.hello("b", 1, PROTOCOL_JOBS - 1);
     world.hold_states(peer, true, &[]);
     world.claims(peer, true, &[]);
     world.start(1, "b");
@@ -293,7 +293,7 @@ fn an_agent_of_the_version_before_loses_its_jobs_with_its_connection() {
         world.take(),
         ["job 1 failed: node b was lost while the job was open: its agent closed the connection"]
     );
-    let peer = world.hello("b", 1, PROTOCOL - 1);
+    let peer = world.hello("b", 1, PROTOCOL_JOBS - 1);
     world.hold_states(peer, true, &[]);
     world.say(peer, done(1, JobResult::Done));
     assert_eq!(

@@ -8,8 +8,8 @@ use std::{
 
 use proto::{
     message::{
-        Attempt, Claim, ClaimKey, Hello, Hold, HoldKey, HoldWait, Stream, ToAgent, ToController,
-        TokenState, WaitOn,
+        Attempt, Claim, ClaimKey, Hello, Hold, HoldKey, HoldWait, Named, Stream, ToAgent,
+        ToController, TokenState, WaitOn,
     },
     model::{Cause, ClaimState, JobId, JobKind, JobMode, Reason, Token},
     name::{NodeName, UnitName},
@@ -193,6 +193,7 @@ impl World {
             | ToController::Acknowledged(..)
             | ToController::Jobs(_)
             | ToController::JobState { .. }
+            | ToController::JobIs { .. }
             | ToController::JobDone { .. }
             | ToController::Order { .. }
             | ToController::Reloaded(_) => None,
@@ -402,6 +403,7 @@ pub(super) fn start_of(node: &str) -> Request {
         kind: JobKind::Start,
         unit: unit("t.service"),
         mode: JobMode::Replace,
+        named: None,
     }
 }
 
@@ -505,7 +507,12 @@ fn message_line(message: &ToAgent) -> Option<String> {
                 key.unit, key.source, hold.token.0[0]
             )
         })?,
-        ToAgent::Job { job, kind, .. } => format!("job {job} {kind}"),
+        ToAgent::Job {
+            job, kind, named, ..
+        } => {
+            let named = named.map(|Named { cookie, age }| format!(" as {} {age:?}", cookie.0[0]));
+            format!("job {job} {kind}{}", named.unwrap_or_default())
+        }
         ToAgent::Reloaded(key) => format!("reloaded {}/{}", key.node, key.unit),
         ToAgent::StartTimeouts(timeouts) => {
             let units = timeouts.units.iter();

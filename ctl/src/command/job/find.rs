@@ -1,7 +1,15 @@
 //! Jobs whose controller went away: the next one is asked what became of them.
+//!
+//! Each request has a name of its own, a cookie, and is repeated under it: an agent that knows it answers with the job that
+//! it has made for it, and for one that does not it is new. So the job that is told of is the one that was asked for, and is
+//! carried out once.
+//!
+//! A controller before protocol 5, or an agent, knows no cookies. There the job is looked for by its number, and where that
+//! was not told yet by kind, unit and age: of two equal requests of nearly the same moment, of which one was lost, both may
+//! then be told the end of the other.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     num::NonZeroU32,
     time::{Duration, Instant},
 };
@@ -10,24 +18,25 @@ use proto::{
     dbus::{error, public},
     model::JobId,
 };
-use zbus::{Message, OwnedVariant};
 
+use super::{
+    call::Call,
+    told::{self, Facts},
+};
 use crate::{
     bus::{self, Answer, Bus},
     fault::{Daemon, Fault, Refusal},
     fleet::Target,
-    jobs::{Ended, Found, Jobs},
+    jobs::{Found, Jobs, Told},
     limits,
     view::job::Asked,
 };
 
-type Facts = HashMap<String, OwnedVariant>;
-
 /// The search for jobs.
 pub(super) struct Search<'a> {
     asked: &'a Asked<'a>,
-    /// The calls that ask for the jobs.
-    calls: &'a [Message],
+    /// What is asked for, each at its place.
+    calls: Vec<Call>,
     began: Instant,
     /// Since when there is no controller.
     away: Option<Instant>,
@@ -41,7 +50,7 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// Nothing is lost yet.
-    pub(super) fn new(asked: &'a Asked<'a>, calls: &'a [Message]) -> Self {
+    pub(super) fn new(asked: &'a Asked<'a>, calls: Vec<Call>) -> Self {
         Self {
             asked,
             calls,
@@ -129,22 +138,71 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Asks for all jobs that are lost and not asked for.
-    async fn ask(&mut self, bus: &mut Bus, jobs: &Jobs) -> Result<(), Fault> {
+    /// Asks for jobs that are lost and not asked for, as many as a bus takes at once.
+    pub(super) async fn ask(&mut self, bus: &mut Bus, jobs: &mut Jobs) -> Result<(), Fault> {
         self.again = None;
-        let mut questions = Vec::new();
+        let under_way = self.open.len().saturating_add(jobs.calls().count());
+        let room = limits::CALLS_AT_ONCE.saturating_sub(under_way);
+        let mut messages = Vec::new();
         for (at, job) in jobs.lost() {
-            let Some(Target { node, unit }) = self.asked.targets.get(at) else {
+            if messages.len() >= room {
+                break;
+            }
+            let (Some(target), Some(call)) = (self.asked.targets.get(at), self.calls.get_mut(at))
+            else {
                 continue;
             };
-            if self.open.values().any(|(open, _)| *open == at) {
-                continue;
+            if let Some(again) = call.again(self.asked.kind, target, self.began)? {
+                jobs.asked_again(at, bus::serial(&again));
+                messages.push(again);
+            } else if !self.open.values().any(|(open, _)| *open == at) {
+                let Target { node, unit } = target;
+                let question = bus::node_call(node, public::NODE_OWN, "FindJobs", &unit.as_str())?;
+                self.open.insert(bus::serial(&question), (at, job));
+                messages.push(question);
             }
-            let question = bus::node_call(node, public::NODE_OWN, "FindJobs", &unit.as_str())?;
-            self.open.insert(bus::serial(&question), (at, job));
-            questions.push(question);
         }
-        bus.send(&questions).await
+        bus.send(&messages).await
+    }
+
+    /// Whether there is somebody to ask just now.
+    pub(super) fn can_ask(&self) -> bool {
+        self.away.is_none() && self.again.is_none()
+    }
+
+    /// What a refusal means that is not one of the request, if it is none: the request may be made in another way,
+    /// or of another controller.
+    pub(super) async fn refused(
+        &mut self,
+        at: usize,
+        refusal: &Refusal,
+        bus: &Bus,
+        jobs: &mut Jobs,
+    ) -> Result<bool, Fault> {
+        let (Some(target), Some(call)) = (self.asked.targets.get(at), self.calls.get_mut(at))
+        else {
+            return Ok(false);
+        };
+        match refusal.name.as_str() {
+            error::UNKNOWN_METHOD | UNKNOWN_INTERFACE if call.is_first() => {
+                let plain = call.plainly(self.asked.kind, target)?;
+                jobs.asked_again(at, bus::serial(&plain));
+                bus.send(&[plain]).await?;
+            }
+            error::UNKNOWN_METHOD | UNKNOWN_INTERFACE | error::NOT_SUPPORTED
+                if call.is_repeated() =>
+            {
+                call.knows_no_cookies();
+                jobs.lose(at);
+            }
+            // What became of the request the next controller can say.
+            error::STOPPING if call.is_repeated() => {
+                jobs.lose(at);
+                self.lost_a_call();
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Whether this call is one of the search's questions.
@@ -170,7 +228,7 @@ impl<'a> Search<'a> {
                 if fault.is_of_lost_controller() {
                     self.lost_a_call();
                 } else {
-                    jobs.found(at, "", Found::Never(job, fault));
+                    jobs.found(at, None, Found::Never(job, fault));
                 }
                 return Ok(());
             }
@@ -179,69 +237,52 @@ impl<'a> Search<'a> {
         let controller = bus::sender(&answer);
         let (known, found): (String, Vec<Facts>) = bus::read(&answer, "FindJobs")?;
         let it = found.iter().find(|facts| self.is_it(facts, job));
-        let found = match (it.and_then(found_of), known.as_str(), job) {
-            (Some(found), ..) => found,
+        let found = match (it.and_then(told::read), known.as_str(), job) {
+            (Some(Told { job, ended: None }), ..) => Found::Open(job),
+            (
+                Some(Told {
+                    job,
+                    ended: Some(ended),
+                }),
+                ..,
+            ) => Found::Ended(job, ended),
             (None, "not-yet", _) => {
                 self.ask_soon();
                 return Ok(());
             }
-            (None, "yes", None) | (None, "away", None) => {
-                let Some(again) = self.calls.get(at) else {
+            (None, "yes" | "away", None) => {
+                let (Some(target), Some(call)) =
+                    (self.asked.targets.get(at), self.calls.get_mut(at))
+                else {
                     return Ok(());
                 };
-                bus.send(std::slice::from_ref(again)).await?;
-                Found::AskedAgain(bus::serial(again))
+                let again = call.plainly(self.asked.kind, target)?;
+                jobs.asked_again(at, bus::serial(&again));
+                return bus.send(&[again]).await;
             }
             (None, _, job) => Found::Never(
                 job,
                 Fault::ControllerLost("and nobody knows any more how the job has ended"),
             ),
         };
-        jobs.found(at, &controller, found);
+        jobs.found(at, Some(&controller), found);
         Ok(())
     }
 
     /// Whether these are the facts of the job: by its number, or else by what was asked for since.
     fn is_it(&self, facts: &Facts, job: Option<JobId>) -> bool {
         match job {
-            Some(job) => number(facts) == Some(job),
+            Some(job) => told::number(facts) == Some(job),
             None => {
-                let age = facts
-                    .get("AgeUSec")
-                    .and_then(|age| u64::try_from(age).ok())
-                    .map(Duration::from_micros);
-                text(facts, "JobType") == self.asked.kind.as_str()
-                    && age.is_some_and(|age| age <= self.began.elapsed())
+                told::text(facts, "JobType") == self.asked.kind.as_str()
+                    && told::age(facts).is_some_and(|age| age <= self.began.elapsed())
             }
         }
     }
 }
 
-fn found_of(facts: &Facts) -> Option<Found> {
-    let job = number(facts)?;
-    Some(if text(facts, "State") == "ended" {
-        let ended = Ended {
-            result: text(facts, "Result").to_owned(),
-            cause: text(facts, "Cause").to_owned(),
-            text: text(facts, "Reason").to_owned(),
-        };
-        Found::Ended(job, ended)
-    } else {
-        Found::Open(job)
-    })
-}
-
-fn number(facts: &Facts) -> Option<JobId> {
-    let id = facts.get("Id")?;
-    u32::try_from(id).ok().map(JobId)
-}
-
-fn text<'a>(facts: &'a Facts, key: &str) -> &'a str {
-    let value = facts.get(key);
-    value
-        .and_then(|value| <&str>::try_from(value).ok())
-        .unwrap_or_default()
-}
+/// What a controller of BlueChi's says to an interface of ours.
+const UNKNOWN_INTERFACE: &str = "org.freedesktop.DBus.Error.UnknownInterface";
 
 /// A controller that is too old to find jobs is as one that does not come back.
 fn fault_of(refusal: Refusal) -> Fault {

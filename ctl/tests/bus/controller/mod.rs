@@ -1,6 +1,7 @@
 //! A controller that does what the names of the units say, and the bus it is on.
 
 mod journal;
+mod request;
 mod stream;
 mod verbs;
 
@@ -23,6 +24,8 @@ use zbus::{
     message::Type,
     wire::{ObjectPath, OwnedObjectPath, Variant},
 };
+
+pub(crate) use request::{Knows, Node};
 
 const PATH: &str = "/org/eclipse/bluechi";
 const FLEET: &str = "org.unitlink.Fleet1";
@@ -131,6 +134,16 @@ impl Controller {
 
     /// Begins to serve under another name, as the agent of this machine.
     pub(crate) fn serve_as(bus: &Bus, name: &'static str) -> Self {
+        Self::begin(bus, name, Node::default())
+    }
+
+    /// Begins to serve with an agent that outlives it.
+    pub(crate) fn serve_with(bus: &Bus, node: &Node) -> Self {
+        node.serve();
+        Self::begin(bus, NAME, node.clone())
+    }
+
+    fn begin(bus: &Bus, name: &'static str, agent: Node) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, is_ready) = channel();
         let (started, jobs) = channel();
@@ -156,9 +169,8 @@ impl Controller {
                         while let Some(Ok(call)) = stream.next().await {
                             if call.message_type() == Type::MethodCall {
                                 heard.lock().expect("no panic").push(verbs::described(&call));
-                                answer(&connection, &call).await;
-                                let header = call.header();
-                                if header.member().is_some_and(|member| member == "StartUnit") {
+                                answer(&connection, &call, &agent).await;
+                                if request::is_one(&call) && agent.takes(&call) {
                                     let _ = started.send(());
                                 }
                             }
@@ -210,7 +222,7 @@ impl Controller {
         false
     }
 
-    /// Returns when a `StartUnit` was answered, which was not yet told here.
+    /// Returns when a request for a job was answered, or left unanswered on purpose, which was not yet told here.
     pub(crate) fn has_started_a_job(&self) {
         self.jobs.recv().expect("a job");
     }
@@ -228,7 +240,7 @@ impl Drop for Controller {
 /// Whether `flips.service` is active now: it never is twice.
 static FLIPPED: AtomicBool = AtomicBool::new(true);
 
-async fn answer(connection: &Connection, call: &Message) {
+async fn answer(connection: &Connection, call: &Message, agent: &Node) {
     let header = call.header();
     let path = header.path().map_or("", |path| path.as_str()).to_owned();
     let member = header
@@ -263,10 +275,9 @@ async fn answer(connection: &Connection, call: &Message) {
             let name = "org.eclipse.bluechi.Offline";
             refuse(connection, call, name, "node worker2 is offline").await;
         }
-        ("worker1" | "main", _, "StartUnit" | "StopUnit" | "RestartUnit" | "ReloadUnit") => {
-            let (unit, mode): (String, String) = call.body().deserialize().expect("a unit");
-            assert_eq!(mode, "replace");
-            job(connection, call, node, &unit).await;
+        ("worker1" | "main", _, "FindJobs") => request::find(connection, call, agent).await,
+        ("worker1" | "main", _, _) if request::is_one(call) => {
+            request::answer(connection, call, node, agent).await;
         }
         ("worker1", _, "ListUnits") => reply(connection, call, &worker1()).await,
         ("worker1", "org.unitlink.Node1", "UnitStatus") => {
@@ -299,53 +310,6 @@ async fn answer(connection: &Connection, call: &Message) {
                 let name = "org.freedesktop.DBus.Error.UnknownObject";
                 refuse(connection, call, name, &format!("no object {path}")).await;
             }
-        }
-    }
-}
-
-/// Answers the wish for a job by the name of its unit.
-async fn job(connection: &Connection, call: &Message, node: &str, unit: &str) {
-    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
-    let id = COUNT.fetch_add(1, Ordering::Relaxed);
-    let path = OwnedObjectPath::try_from(format!("{PATH}/job/{id}")).expect("a path");
-    match unit {
-        "nosuch.service" => {
-            let name = "org.freedesktop.systemd1.NoSuchUnit";
-            return refuse(connection, call, name, "Unit nosuch.service not found.").await;
-        }
-        "forbidden.service" => {
-            let name = "org.freedesktop.DBus.Error.AccessDenied";
-            return refuse(connection, call, name, "not for you").await;
-        }
-        _ => {}
-    }
-    // Ends of other jobs, and of this one by somebody else, mean nothing.
-    removed(connection, id + 1000, node, unit, "failed").await;
-    match unit {
-        "early.service" => {
-            finished(connection, id, node, unit, "done", "", "").await;
-            removed(connection, id, node, unit, "done").await;
-            reply(connection, call, &path).await;
-        }
-        "fail.service" => {
-            reply(connection, call, &path).await;
-            let text = format!("unit {unit} on node {node} failed: exit-code (status 1)");
-            finished(connection, id, node, unit, "failed", "unit-failed", &text).await;
-            removed(connection, id, node, unit, "failed").await;
-        }
-        "never.service" => reply(connection, call, &path).await,
-        "crash.service" => {
-            reply(connection, call, &path).await;
-            connection.release_name(NAME).await.expect("released");
-        }
-        "plain.service" => {
-            reply(connection, call, &path).await;
-            removed(connection, id, node, unit, "done").await;
-        }
-        _ => {
-            reply(connection, call, &path).await;
-            finished(connection, id, node, unit, "done", "", "").await;
-            removed(connection, id, node, unit, "done").await;
         }
     }
 }

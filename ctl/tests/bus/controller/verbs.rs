@@ -20,7 +20,18 @@ pub(super) fn described(call: &Message) -> String {
     let body = call.body();
     let fields = body.deserialize::<Structure<'_>>();
     let fields = fields.as_ref().map_or(&[][..], Structure::fields);
-    let arguments: Vec<String> = fields.iter().map(ToString::to_string).collect();
+    let mut arguments: Vec<String> = fields.iter().map(ToString::to_string).collect();
+    if let [_, _, _, cookie, age] = arguments.as_mut_slice()
+        && member == "Enqueue"
+    {
+        cookie.replace_range(.., "COOKIE");
+        let is_first = age == "uint64 0" || age == "0";
+        if is_first {
+            age.replace_range(.., "0");
+        } else {
+            age.replace_range(.., "AGAIN");
+        }
+    }
     format!("{node} {member} {}", arguments.join(" "))
         .trim()
         .to_owned()
