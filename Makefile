@@ -343,8 +343,7 @@ bench-reload: packages
 	@python3 -m pip install --quiet --no-warn-conflicts --root-user-action=ignore --upgrade --target $(RELOADERS) \
 	    gunicorn==27.0.1 hupwatch==0.0.2 oslo.service==4.8.0 || echo "gunicorn, hupwatch and oslo.service cannot be had" >&2
 	$(LAUNCHER)
-	$(CARGO) build --locked --profile staged -p unitlink-launcher --example worker
-	$(CARGO) build --locked --profile staged -p tests --bin bench-reload
+	$(CARGO) build --locked --profile staged -p tests --bin bench-reload -p unitlink-launcher --example worker
 	$(TARGET)/staged/bench-reload --programs $(abspath $(TARGET))/staged --workers $(abspath units/example/launcher) \
 	    --python $(abspath $(RELOADERS)) --reloads $(RELOADS) --every $(EVERY)
 
