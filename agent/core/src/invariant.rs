@@ -17,6 +17,9 @@ impl Node {
         self.holds.check(&self.units, &self.calls)?;
         self.claims.check(&self.calls)?;
         self.waits.check(&self.holds, &self.calls)?;
+        if !self.jobs.are_requests_right() {
+            return Err("requests are known by jobs that are not, or the other way round".into());
+        }
         let bounds = [
             ("claims", self.claims.len(), CLAIMS_MAX),
             (

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use proto::{
     dbus::{error, systemd::NO_SUCH_UNIT},
     message::{Named, PROTOCOL_JOBS, Standing, ToController},
-    model::{Cause, JobId, JobKind, JobMode, JobResult, JobState, Reason},
+    model::{Cause, Cookie, JobId, JobKind, JobMode, JobResult, JobState, Reason},
     name::UnitName,
     time::Moment,
 };
@@ -54,6 +54,8 @@ const NOT_THERE: [&str; 4] = [
 pub(crate) struct Jobs {
     entries: BTreeMap<JobId, Job>,
     ends: Ends,
+    /// The job that was made for each request that has a name, under way or ended.
+    requests: BTreeMap<Cookie, JobId>,
     /// Whether the controller of the last connection acknowledges ends.
     acknowledged: bool,
     /// Whether the agent is about to stop.
@@ -148,6 +150,7 @@ impl Jobs {
             mode: task.mode,
         };
         let call = cx.call(Purpose::Job(id), request);
+        self.requests.extend(task.cookie.map(|cookie| (cookie, id)));
         self.entries.insert(
             id,
             Job {
@@ -333,10 +336,18 @@ impl Jobs {
             return;
         }
         self.forgets(cx);
+        self.requests.clear();
         let open = std::mem::take(&mut self.entries).into_keys();
         for id in open.chain(self.ends.clear()) {
             drop_note(id, cx);
         }
+    }
+
+    /// Whether the requests that are known are those of the jobs that are.
+    pub(crate) fn are_requests_right(&self) -> bool {
+        let open = self.entries.iter();
+        let open = open.filter_map(|(id, job)| Some((job.task.cookie?, *id)));
+        open.chain(self.ends.requests()).collect::<BTreeMap<_, _>>() == self.requests
     }
 
     pub(crate) fn ended_len(&self) -> usize {
@@ -369,6 +380,9 @@ impl Jobs {
             let forgotten = self.ends.keep(id, end, cx.now);
             self.forget(forgotten, cx);
         } else {
+            if let Some(cookie) = job.task.cookie {
+                self.requests.remove(&cookie);
+            }
             drop_note(id, cx);
         }
         cx.say(ToController::JobDone {

@@ -1,7 +1,10 @@
 //! Jobs that have ended: kept until a controller has acknowledged that, and for a while after, for one
 //! that was restarted and asks again.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proto::{
     message::{KnownJob, Standing},
@@ -90,15 +93,24 @@ pub(super) struct Forgotten {
 /// The jobs that have ended.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ends {
-    entries: BTreeMap<JobId, End>,
+    entries: BTreeMap<JobId, Kept>,
     /// The order in which they ended, by their places in it.
     order: BTreeMap<u64, JobId>,
     next: u64,
+    /// Those that were acknowledged, in the order in which they go: whether a request has to be known for it, and
+    /// since when it is acknowledged.
+    heard: BTreeSet<(bool, Moment, JobId)>,
+}
+
+#[derive(Clone, Debug, Hash)]
+struct Kept {
+    end: End,
+    place: u64,
 }
 
 impl Ends {
     pub(super) fn get(&self, job: JobId) -> Option<&End> {
-        self.entries.get(&job)
+        self.entries.get(&job).map(|kept| &kept.end)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -109,11 +121,10 @@ impl Ends {
         self.entries.is_empty()
     }
 
-    /// The one that was made for this request. Looked for among all, which is a fraction of what its note costs.
-    pub(super) fn of(&self, cookie: Cookie) -> Option<(JobId, &End)> {
-        let is_it = |(_, end): &(&JobId, &End)| end.task.cookie == Some(cookie);
-        let it = self.entries.iter().find(is_it);
-        it.map(|(job, end)| (*job, end))
+    /// The requests that are known by them.
+    pub(super) fn requests(&self) -> impl Iterator<Item = (Cookie, JobId)> {
+        let ends = self.entries.iter();
+        ends.filter_map(|(job, kept)| Some((kept.end.task.cookie?, *job)))
     }
 
     /// Keeps one. Returns those that had to go for it, or whose time was over.
@@ -122,27 +133,30 @@ impl Ends {
         if self.entries.len() >= ENDS_MAX {
             forgotten.extend(self.evict());
         }
-        self.order.insert(self.next, job);
+        let place = self.next;
         self.next = self.next.saturating_add(1);
-        self.entries.insert(job, end);
+        self.order.insert(place, job);
+        if let Some(at) = end.heard {
+            self.heard.insert((end.task.cookie.is_some(), at, job));
+        }
+        self.entries.insert(job, Kept { end, place });
         forgotten
     }
 
-    /// Makes room: the oldest goes, of those that nobody waits for; else of those that were acknowledged; else of
-    /// all.
+    /// Makes room: of those that were acknowledged goes the first for which no request has to be known, or else
+    /// the first; where none was, the oldest of all.
     fn evict(&mut self) -> Option<Forgotten> {
-        let goes = |fits: fn(&End) -> bool| {
-            let mut order = self.order.iter();
-            let fits = |job: &JobId| self.entries.get(job).is_some_and(fits);
-            let it = order.find(|(_, job)| fits(job));
-            it.map(|(at, job)| (*at, *job))
-        };
-        let (at, job) = goes(|end| end.heard.is_some() && end.task.cookie.is_none())
-            .or_else(|| goes(|end| end.heard.is_some()))
-            .or_else(|| goes(|_| true))?;
-        self.order.remove(&at);
-        let end = self.entries.remove(&job)?;
-        let too_early = true;
+        let heard = self.heard.first().map(|(_, _, job)| *job);
+        let job = heard.or_else(|| self.order.values().next().copied())?;
+        self.take(job, true)
+    }
+
+    fn take(&mut self, job: JobId, too_early: bool) -> Option<Forgotten> {
+        let Kept { end, place } = self.entries.remove(&job)?;
+        self.order.remove(&place);
+        if let Some(at) = end.heard {
+            self.heard.remove(&(end.task.cookie.is_some(), at, job));
+        }
         Some(Forgotten {
             job,
             end,
@@ -152,29 +166,31 @@ impl Ends {
 
     /// A controller has acknowledged one; `None` where that is no news.
     pub(super) fn heard(&mut self, job: JobId, now: Moment) -> Option<&End> {
-        let end = self.entries.get_mut(&job)?;
-        let is_news = end.heard.replace(now).is_none();
-        is_news.then_some(end)
+        let Kept { end, .. } = self.entries.get_mut(&job)?;
+        if end.heard.is_some() {
+            return None;
+        }
+        end.heard = Some(now);
+        self.heard.insert((end.task.cookie.is_some(), now, job));
+        Some(end)
     }
 
     /// Forgets all, and says which.
     pub(super) fn clear(&mut self) -> Vec<JobId> {
-        self.order.clear();
-        let all = std::mem::take(&mut self.entries);
-        all.into_keys().collect()
+        std::mem::take(self).entries.into_keys().collect()
     }
 
     /// Those that are to be told again, in the order in which they ended.
     pub(super) fn unheard(&self) -> impl Iterator<Item = (JobId, &End)> {
         let ends = self.order.values();
-        let ends = ends.filter_map(|job| Some((*job, self.entries.get(job)?)));
+        let ends = ends.filter_map(|job| Some((*job, self.get(*job)?)));
         ends.filter(|(_, end)| end.heard.is_none())
     }
 
     /// All of them, as a controller is told that begins, and those whose time was over.
     pub(super) fn known(&mut self, now: Moment) -> (Vec<KnownJob>, Vec<Forgotten>) {
         let forgotten = self.tidy(now);
-        let ends = self.entries.iter().map(|(job, end)| {
+        let ends = self.entries.iter().map(|(job, Kept { end, .. })| {
             let standing = match end.heard {
                 Some(_) => end.standing(),
                 // Its end follows.
@@ -187,21 +203,19 @@ impl Ends {
 
     /// Forgets what was acknowledged long ago.
     fn tidy(&mut self, now: Moment) -> Vec<Forgotten> {
-        let entries = &mut self.entries;
         let mut forgotten = Vec::new();
-        self.order.retain(|_, job| {
-            let heard = entries.get(job).and_then(|end| end.heard);
-            let old = heard.is_some_and(|at| now.since(at) >= ENDS_KEPT);
-            if old && let Some(end) = entries.remove(job) {
-                let (job, too_early) = (*job, false);
-                forgotten.push(Forgotten {
-                    job,
-                    end,
-                    too_early,
-                });
+        for named in [false, true] {
+            let since = |it: &Self| {
+                let all = (named, Moment::at(Duration::ZERO), JobId(0))..;
+                let first = it.heard.range(all).next().copied();
+                first.filter(|(kind, ..)| *kind == named)
+            };
+            while let Some((_, at, job)) = since(self)
+                && now.since(at) >= ENDS_KEPT
+            {
+                forgotten.extend(self.take(job, false));
             }
-            !old
-        });
+        }
         forgotten
     }
 }

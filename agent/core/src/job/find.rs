@@ -41,6 +41,7 @@ impl Jobs {
                         cancel: false,
                         stage: Stage::Noted(number),
                     };
+                    self.requests.extend(note.cookie.map(|it| (it, note.job)));
                     self.entries.insert(note.job, job);
                 }
                 NoteStage::Ended(result, reason) => {
@@ -69,6 +70,8 @@ impl Jobs {
                 reason,
                 heard,
             };
+            let cookie = end.task.cookie;
+            self.requests.extend(cookie.map(|cookie| (cookie, job)));
             // There is room for it.
             self.ends.keep(job, end, now);
         }

@@ -67,12 +67,11 @@ impl Jobs {
 
     /// The job that was made for a request, and how it stands.
     fn of(&self, cookie: Cookie) -> Option<(JobId, &Task, Standing)> {
-        let mut open = self.entries.iter();
-        let open = open.find(|(_, job)| job.task.cookie == Some(cookie));
-        if let Some((id, job)) = open {
-            return Some((*id, &job.task, Standing::Open(job.state)));
+        let id = *self.requests.get(&cookie)?;
+        if let Some(job) = self.entries.get(&id) {
+            return Some((id, &job.task, Standing::Open(job.state)));
         }
-        let (id, end) = self.ends.of(cookie)?;
+        let end = self.ends.get(id)?;
         Some((id, &end.task, end.standing()))
     }
 
@@ -95,6 +94,9 @@ impl Jobs {
         {
             if end.note(job).is_some() {
                 drop_note(job, cx);
+            }
+            if let Some(cookie) = end.task.cookie {
+                self.requests.remove(&cookie);
             }
             if too_early && end.task.cookie.is_some() {
                 self.forgets(cx);
