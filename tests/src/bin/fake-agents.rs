@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use host::address::Address;
-use proto::message::ClaimKey;
+use proto::message::{ClaimKey, PROTOCOL};
 use tests::fake::{self, Plan};
 use tokio::sync::watch;
 
@@ -45,6 +45,9 @@ struct Cli {
     /// How often each asks the controller whether it is there, in ms; 0 is never
     #[arg(long, default_value_t = 0)]
     ping: u64,
+    /// Which version of the protocol they speak
+    #[arg(long, default_value_t = PROTOCOL)]
+    protocol: u32,
     /// Write the drop-in that a controller needs to let them in, and end
     #[arg(long)]
     configuration: bool,
@@ -70,6 +73,7 @@ fn main() -> Result<ExitCode> {
         needs: cli.needs,
         neighbours: cli.neighbours,
         ping: Duration::from_millis(cli.ping),
+        protocol: cli.protocol,
         ..Plan::new(cli.controller, cli.count)
     };
     let mut out = std::io::stdout();

@@ -12,10 +12,15 @@ use std::{
 
 use anyhow::{Result, anyhow};
 
+use tests::rng::Rng;
+
 use crate::world::Commands;
 
 /// Clients, each with a job of its own.
 const CLIENTS: u32 = 8;
+
+/// How many nodes they have jobs on: fewer than there are clients, so that two often want the same.
+const NODES: u64 = 4;
 
 /// How often each begins one, if the last has ended: twenty jobs in a second.
 const EVERY: Duration = Duration::from_millis(400);
@@ -54,24 +59,20 @@ pub(crate) struct Sum {
 }
 
 impl Traffic {
-    /// Clients with jobs on all nodes, each on nodes of its own, one after the other: of two that ask for the
-    /// same at almost the same time and lose the controller, the second may find the job of the first, as
-    /// systemd makes one of two such jobs.
+    /// Clients with jobs on a few nodes, all on the same, so that equal requests come at nearly the same moment, and the
+    /// next one soon after: each is carried out once, and told its own end.
     pub(crate) fn begin(commands: &Commands, nodes: usize) -> Self {
-        // A multiple of the clients, so that each comes back to its own nodes.
-        let clients = u64::from(CLIENTS);
-        let nodes = (u64::try_from(nodes).unwrap_or(u64::MAX) / clients).max(1) * clients;
+        let nodes = u64::try_from(nodes).unwrap_or(u64::MAX).min(NODES);
         let shared = Arc::new(Shared::default());
         let threads = (0..CLIENTS).map(|number| {
             let (shared, commands) = (Arc::clone(&shared), commands.clone());
             thread::spawn(move || {
-                let (mut place, step) = (u64::from(number), u64::from(CLIENTS));
+                let mut rng = Rng::new(u64::from(number) + 1);
                 let mut next = Instant::now() + EVERY * number / CLIENTS;
                 while !shared.stop.load(Ordering::Relaxed) {
                     thread::sleep(next.saturating_duration_since(Instant::now()));
                     next = Instant::now().max(next + EVERY);
-                    let node = format!("fake{:05}", place + 1);
-                    place = (place + step) % nodes;
+                    let node = format!("fake{:05}", rng.below(nodes) + 1);
                     let output = commands.ctl(&["restart", &node, "app1.service"]);
                     shared.take(output.map_err(|error| error.to_string()));
                 }
