@@ -17,12 +17,12 @@ use host::{
     reload::{Read, Reload},
     signal::{Signal, Signals},
     stream::{TcpOptions, TcpTuning},
+    watchdog::Watchdog,
 };
 use node::{
     Event, FromHelper, FromLink, FromManager, HelperAnswer, Input, LinkStatus, Node, Output,
     Request, Verb, Waiter,
 };
-use proto::rhythm::Rhythm;
 use tokio::{
     sync::{mpsc, watch},
     time::sleep_until,
@@ -86,8 +86,8 @@ pub(crate) struct Agent {
     pub(crate) tcp: watch::Sender<TcpOptions>,
     pub(crate) public: Public,
     stopping: Option<Stopping>,
-    /// When the service manager is told that we are alive; off where it does not watch.
-    watchdog: Rhythm,
+    /// When the service manager is told that we are alive.
+    watchdog: Watchdog,
     /// The controller that a client wants, until the agent is started again.
     switched: Option<Address>,
     bus_lost: Repeats,
@@ -162,7 +162,7 @@ impl Agent {
             tcp,
             public,
             stopping: None,
-            watchdog: Rhythm::at_once(clock.now(), notify::watchdog_interval().unwrap_or_default()),
+            watchdog: Watchdog::of_service(clock.now()),
             switched: None,
             bus_lost: Repeats::default(),
             connection: None,
@@ -193,9 +193,7 @@ impl Agent {
                 Came::Nothing => return End::Broken,
             }
             self.carry_out();
-            if self.watchdog.take(self.clock.now()) {
-                tell(notify::watchdog());
-            }
+            tell(self.watchdog.beat(self.clock.now()));
             if self.may_leave() {
                 self.hear_out(&mut sources).await;
                 self.leave().await;

@@ -17,8 +17,9 @@ use host::{
     rate::{Line, Repeats},
     reload::Reload,
     signal::{Signal, Signals},
+    watchdog::Watchdog,
 };
-use proto::{rhythm::Rhythm, time::Moment};
+use proto::time::Moment;
 use tokio::{sync::mpsc, time::sleep_until};
 use tracing::{info, warn};
 use zbus::Message;
@@ -96,8 +97,8 @@ struct State {
     /// What was told last, and when.
     told: Condition,
     told_at: Option<Moment>,
-    /// When the service manager is told that we are alive; off where it does not watch.
-    watchdog: Rhythm,
+    /// When the service manager is told that we are alive.
+    watchdog: Watchdog,
 }
 
 impl Drive {
@@ -108,6 +109,7 @@ impl Drive {
         reload: Reload<Settings, Message>,
         listening: Listening,
         log: LogControl,
+        watchdog: Watchdog,
     ) -> Self {
         let public = Public::new(Configuration {
             level: settings.log.level,
@@ -136,10 +138,7 @@ impl Drive {
                 ready: false,
                 told: Condition::default(),
                 told_at: None,
-                watchdog: Rhythm::at_once(
-                    clock.now(),
-                    notify::watchdog_interval().unwrap_or_default(),
-                ),
+                watchdog,
             },
         }
     }
@@ -202,9 +201,7 @@ impl Drive {
             self.carry_out(now);
         }
         self.tell_status(now);
-        if self.state.watchdog.take(now) {
-            told(notify::watchdog());
-        }
+        told(self.state.watchdog.beat(now));
     }
 
     fn on_peer(&mut self, event: PeerEvent) {

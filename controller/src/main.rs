@@ -46,6 +46,7 @@ use host::{
     reload::{Reload, Rules},
     scope::Scope,
     signal::{self, Blocked},
+    watchdog::Watchdog,
 };
 use proto::{dbus::public as api, model::JobId};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -220,7 +221,10 @@ fn drive(
         version = env!("CARGO_PKG_VERSION"),
         nodes, "controller starts"
     );
-    Ok(Drive::new(clock, fleet, settings, reload, listening, log))
+    let watchdog = Watchdog::of_service(clock.now());
+    Ok(Drive::new(
+        clock, fleet, settings, reload, listening, log, watchdog,
+    ))
 }
 
 /// Makes the folder of our sockets where it is needed and systemd has not made it for the unit.

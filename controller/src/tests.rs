@@ -2,6 +2,7 @@
 //! a clock that is moved by hand.
 
 mod api;
+mod rhythm;
 mod world;
 
 use std::{collections::HashMap, time::Duration};

@@ -1,19 +1,21 @@
 //! Messages of the controller as values, and back. `docs/design/wire.md` has the table.
 
-use std::{collections::BTreeMap, time::Duration};
+mod request;
+
+use std::collections::BTreeMap;
 
 use host::link::{self, CallSerial, LinkSender, Method};
 use node::ManagerError;
 use proto::{
     dbus::{error, internal},
-    message::{ClaimKey, Named, OrderId, PROTOCOL_JOBS, Standing, ToController},
-    model::{Cause, JobId, JobKind, JobMode, JobState, Reason},
+    message::{ClaimKey, OrderId, PROTOCOL_JOBS, Standing, ToController},
+    model::{Cause, JobId, JobKind, JobState, Reason},
     name::UnitName,
     sync::Generation,
     wire::{
-        Facts, NeedsBody, StatesBody, TimeoutsBody, enqueued_to_wire, hello_to_wire, jobs_to_wire,
-        needs_from_wire, needs_to_wire, states_from_wire, states_to_wire, timeouts_from_wire,
-        unit_from_wire, waits_to_wire, welcome_from_wire,
+        Facts, NeedsBody, StatesBody, TimeoutsBody, hello_to_wire, jobs_to_wire, needs_from_wire,
+        needs_to_wire, states_from_wire, states_to_wire, timeouts_from_wire, unit_from_wire,
+        waits_to_wire, welcome_from_wire,
     },
 };
 use zbus::{
@@ -27,6 +29,7 @@ use crate::{
     public::Asked,
     systemd::{Watching, Which},
 };
+use request::unit_and_mode;
 
 /// What the controller has said.
 #[derive(Debug)]
@@ -213,22 +216,6 @@ impl Calls {
         })
     }
 
-    /// Answers the call that asked for a job: there is one for it, the one that was asked for or another.
-    fn enqueued(
-        &mut self,
-        asked: JobId,
-        job: JobId,
-        standing: &Standing,
-    ) -> Option<zbus::Result<Message>> {
-        let call = self.jobs.remove(&asked).filter(link::expects_reply)?;
-        let names_it = call.header().member().is_some_and(|it| it == "Enqueue");
-        Some(if names_it {
-            link::reply(&call, &enqueued_to_wire(job, standing))
-        } else {
-            link::reply(&call, &())
-        })
-    }
-
     /// Reads what the controller says.
     ///
     /// # Errors
@@ -347,29 +334,6 @@ impl Calls {
         }))
     }
 
-    /// A request that has a name.
-    fn enqueue(&mut self, message: &Message, body: &Body) -> Result<Heard, String> {
-        type Asked<'m> = (&'m str, &'m str, &'m str, u32, &'m str, u64);
-        let (kind, unit, mode, job, cookie, age): Asked<'_> = take("Enqueue", body)?;
-        let fail = |error: &dyn std::error::Error| invalid("Enqueue", error);
-        let kind = kind.parse().map_err(|error| fail(&error))?;
-        let cookie = cookie.parse().map_err(|error| fail(&error))?;
-        let (unit, mode) = match unit_and_mode(unit, mode) {
-            Ok(both) => both,
-            Err(why) => return Ok(Heard::Invalid(why)),
-        };
-        let age = Duration::from_micros(age);
-        let job = JobId(job);
-        self.jobs.insert(job, message.clone());
-        Ok(Heard::Say(ToAgent::Job {
-            job,
-            kind,
-            unit,
-            mode,
-            named: Some(Named { cookie, age }),
-        }))
-    }
-
     /// A start of a unit that the message brings.
     fn made(&mut self, message: &Message, body: &Structure<'_>) -> Result<Heard, String> {
         let [unit, mode, _, _, job] = body.fields() else {
@@ -475,13 +439,6 @@ impl Calls {
             None => link::error(call, error::FAILED, text),
         }
     }
-}
-
-/// What a client has named; why it is not valid.
-fn unit_and_mode(unit: &str, mode: &str) -> Result<(UnitName, JobMode), String> {
-    let unit = unit_from_wire(unit).map_err(|error| error.to_string())?;
-    let mode = mode.parse::<JobMode>().map_err(|error| error.to_string())?;
-    Ok((unit, mode))
 }
 
 /// Why a controller does not want this node.

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
     num::NonZeroU32,
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -19,6 +20,7 @@ use host::{
     scope::Scope,
     signal,
     stream::Identity,
+    watchdog::Watchdog,
 };
 use proto::{
     dbus::internal,
@@ -79,6 +81,13 @@ pub(super) struct Agent {
 impl World {
     /// A controller of these nodes. Each may depend on all.
     pub(super) fn new(nodes: &[&str]) -> Self {
+        let clock = Clock::start();
+        let off = Watchdog::new(clock.now(), Duration::ZERO, || Ok(()));
+        Self::reading(nodes, Path::new("/nonexistent"), clock, off)
+    }
+
+    /// The same, whose reloads read this file, and whose service manager is told that it is alive.
+    pub(super) fn reading(nodes: &[&str], file: &Path, clock: Clock, watchdog: Watchdog) -> Self {
         let node = |name: &&str| {
             let node = NodeSettings {
                 depends_on: DependsOn::Any,
@@ -109,12 +118,11 @@ impl World {
             },
             fleet: fleet_settings.clone(),
         };
-        let clock = Clock::start();
         let (peer_events, peers) = mpsc::channel(16);
         let (bus_events, bus_queue) = mpsc::channel(256);
         let doors = Doors::new(peer_events, random_guid().expect("random"), 0);
         let rules = Rules {
-            sources: Sources::file("/nonexistent", &Scope::System),
+            sources: Sources::file(file, &Scope::System),
             options: &OPTIONS,
             prove: crate::settings::prove_here,
         };
@@ -125,6 +133,7 @@ impl World {
             Reload::new(rules, vec![]),
             Listening::new(doors.clone(), settings.tcp_options()),
             log_control(),
+            watchdog,
         );
         let blocked = signal::block().expect("signals");
         let waits = Waits {

@@ -33,3 +33,4 @@ pub mod sasl;
 pub mod scope;
 pub mod signal;
 pub mod stream;
+pub mod watchdog;
