@@ -460,6 +460,17 @@ mod tests {
         assert!(teller.acknowledged(Generation(1)).is_err());
     }
 
+    #[test]
+    fn an_acknowledgement_names_the_message_that_is_on_the_way_and_comes_once() {
+        let mut teller = T::default();
+        teller.connected();
+        let generation = teller.poll().expect("the whole set").generation;
+        assert!(teller.acknowledged(generation.next()).is_err());
+        assert!(teller.acknowledged(Generation::NONE).is_err());
+        teller.acknowledged(generation).expect("on the way");
+        assert!(teller.acknowledged(generation).is_err());
+    }
+
     proptest! {
         /// Whatever is put, dropped, cut and told again, both sides agree at the end.
         #[test]
