@@ -237,6 +237,19 @@ fn claims_outlive_the_connection_of_their_source_for_the_grace() {
     assert_eq!(world.take(), ["warn ClaimsExpired", "2 < holds -1"]);
 }
 
+/// It may have been back all that time, and have knocked in vain.
+#[test]
+fn a_grace_that_ends_while_the_controller_does_not_run_goes_on_for_a_threshold() {
+    let mut world = up();
+    world.cut("a");
+    world.take();
+    world.now = world.now.plus(Duration::from_secs(60));
+    world.pass(5_999);
+    assert_eq!(world.take(), ["warn Stalled"]);
+    world.pass(1);
+    assert_eq!(world.take(), ["warn ClaimsExpired", "2 < holds -1"]);
+}
+
 #[test]
 fn a_source_that_comes_back_in_time_changes_nothing() {
     let mut world = up();

@@ -174,6 +174,18 @@ fn silence_while_the_controller_itself_did_not_run_is_held_against_nobody() {
     );
 }
 
+/// Every two seconds, more or less: beats are early by up to a twentieth, and an answer may take the place of one.
+#[test]
+fn an_agent_hears_in_every_interval_that_the_controller_is_alive() {
+    let mut world = World::online("a");
+    world.pass(40_000);
+    assert!(
+        (16..=24).contains(&world.heartbeats),
+        "{}",
+        world.heartbeats
+    );
+}
+
 #[test]
 fn a_goodbye_takes_the_node_offline_at_once() {
     let mut world = World::online("a");

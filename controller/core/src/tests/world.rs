@@ -41,6 +41,8 @@ pub(super) struct World {
     acknowledged: Vec<(PeerId, Stream, Generation)>,
     /// The boot of machines that say hello from now on.
     pub(super) boot: &'static str,
+    /// How often an agent was told that the controller is alive.
+    pub(super) heartbeats: usize,
 }
 
 pub(super) fn name(text: &str) -> NodeName {
@@ -94,6 +96,7 @@ impl World {
             holds: BTreeMap::new(),
             acknowledged: Vec::new(),
             boot: "boot",
+            heartbeats: 0,
         }
     }
 
@@ -369,12 +372,12 @@ impl World {
                     ToAgent::ClaimStates(delta) => {
                         acks.push((*peer, Stream::ClaimStates, delta.generation));
                     }
+                    ToAgent::Heartbeat => self.heartbeats += 1,
                     ToAgent::Acknowledged(stream, generation) => {
                         self.acknowledged.push((*peer, *stream, *generation));
                     }
                     ToAgent::Welcome(_)
                     | ToAgent::Rejected(_)
-                    | ToAgent::Heartbeat
                     | ToAgent::Job { .. }
                     | ToAgent::CancelJob(_)
                     | ToAgent::JobHeard(_)
