@@ -37,6 +37,7 @@ mod missing_unit;
 mod mistakes;
 mod names;
 mod needless;
+mod neighbours;
 mod offline;
 mod once;
 mod order;
