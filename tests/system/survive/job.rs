@@ -73,11 +73,13 @@ fn survives(fault: fn(&Fleet) -> Result<()>) {
         ensure!(runs == expected, "what has run is:\n{runs}");
         let jobs = ctl_ok(fleet, "-o plain list-jobs")?;
         ensure!(!jobs.contains("worker2"), "nothing is open: {jobs}");
-        // What was noted of jobs goes when the controller has heard of their ends.
+        // Once the controller has heard of their ends, what is noted of jobs is only which requests they were for.
         worker.wait_until(
             || {
-                let noted = worker.shell("ls /run/unitlink/agent/jobs");
-                noted.is_ok_and(|noted| noted.trim().is_empty())
+                let heard = worker.shell("grep -l ' heard ' /run/unitlink/agent/jobs/* | wc -l");
+                let noted = worker.shell("ls /run/unitlink/agent/jobs | wc -l");
+                [heard, noted].map(|count| count.unwrap_or_default().trim().to_owned())
+                    == ["3", "3"]
             },
             SOON,
         )
