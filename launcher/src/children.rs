@@ -4,6 +4,8 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fs,
     os::fd::OwnedFd,
+    thread,
+    time::Duration,
 };
 
 use generations::{Exit, ProcessId, Spawn};
@@ -12,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::{
     environment::PROCESS,
-    limits::STRAYS_MAX,
+    limits::{EXECUTES_MS, STRAYS_MAX},
     spawn::{Stage, why},
 };
 
@@ -136,7 +138,7 @@ impl Children {
             if self.all.values().any(|it| it.pid == pid) {
                 continue;
             }
-            let process = variable(pid, PROCESS)
+            let process = variable_soon(pid, PROCESS)
                 .and_then(|it| it.parse().ok())
                 .map(ProcessId);
             if process.is_some_and(|it| self.false_starts.contains(&it)) {
@@ -162,7 +164,28 @@ impl Children {
 
 /// A variable that a process was started with.
 pub(crate) fn variable(pid: Pid, name: &str) -> Option<String> {
-    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()?;
+    variable_in(&environment(pid)?, name)
+}
+
+/// Likewise, of one that may be about to execute its program: then it has no environment for some microseconds
+/// (execve(2)), in which whoever started it may have ended already. It is read again.
+fn variable_soon(pid: Pid, name: &str) -> Option<String> {
+    let mut all = environment(pid)?;
+    for _ in 0..EXECUTES_MS {
+        if !all.is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+        all = environment(pid)?;
+    }
+    variable_in(&all, name)
+}
+
+fn environment(pid: Pid) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).ok()
+}
+
+fn variable_in(environment: &[u8], name: &str) -> Option<String> {
     let mut variables = environment.split(|it| *it == 0);
     variables.find_map(|it| {
         let value = it.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;

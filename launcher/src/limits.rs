@@ -59,5 +59,9 @@ pub(crate) const HANDOVER_CHECK_TIME: Duration = Duration::from_secs(2);
 /// Ended processes whose descendants are still looked for.
 pub(crate) const STRAYS_MAX: usize = 64;
 
+/// How long a process may have no environment until it is taken for one that has none, in milliseconds.
+/// Nothing else is done meanwhile, and only a worker that has failed can bring that about.
+pub(crate) const EXECUTES_MS: u32 = 20;
+
 /// Leftovers of a launcher before this one that are taken over.
 pub(crate) const ADOPTED_MAX: usize = 4096;
