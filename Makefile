@@ -326,6 +326,7 @@ RELOADS_LONG ?= 400
 CRASHES     ?= 600
 .PHONY: reload-long
 reload-long: toolchain
+	$(CARGO) build --locked --profile staged -p unitlink-launcher --examples
 	UNITLINK_RELOADS=$(RELOADS_LONG) $(CARGO) test --locked --profile staged -p unitlink-launcher --test process \
 	    no_request_is_lost:: -- --nocapture --test-threads 1
 	UNITLINK_CRASHES=$(CRASHES) $(CARGO) test --locked --profile staged -p unitlink-launcher --test process \
