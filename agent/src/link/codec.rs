@@ -323,15 +323,7 @@ impl Calls {
             Ok(both) => both,
             Err(why) => return Ok(Heard::Invalid(why)),
         };
-        let job = JobId(job);
-        self.jobs.insert(job, message.clone());
-        Ok(Heard::Say(ToAgent::Job {
-            job,
-            kind,
-            unit,
-            mode,
-            named: None,
-        }))
+        Ok(self.job(message, JobId(job), (kind, unit, mode), None))
     }
 
     /// A start of a unit that the message brings.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::process::Signal;
-use tests::load::{Load, Target};
+use tests::load::{Load, Running, Target};
 
 use super::world::{Case, LAUNCHER, Launcher};
 
@@ -65,6 +65,10 @@ fn loses_nothing(launcher: &Launcher, target: Target) {
         assert_eq!(launcher.reload().0, 0, "{}", launcher.log());
         std::thread::sleep(Duration::from_millis(300));
     }
+    nothing_was_lost(launcher, load);
+}
+
+fn nothing_was_lost(launcher: &Launcher, load: Running) {
     let report = load.stop();
     assert!(
         report.losses() == 0 && report.answered > 50,
@@ -98,12 +102,7 @@ fn a_command_line_of_hupwatch_works_as_it_is() {
         launcher.signal(Signal::HUP);
         launcher.wait_log(&format!("done: gen {generation} serves"), 1);
     }
-    let report = load.stop();
-    assert!(
-        report.losses() == 0 && report.answered > 50,
-        "{report}\n{}",
-        launcher.log()
-    );
+    nothing_was_lost(&launcher, load);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use host::link;
 use proto::{
     message::{Named, Standing},
-    model::{JobId, JobMode},
+    model::{JobId, JobKind, JobMode},
     name::UnitName,
     wire::{enqueued_to_wire, unit_from_wire},
 };
@@ -26,15 +26,26 @@ impl Calls {
             Err(why) => return Ok(Heard::Invalid(why)),
         };
         let age = Duration::from_micros(age);
-        let job = JobId(job);
+        let named = Some(Named { cookie, age });
+        Ok(self.job(message, JobId(job), (kind, unit, mode), named))
+    }
+
+    /// A job that is asked for; the call is answered when it is known what has become of it.
+    pub(super) fn job(
+        &mut self,
+        message: &Message,
+        job: JobId,
+        (kind, unit, mode): (JobKind, UnitName, JobMode),
+        named: Option<Named>,
+    ) -> Heard {
         self.jobs.insert(job, message.clone());
-        Ok(Heard::Say(ToAgent::Job {
+        Heard::Say(ToAgent::Job {
             job,
             kind,
             unit,
             mode,
-            named: Some(Named { cookie, age }),
-        }))
+            named,
+        })
     }
 
     /// Answers the call that asked for a job: there is one for it, the one that was asked for or another.

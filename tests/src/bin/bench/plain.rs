@@ -32,7 +32,7 @@ pub(crate) struct Plain {
 }
 
 /// A child that is ended with us.
-struct Ended(Child);
+pub(crate) struct Ended(pub(crate) Child);
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -187,7 +187,7 @@ impl Drop for Plain {
     }
 }
 
-fn first_line(out: ChildStdout) -> Result<String> {
+pub(crate) fn first_line(out: ChildStdout) -> Result<String> {
     let mut line = String::new();
     if BufReader::new(out).read_line(&mut line)? == 0 {
         bail!("it ended without a word");

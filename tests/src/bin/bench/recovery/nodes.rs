@@ -1,14 +1,9 @@
 //! On real nodes: a unit is not needed any more in the moment of a fault. It stops once everything is as it
 //! was, so that is when all is settled.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{process::Stdio, thread, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use tests::{
     fake::Plan,
@@ -18,12 +13,10 @@ use tests::{
 
 use crate::{
     operation::{TRIVIAL, boot, three},
+    plain::{Ended, SOON, first_line},
     sample::{Sample, ratio},
     table::{Cell, Report, Table},
 };
-
-/// For what has no limit of its own, on a machine that is busy.
-const SOON: Duration = Duration::from_secs(120);
 
 /// How long a cable carries nothing. Shorter than a peer may be silent, so connections stay.
 const CUT: Duration = Duration::from_secs(1);
@@ -71,18 +64,8 @@ fn layout(plan: &Plan) -> FleetBuilder {
         )
 }
 
-/// Ends with this.
-struct Agents(Child);
-
-impl Drop for Agents {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Simulated agents of the fleet's controller, which are online.
-fn crowd(fleet: &Fleet, count: usize) -> Result<Agents> {
+fn crowd(fleet: &Fleet, count: usize) -> Result<Ended> {
     let own = std::env::current_exe()?;
     let program = own.with_file_name("fake-agents");
     let mut child = fleet
@@ -90,13 +73,10 @@ fn crowd(fleet: &Fleet, count: usize) -> Result<Agents> {
         .args([CONTROLLER, &count.to_string()])
         .stdout(Stdio::piped())
         .spawn()?;
-    let said = child.stdout.take();
-    let agents = Agents(child);
-    let mut line = String::new();
-    if let Some(said) = said {
-        BufReader::new(said).read_line(&mut line)?;
-    }
-    ensure!(line == format!("online {count}\n"), "{line:?}");
+    let said = child.stdout.take().context("no output")?;
+    let agents = Ended(child);
+    let line = first_line(said)?;
+    ensure!(line == format!("online {count}"), "{line:?}");
     Ok(agents)
 }
 
