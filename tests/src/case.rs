@@ -52,6 +52,8 @@ pub fn case(builder: FleetBuilder, body: impl FnOnce(&Fleet) -> Result<()>) {
     match panic::catch_unwind(AssertUnwindSafe(|| body(&fleet))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
+            // Before the journals too: where only the beginning of all this is kept, it is in it.
+            tell(&format!("case {name}: {error:#}\n"));
             tell(&fleet.journals(JOURNAL_LINES));
             drop(fleet);
             panic!("case {name}: {error:#}");

@@ -19,6 +19,50 @@ fn a_worker_of_another_language_loses_nothing(interpreter: &str, file: &str) {
     loses_nothing(&[interpreter, text_of(&script)]);
 }
 
+/// TERM at the worst of moments: while the main thread holds the lock that a thread needs to begin. A
+/// handler that starts one there waits forever, and so do the clients that it has accepted.
+#[test]
+fn a_worker_in_python_is_not_stuck_by_a_term_that_comes_inside_a_lock() {
+    // `threading._stop` calls it with the lock; where Python has none any more, any place will do.
+    const AT_A_BAD_MOMENT: &str = "
+import os, runpy, signal, sys, threading
+place = '_maintain_shutdown_locks' if hasattr(threading, '_maintain_shutdown_locks') else 'is_alive'
+def trace(frame, event, _):
+    if frame.f_code.co_name == place:
+        sys.settrace(None)
+        open(once, 'x').close()
+        os.kill(os.getpid(), signal.SIGTERM)
+script, once = sys.argv[1:]
+if not os.path.exists(once):
+    sys.settrace(trace)
+runpy.run_path(script, run_name='__main__')
+";
+    let case = Case::new();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../units/example/launcher/worker.py");
+    let once = case.path("once");
+    let worker = [
+        "python3",
+        "-c",
+        AT_A_BAD_MOMENT,
+        text_of(&script),
+        text_of(&once),
+    ];
+    let launcher = case.start(&[&["--workers", "1", "--"], &worker[..]].concat());
+    let launcher = launcher.ready();
+    let first = launcher.workers();
+    let load = Load::new(Target::Tcp(case.address), 2).start();
+    launcher.wait("another worker", || {
+        let now = launcher.workers();
+        (now.len() == 1 && now != first).then_some(())
+    });
+    let report = load.stop();
+    assert!(
+        once.exists() && report.losses() == 0 && report.answered > 2,
+        "{report}\n{}",
+        launcher.log()
+    );
+}
+
 #[test]
 fn a_worker_in_go_loses_nothing() {
     let case = Case::new();

@@ -52,7 +52,16 @@ def notify(text):
             to.sendto(text.encode(), "\0" + name[1:] if name[0] == "@" else name)
 
 
+def stop_at_term(server):
+    signal.sigwait({signal.SIGTERM})
+    server.shutdown()  # waits for the loop, so it must not be called in it
+
+
 def main():
+    # A thread waits for TERM. A handler would run in the middle of whatever the main thread is at, and
+    # what it does there, such as starting a thread, may need a lock that the main thread holds. Whoever
+    # starts processes here unblocks it in them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         raise SystemExit("no socket was passed: LISTEN_PID is not this process")
     server = http.server.ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
@@ -61,8 +70,7 @@ def main():
     server.socket.setblocking(False)  # others accept from it too, and may be faster
     server.daemon_threads = False  # server_close() waits for what was begun
 
-    # shutdown() waits for the loop, so it must not be called in it.
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    threading.Thread(target=stop_at_term, args=(server,), daemon=True).start()
     notify("READY=1")
     server.serve_forever(poll_interval=0.05)
     os.close(drain)
