@@ -6,9 +6,11 @@
 //! touches the host's own network, files or services, and nothing of it outlives the process that
 //! made it. `tests/README.md` shows how a case is written.
 //!
-//! [`fuzz`] is what a fuzzer drives. [`fake`] are agents without a machine, for as many nodes as one likes.
+//! [`fuzz`] is what a fuzzer drives. [`fake`] are agents without a machine, for as many nodes as one likes. [`before`] is
+//! what the version before speaks.
 
 mod base;
+pub mod before;
 mod boot;
 mod builder;
 pub mod bus;

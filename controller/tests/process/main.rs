@@ -6,6 +6,8 @@
     reason = "clippy takes only functions with #[test] for tests, not what they share"
 )]
 
+mod before;
+mod bus;
 mod daemon;
 mod reload;
 mod session;
