@@ -368,6 +368,10 @@ impl Oracle {
         {
             return None;
         }
+        // What is down has nothing to be released; its service manager has stopped the hold, if that is bound.
+        if target.systemd.unbound(hold.name()).is_some() && world.state(at, hold.unit()).is_down() {
+            return None;
+        }
         for (source, machine) in world.machines.iter().enumerate() {
             for (proxy, unit) in proxies(machine) {
                 let needs = *proxy.node() == target.name && proxy.unit() == hold.unit();

@@ -14,7 +14,7 @@
 //! | `PartOf=`: stops and is restarted with it, and nothing else; `Requisite=`: fails unless it is active, and stops with it | systemd.unit(5), `unit_dependency_to_atom()` |
 //! | `Restart=`: goes through failed or inactive, then waits as activating, then gets a restart job, unless a stop is queued | `service_enter_dead()`, `service_enter_restart()` |
 //! | a one-shot without `RemainAfterExit=` is inactive when it has run, and its start job is done | systemd.service(5) `Type=`, `unit_notify()` |
-//! | a masked unit cannot be started; what is active stays so | systemctl(1) `mask`, `bus_unit_validate_load_state()` |
+//! | a masked unit cannot be started; what is active stays so; a hold forgets what it is bound to | systemctl(1) `mask`, `bus_unit_validate_load_state()`, `unit_load()` |
 //! | `BindsTo=`: stops with it however it ends, does not start unless it is active | systemd.unit(5), `unit_is_bound_by_inactive()`, `unit_verify_deps()`, tried |
 //! | `Upholds=`: started again whenever inactive and without a job, 16 times in 10 s | `unit_is_upheld_by_active()`, tried |
 //! | `StopWhenUnneeded=`: looked at when the unit has started and when one that needs it has stopped | `unit_is_unneeded()` |
@@ -238,7 +238,9 @@ impl Systemd {
     /// Whoever writes unit files has repaired them (and `systemctl daemon-reload`): every service
     /// starts, quickly, and stays up.
     pub(crate) fn heal(&mut self) {
-        self.masked.clear();
+        for unit in std::mem::take(&mut self.masked) {
+            self.mask(&unit, false);
+        }
         for spec in self.files.values_mut() {
             if let Behaviour::Service(service) = &mut spec.behaviour {
                 service.start = Start::Works;
@@ -270,13 +272,33 @@ impl Systemd {
         self.spec(unit).is_some()
     }
 
-    /// `systemctl mask`, or `unmask`.
+    /// `systemctl mask`, or `unmask`, and `daemon-reload`.
     pub(crate) fn mask(&mut self, unit: &UnitName, masked: bool) {
         if masked {
             self.masked.insert(unit.clone());
         } else {
             self.masked.remove(unit);
         }
+        let is_hold = HoldName::parse(unit).is_some();
+        let mut spec = self.spec(unit).filter(|_| is_hold);
+        if masked && let Some(spec) = &mut spec {
+            spec.binds_to.clear();
+        }
+        if let (Some(spec), Some(loaded)) = (spec, self.units.get_mut(unit)) {
+            loaded.spec = spec;
+        }
+    }
+
+    /// The unit of a hold that is loaded and bound to nothing.
+    pub(crate) fn unbound(&self, hold: &UnitName) -> Option<UnitName> {
+        let unit = HoldName::parse(hold)?.unit().clone();
+        (self.is_masked(hold) && self.units.contains_key(hold)).then_some(unit)
+    }
+
+    /// The units of all such holds.
+    pub(crate) fn all_unbound(&self) -> Vec<UnitName> {
+        let holds = self.masked.iter();
+        holds.filter_map(|hold| self.unbound(hold)).collect()
     }
 
     pub(crate) fn is_masked(&self, unit: &UnitName) -> bool {

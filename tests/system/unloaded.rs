@@ -8,7 +8,8 @@ use tests::node::Node;
 
 use crate::pair::Pair;
 use crate::world::{
-    SOON, await_inactive, await_no_holds, await_no_needs, ctl_ok, ctl_says, ensure_is, scene, three,
+    SOON, await_failed, await_inactive, await_no_holds, await_no_needs, ctl_ok, ctl_says,
+    ensure_is, scene, three,
 };
 
 const SOURCE: &str = "[Unit]\nBindsTo=proxy@worker2_target.service\n\
@@ -145,6 +146,36 @@ fn a_hold_that_is_masked_while_it_is_active_holds_a_target_that_runs_on_until_th
         pair.ensure_same(before)?;
         ctl_ok(fleet, "stop worker2 target.service")?;
         await_inactive(worker1, "source.service", SOON)?;
+        await_no_needs(worker1)?;
+        await_no_holds(worker2)?;
+        restore(worker2, drop_in, None)?;
+        restore(worker2, HOLD, None)?;
+        pair.start()?;
+        pair.ensure_linked()
+    });
+}
+
+/// It has ended by itself, of which no job tells; while there is no agent, nothing does.
+#[test_case(false; "while the agent runs")]
+#[test_case(true; "while the agent is away")]
+fn a_target_that_dies_behind_a_hold_that_is_masked_takes_its_source_along(is_away: bool) {
+    running(|_, pair| {
+        let (worker1, worker2) = (pair.source, pair.target);
+        let drop_in = "target.service.d/runs-on.conf";
+        let path = format!("/etc/systemd/system/{drop_in}");
+        worker2.write(&path, "[Unit]\nStopWhenUnneeded=no\n")?;
+        mask(worker2, HOLD)?;
+        if is_away {
+            worker2.systemctl(&["stop", "unitlink-agent.socket", "unitlink-agent.service"])?;
+        }
+        worker2.kill_service("target.service", "KILL")?;
+        if is_away {
+            await_failed(worker2, "target.service", SOON)?;
+            worker2.systemctl(&["start", "unitlink-agent.socket", "unitlink-agent.service"])?;
+        }
+        await_inactive(worker1, "source.service", SOON)?;
+        let why = worker1.property(PROXY, "StatusText")?;
+        ensure!(why.contains("signal") || is_away, "{why}");
         await_no_needs(worker1)?;
         await_no_holds(worker2)?;
         restore(worker2, drop_in, None)?;

@@ -60,9 +60,17 @@ struct Held {
     /// stopped or restarted, and has not ended by itself. What nobody has seen counts as a stop.
     by_job: bool,
     retry: Option<Retry>,
-    /// The unit is asked whether it is still up: a job of it has ended and its hold unit stayed.
-    doubt: Option<CallId>,
+    /// The unit is asked whether it is still up.
+    doubt: Option<Doubt>,
     proof: Proof,
+}
+
+/// A question whether a unit is still up whose hold unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Doubt {
+    call: CallId,
+    /// Whether a job of the unit has ended: otherwise it has ended by itself.
+    by_job: bool,
 }
 
 /// The operation that is under way.
@@ -280,10 +288,9 @@ impl Holds {
         let Some(held) = self.units.get_mut(unit) else {
             return;
         };
-        if held.doubt == Some(call) {
-            held.doubt = None;
+        if let Some(doubt) = held.doubt.take_if(|doubt| doubt.call == call) {
             if let Ok(Answer::Description(description)) = result {
-                held.resolve(unit, &description, cx);
+                held.resolve(unit, doubt, &description, cx);
             }
             return;
         }

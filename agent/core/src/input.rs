@@ -72,6 +72,10 @@ pub enum FromManager {
     Changed(UnitState),
     /// A unit is not loaded any more.
     Gone(UnitName),
+    /// A unit may not be active although its hold unit is, which is bound to nothing: systemd forgets what a unit
+    /// says that was masked, as soon as it has read its files again. Told after a snapshot of each unit with
+    /// such a hold unit, and later when such a unit says that it is not active.
+    Unbound(UnitName),
     /// A job was queued.
     JobNew {
         /// The job.

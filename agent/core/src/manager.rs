@@ -34,6 +34,7 @@ impl Node {
             // Without a connection there can be no change; this one is late.
             FromManager::Changed(_)
             | FromManager::Gone(_)
+            | FromManager::Unbound(_)
             | FromManager::JobNew { .. }
             | FromManager::JobRunning(_)
             | FromManager::JobRemoved { .. }
@@ -44,6 +45,7 @@ impl Node {
                 self.claims.unit_gone(&unit, &mut self.batch);
                 self.hold_changed(&unit);
             }
+            FromManager::Unbound(unit) => self.holds.unbound(&unit, cx!(self, now)),
             FromManager::JobNew { job, unit } => {
                 if let Some(state) = self.units.job_new(&unit, job) {
                     self.unit_changed(now, state);

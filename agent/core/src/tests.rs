@@ -186,6 +186,7 @@ impl Stage {
             }
             ["manager-lost"] => manager(FromManager::Disconnected),
             ["unit", rest @ ..] => manager(FromManager::Changed(unit(rest))),
+            ["unbound", name] => manager(FromManager::Unbound(name.parse().expect("unit"))),
             ["unit-gone", name] => manager(FromManager::Gone(name.parse().expect("unit"))),
             ["job-new", job, name] => manager(FromManager::JobNew {
                 job: manager_job(job),

@@ -1,13 +1,13 @@
 //! What systemd says about units: properties read, and the states of proxies and holds kept up to
 //! date from changes that name only some of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use node::{ActiveState, Description, ManagerJob, UnitState};
 use proto::{
     dbus::systemd,
     model::Token,
-    name::{ProxyName, UnitName, path_element_decode},
+    name::{HoldName, ProxyName, UnitName, path_element_decode},
 };
 use zbus::wire::{ObjectPath, Variant};
 
@@ -39,12 +39,17 @@ pub(super) fn matters(name: &str) -> bool {
 
 /// The unit at a path, if it matters.
 pub(super) fn unit_at(path: &str) -> Option<UnitName> {
-    let name = path_element_decode(path.strip_prefix(systemd::UNIT_PATH_PREFIX)?)?;
+    let name = name_at(path)?;
     if matters(&name) {
         name.parse().ok()
     } else {
         None
     }
+}
+
+/// The name of the unit at a path.
+pub(super) fn name_at(path: &str) -> Option<String> {
+    path_element_decode(path.strip_prefix(systemd::UNIT_PATH_PREFIX)?)
 }
 
 /// The job at a path.
@@ -59,11 +64,26 @@ pub(super) fn job_at(path: &str) -> Option<ManagerJob> {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     units: BTreeMap<UnitName, UnitState>,
+    /// Units whose hold units have no file, such as masked ones: systemd has forgotten what these are bound to.
+    unbound: BTreeSet<UnitName>,
 }
 
 impl Cache {
     /// Takes what a list says of a unit; 0 is no job. The list does not say which run it is in.
-    pub(super) fn list(&mut self, name: &UnitName, active: &str, job: u32) -> UnitState {
+    pub(super) fn list(
+        &mut self,
+        name: &UnitName,
+        load: &str,
+        active: &str,
+        job: u32,
+    ) -> UnitState {
+        if let Some(hold) = HoldName::parse(name) {
+            if load == "loaded" {
+                self.unbound.remove(hold.unit());
+            } else {
+                self.unbound.insert(hold.unit().clone());
+            }
+        }
         let state = self.units.entry(name.clone()).or_insert_with(|| UnitState {
             name: name.clone(),
             active: ActiveState::Inactive,
@@ -110,7 +130,27 @@ impl Cache {
     }
 
     pub(super) fn remove(&mut self, name: &UnitName) -> bool {
+        if let Some(hold) = HoldName::parse(name) {
+            self.unbound.remove(hold.unit());
+        }
         self.units.remove(name).is_some()
+    }
+
+    /// Units whose hold units are bound to nothing.
+    pub(super) fn unbound(&self) -> impl Iterator<Item = &UnitName> {
+        self.unbound.iter()
+    }
+
+    /// Whether these changes say of a unit of this name that it is not active, while its hold unit is bound to
+    /// nothing.
+    pub(super) fn ends_unbound(&self, name: &str, properties: &Properties<'_>) -> Option<UnitName> {
+        let active: ActiveState = text(properties, "ActiveState")?.parse().ok()?;
+        let is_down = match active {
+            ActiveState::Inactive | ActiveState::Failed => true,
+            ActiveState::Active | ActiveState::Activating | ActiveState::Deactivating => false,
+        };
+        let unit = self.unbound.iter().find(|unit| unit.as_str() == name);
+        unit.filter(|_| is_down).cloned()
     }
 
     pub(super) fn states(&self) -> Vec<UnitState> {
@@ -252,7 +292,7 @@ mod tests {
     fn changes_name_only_what_has_changed() {
         let mut cache = Cache::default();
         let name: UnitName = "dep@t.service".parse().expect("name");
-        let state = cache.list(&name, "activating", 7);
+        let state = cache.list(&name, "loaded", "activating", 7);
         assert_eq!((state.job, state.invocation), (Some(ManagerJob(7)), None));
         cache.run(&name, &[1; 16]).expect("known");
         // What was told meanwhile is newer than what was asked for.
@@ -270,6 +310,27 @@ mod tests {
         assert_eq!((state.job, state.invocation), (None, None));
         let other = "dep@u.service".parse().expect("name");
         assert_eq!(cache.change(&other, &change), None);
+    }
+
+    #[test_case("masked", "failed", true)]
+    #[test_case("not-found", "inactive", true; "without a file")]
+    #[test_case("masked", "deactivating", false; "still on its way")]
+    #[test_case("loaded", "failed", false; "bound")]
+    fn the_end_of_a_unit_counts_whose_hold_unit_is_bound_to_nothing(
+        load: &str,
+        active: &'static str,
+        counts: bool,
+    ) {
+        let mut cache = Cache::default();
+        let hold: UnitName = "dep@t.service".parse().expect("name");
+        cache.list(&hold, load, "active", 0);
+        let change = HashMap::from([("ActiveState", Variant::from(active))]);
+        let ends = |cache: &Cache, name| cache.ends_unbound(name, &change).is_some();
+        assert_eq!(ends(&cache, "t.service"), counts);
+        assert!(!ends(&cache, "u.service"));
+        assert_eq!(cache.unbound().count(), usize::from(load != "loaded"));
+        cache.remove(&hold);
+        assert_eq!(cache.unbound().count(), 0);
     }
 
     #[test]

@@ -386,8 +386,8 @@ impl Session {
 
     /// A list has a unit. Whoever runs, or is about to, is asked in which run.
     fn listed(&mut self, listed: &ListedUnit<'_>, asked: Asked) -> Result<(), Ended> {
-        let (_, _, _, active, _, _, path, job, _, _) = listed;
-        let state = self.cache.list(&asked.name, active, *job);
+        let (_, _, load, active, _, _, path, job, _, _) = listed;
+        let state = self.cache.list(&asked.name, load, active, *job);
         let idle = match state.active {
             ActiveState::Inactive | ActiveState::Failed => state.job.is_none(),
             ActiveState::Activating | ActiveState::Active | ActiveState::Deactivating => false,

@@ -121,7 +121,7 @@ fn listed(name: &str, active: &str) -> Listed {
     (
         name.into(),
         empty(),
-        empty(),
+        "loaded".into(),
         active.into(),
         empty(),
         empty(),
@@ -454,6 +454,40 @@ async fn what_systemd_says_while_it_reloads_is_not_told_but_how_units_are_afterw
         panic!("no snapshot");
     };
     assert_eq!(snapshot.units[0].active, node::ActiveState::Active);
+}
+
+/// A hold unit that was masked, and with it what it is bound to.
+#[tokio::test(start_paused = true)]
+async fn how_a_unit_is_whose_hold_unit_is_masked_is_in_doubt_after_a_reload_and_when_it_ends() {
+    let mut scene = Scene::reached(Way::Private).await;
+    let systemd = &mut scene.systemd;
+    systemd.manager("Reloading", &true);
+    systemd.manager("Reloading", &false);
+    let units = systemd.call("ListUnitsByPatterns").await;
+    let mut masked = listed("dep@t.service", "active");
+    masked.2 = "masked".into();
+    systemd.reply(&units, &vec![masked]);
+    let jobs = systemd.call("ListJobs").await;
+    systemd.reply(&jobs, &Vec::<ListedJob>::new());
+    let get = systemd.call("Get").await;
+    systemd.reply(&get, &run());
+    assert!(matches!(scene.said().await, FromManager::Reloaded(_)));
+    let unbound = FromManager::Unbound("t.service".parse().expect("name"));
+    assert_eq!(scene.said().await, unbound);
+    let says = |active: &'static str| {
+        let changed = HashMap::from([("ActiveState", Variant::from(active))]);
+        (systemd::UNIT, changed, Vec::<&str>::new())
+    };
+    for (unit, active) in [("u", "failed"), ("t", "deactivating"), ("t", "failed")] {
+        let at = format!("/org/freedesktop/systemd1/unit/{unit}_2eservice");
+        let properties = "org.freedesktop.DBus.Properties";
+        scene
+            .systemd
+            .signal(&at, properties, "PropertiesChanged", &says(active));
+    }
+    scene.systemd.removed(3, "t.service", "done");
+    assert_eq!(scene.said().await, unbound);
+    assert!(matches!(scene.said().await, FromManager::JobRemoved { .. }));
 }
 
 #[tokio::test(start_paused = true)]

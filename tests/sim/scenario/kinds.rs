@@ -1,5 +1,7 @@
 //! Kinds of units and dependencies that end otherwise than a service which just runs.
 
+use test_case::test_case;
+
 use super::{
     Stage,
     stage::{self, ms, secs},
@@ -93,6 +95,33 @@ fn a_target_that_is_masked_keeps_its_source_from_starting_until_it_is_not() {
     stage.systemctl(Verb::Start, "a", "source.service");
     stage.run(secs(1));
     stage.both_run();
+    stage.is_quiet();
+}
+
+/// Its service manager has forgotten what the hold is bound to. The unit itself has no job when it dies, also
+/// while there is no agent to be told.
+#[test_case(false; "while the agent runs")]
+#[test_case(true; "while the agent is away")]
+fn a_target_that_dies_behind_a_hold_that_is_masked_takes_its_source_along(is_away: bool) {
+    let mut stage = Stage::new(&["a", "b"])
+        .start_takes("b", "target.service", ms(20))
+        .bound("a", "source.service", "b", "target.service")
+        .begin();
+    stage.systemctl(Verb::Start, "a", "source.service");
+    stage.run(secs(1));
+    stage.both_run();
+    let (b, hold) = (stage.at("b"), stage::unit("dep@target.service"));
+    stage.act(Action::Mask(b, hold.clone(), true));
+    stage.run(secs(1));
+    stage.both_run();
+    if is_away {
+        stage.act(Action::KillAgent(b, ms(500)));
+    }
+    stage.act(Action::KillUnit(b, stage::unit("target.service")));
+    stage.run(secs(3));
+    stage.is("a", "source.service", State::Inactive);
+    stage.is("b", "dep@target.service", State::Inactive);
+    stage.act(Action::Mask(b, hold, false));
     stage.is_quiet();
 }
 

@@ -30,7 +30,11 @@ impl World {
         agent.session = Some(session);
         agent.stream = now;
         let snapshot = snapshot(&machine.systemd);
+        let unbound = machine.systemd.all_unbound();
         self.tell(at, FromManager::Connected(snapshot));
+        for unit in unbound {
+            self.tell(at, FromManager::Unbound(unit));
+        }
     }
 
     /// `systemctl mask`, or `unmask`, which has the service manager read its units again.
@@ -46,7 +50,11 @@ impl World {
         self.drain(at);
         if let Some(machine) = self.machines.get(at).filter(|m| m.up) {
             let snapshot = snapshot(&machine.systemd);
+            let unbound = machine.systemd.all_unbound();
             self.tell(at, FromManager::Reloaded(snapshot));
+            for unit in unbound {
+                self.tell(at, FromManager::Unbound(unit));
+            }
         }
     }
 
@@ -192,8 +200,12 @@ impl World {
                 Effect::After(wait, wake) => self.after(wait, Event::Systemd { at, boot, wake }),
                 Effect::Tell(signal) => {
                     self.changed = self.now;
+                    let ends = ends_unbound(&machine.systemd, &signal);
                     self.log(|| format!("{name} systemd: {signal:?}"));
                     self.tell(at, from_signal(signal));
+                    if let Some(unit) = ends {
+                        self.tell(at, FromManager::Unbound(unit));
+                    }
                 }
                 Effect::HelperStarts { proxy, token } => self.helper_starts(at, proxy, token),
                 Effect::HelperKilled { proxy } => self.helper_killed(at, &proxy),
@@ -272,6 +284,20 @@ fn manager_error(error: CallError) -> ManagerError {
     ManagerError {
         name: format!("org.freedesktop.systemd1.{name}"),
         text,
+    }
+}
+
+/// The unit that is told to be down while its hold unit is bound to nothing.
+fn ends_unbound(systemd: &Systemd, signal: &Signal) -> Option<UnitName> {
+    match signal {
+        Signal::Changed(view) if view.state.is_down() => {
+            systemd.unbound(HoldName::of(&view.name).ok()?.name())
+        }
+        Signal::Changed(_)
+        | Signal::Gone(_)
+        | Signal::JobNew(..)
+        | Signal::JobRunning(_)
+        | Signal::JobRemoved(..) => None,
     }
 }
 

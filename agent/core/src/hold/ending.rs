@@ -5,7 +5,7 @@ use proto::{
     name::{HoldName, NodeName, UnitName},
 };
 
-use super::{Held, Holds, View, Work, settle::queue};
+use super::{Doubt, Held, Holds, View, Work, settle::queue};
 use crate::{
     call::{Cx, Purpose, Retry, Step, TRANSACTION_IS_DESTRUCTIVE},
     input::Description,
@@ -26,9 +26,8 @@ impl Holds {
         let view = HoldName::of(unit).map(|hold| View::of(cx.units, &hold));
         let stays = matches!(view, Ok(View::Up { busy: false, .. }));
         held.by_job |= !stays;
-        if stays && held.doubt.is_none() && cx.units.connected {
-            let request = Request::Describe(unit.clone());
-            held.doubt = Some(cx.call(Purpose::Hold(unit.clone()), request));
+        if stays {
+            held.doubts(unit, true, cx);
         }
         if matches!(held.work, Some(Work::Start(_))) {
             // The last one decides: beside the job that is waited for there may be one that does
@@ -38,6 +37,17 @@ impl Holds {
         if held.retry.is_some() && !held.wanted.is_empty() {
             held.retry = None;
             self.dirty.insert(unit.clone());
+        }
+    }
+
+    /// The hold unit of a unit is bound to nothing, and the unit may have ended by itself, of which no job tells.
+    pub(crate) fn unbound(&mut self, unit: &UnitName, cx: &mut Cx<'_>) {
+        let Some(held) = self.units.get_mut(unit) else {
+            return;
+        };
+        let view = HoldName::of(unit).map(|hold| View::of(cx.units, &hold));
+        if matches!(view, Ok(View::Up { busy: false, .. })) {
+            held.doubts(unit, false, cx);
         }
     }
 
@@ -168,16 +178,36 @@ impl Holds {
 }
 
 impl Held {
+    /// Asks the unit whether it is still up. An answer that is still to come will be newer than whatever was told
+    /// before it, so that one question at a time is enough.
+    fn doubts(&mut self, unit: &UnitName, by_job: bool, cx: &mut Cx<'_>) {
+        match &mut self.doubt {
+            Some(doubt) => doubt.by_job |= by_job,
+            None if cx.units.connected => {
+                let request = Request::Describe(unit.clone());
+                let call = cx.call(Purpose::Hold(unit.clone()), request);
+                self.doubt = Some(Doubt { call, by_job });
+            }
+            None => {}
+        }
+    }
+
     /// A hold unit that was masked while it was active, and whose file was read again, is bound to nothing any
     /// more. When its unit has stopped, it is stopped as systemd would have done it.
-    pub(super) fn resolve(&mut self, unit: &UnitName, description: &Description, cx: &mut Cx<'_>) {
+    pub(super) fn resolve(
+        &mut self,
+        unit: &UnitName,
+        doubt: Doubt,
+        description: &Description,
+        cx: &mut Cx<'_>,
+    ) {
         let Ok(hold) = HoldName::of(unit) else {
             return;
         };
         let is_down = matches!(description.active.as_str(), "inactive" | "failed");
         let stays = matches!(View::of(cx.units, &hold), View::Up { busy: false, .. });
         if is_down && !description.job && stays && self.work.is_none() {
-            self.by_job = true;
+            self.by_job |= doubt.by_job;
             let call = queue(unit, &hold, Verb::Stop, cx);
             self.work = Some(Work::Stop(Step::Called(call)));
         }

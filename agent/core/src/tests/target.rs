@@ -564,3 +564,40 @@ fn a_hold_that_stays_when_its_unit_has_stopped_is_stopped() {
          > hold-states change t.service a 1 down unit-stopped unit t.service on node b was stopped",
     );
 }
+
+/// It has ended by itself, so no job tells of it: its hold unit has lost what bound it, and does not end.
+#[test]
+fn a_hold_that_is_bound_to_nothing_is_stopped_when_its_unit_ends_by_itself() {
+    up().plays(
+        "unbound t.service
+         > 2: describe t.service
+         answer 2 described loaded failed exit-code 1 3
+         > 3: StopUnit dep@t.service replace
+         answer 3 job 45
+         unit dep@t.service inactive - 45
+         removed 45 dep@t.service done
+         > 4: describe t.service
+         answer 4 described loaded failed exit-code 1 3
+         > persist 1
+         > hold-states change t.service a 1 down unit-died unit t.service on node b failed: exit-code (status 3)",
+    );
+}
+
+/// It is asked once at a time, is left alone while it runs, and nothing is asked of a unit that nobody holds.
+#[test]
+fn a_hold_that_is_bound_to_nothing_stays_while_its_unit_runs() {
+    up().plays(
+        "unbound t.service
+         > 2: describe t.service
+         unbound t.service
+         unbound u.service
+         answer 2 described loaded active success 0 0
+         unit dep@t.service active 7 9
+         unbound t.service
+         unit dep@t.service active 7
+         unbound t.service
+         > 3: describe t.service
+         manager-lost
+         unbound t.service",
+    );
+}

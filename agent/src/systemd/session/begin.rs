@@ -127,6 +127,8 @@ impl Session {
             FromManager::Connected(snapshot)
         }));
         self.reached = true;
+        let unbound = self.cache.unbound().cloned().map(FromManager::Unbound);
+        self.said.extend(unbound.map(Said::Core));
         self.said.extend(ends.into_iter().map(Said::Core));
     }
 }

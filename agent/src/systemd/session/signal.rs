@@ -99,7 +99,13 @@ impl Session {
             }
             return Ok(());
         }
-        let Some(name) = cache::unit_at(path) else {
+        let Some(name) = cache::name_at(path) else {
+            return Ok(());
+        };
+        if !cache::matters(&name) {
+            return self.other_changed(&name, body);
+        }
+        let Ok(name) = name.parse() else {
             return Ok(());
         };
         let (interface, changed, _): Changed<'_> = read(body)?;
@@ -113,6 +119,20 @@ impl Session {
             }
             None => self.ask_unit(name, None),
         }
+    }
+
+    /// Any other unit has changed. Where its hold unit is bound to it, that tells how it is.
+    fn other_changed(&mut self, name: &str, body: &Body) -> Result<(), Ended> {
+        if self.cache.unbound().next().is_none() {
+            return Ok(());
+        }
+        let (interface, changed, _): Changed<'_> = read(body)?;
+        if interface == systemd::UNIT
+            && let Some(unit) = self.cache.ends_unbound(name, &changed)
+        {
+            self.tell(FromManager::Unbound(unit));
+        }
+        Ok(())
     }
 
     fn job_removed(&mut self, job: ManagerJob, unit: UnitName, result: &str) {
