@@ -85,9 +85,8 @@ pub(crate) struct Agent {
     /// The options of the connection.
     pub(crate) tcp: watch::Sender<TcpOptions>,
     pub(crate) public: Public,
-    stopping: Option<Stopping>,
-    /// When the service manager is told that we are alive.
     watchdog: Watchdog,
+    stopping: Option<Stopping>,
     /// The controller that a client wants, until the agent is started again.
     switched: Option<Address>,
     bus_lost: Repeats,
@@ -112,6 +111,8 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) reload: Reload<Settings, Caller>,
     pub(crate) public: Public,
+    /// When the service manager is told that we are alive.
+    pub(crate) watchdog: Watchdog,
 }
 
 /// What the service manager was told about us.
@@ -148,6 +149,7 @@ impl Agent {
             settings,
             reload,
             public,
+            watchdog,
         } = parts;
         let mut agent = Self {
             node,
@@ -161,8 +163,8 @@ impl Agent {
             reload,
             tcp,
             public,
+            watchdog,
             stopping: None,
-            watchdog: Watchdog::of_service(clock.now()),
             switched: None,
             bus_lost: Repeats::default(),
             connection: None,

@@ -13,6 +13,8 @@ mod records;
 mod report;
 mod settings;
 mod systemd;
+#[cfg(test)]
+mod tests;
 mod unit_file;
 
 use std::{io::Write, path::Path, process::ExitCode};
@@ -31,6 +33,7 @@ use host::{
     scope::Scope,
     signal::{self, Blocked},
     stream::{Listener, TcpOptions, TcpTuning, UnixOptions},
+    watchdog::Watchdog,
 };
 use node::Node;
 use proto::{dbus::agent, name::NodeName};
@@ -263,6 +266,7 @@ async fn run(
         settings,
         reload: Reload::new(rules, entries),
         public,
+        watchdog: Watchdog::of_service(clock.now()),
     });
     let sources_of_events = Sources {
         manager,

@@ -61,7 +61,7 @@ impl Played {
         self.signal(systemd::MANAGER_PATH, systemd::MANAGER, name, body);
     }
 
-    fn removed(&self, job: u32, unit: &str, result: &str) {
+    pub(crate) fn removed(&self, job: u32, unit: &str, result: &str) {
         self.manager(
             "JobRemoved",
             &(
@@ -95,8 +95,8 @@ impl Played {
     }
 }
 
-type Path = ObjectPath<'static>;
-type Listed = (
+pub(crate) type Path = ObjectPath<'static>;
+pub(crate) type Listed = (
     String,
     String,
     String,
@@ -108,14 +108,14 @@ type Listed = (
     String,
     Path,
 );
-type ListedJob = (u32, String, String, String, Path, Path);
+pub(crate) type ListedJob = (u32, String, String, String, Path, Path);
 
-fn path(text: &str) -> Path {
+pub(crate) fn path(text: &str) -> Path {
     ObjectPath::try_from(text.to_owned()).expect("a path")
 }
 
 /// A unit as it is listed, without a job.
-fn listed(name: &str, active: &str) -> Listed {
+pub(crate) fn listed(name: &str, active: &str) -> Listed {
     let empty = String::new;
     let at = path(UNIT);
     (
@@ -133,7 +133,7 @@ fn listed(name: &str, active: &str) -> Listed {
 }
 
 /// The answer to a question for the run that a unit is in.
-fn run() -> Variant<'static> {
+pub(crate) fn run() -> Variant<'static> {
     Variant::from(vec![7_u8; 16])
 }
 
@@ -141,7 +141,7 @@ fn run() -> Variant<'static> {
 pub(crate) struct Scene {
     pub(crate) manager: Manager,
     pub(crate) systemd: Played,
-    events: mpsc::Receiver<ManagerEvent>,
+    pub(crate) events: mpsc::Receiver<ManagerEvent>,
     session: JoinHandle<String>,
 }
 
