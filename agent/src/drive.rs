@@ -34,6 +34,7 @@ use crate::{
     local::HelperEvent,
     notes::JobNotes,
     public::Public,
+    reasons::Reasons,
     records::RecordFile,
     report,
     settings::Settings,
@@ -78,6 +79,7 @@ pub(crate) struct Agent {
     pub(crate) name: String,
     pub(crate) records: RecordFile,
     pub(crate) jobs: JobNotes,
+    pub(crate) reasons: Reasons,
     pub(crate) around: Surroundings,
     pub(crate) dial: Dial,
     pub(crate) settings: Settings,
@@ -105,6 +107,7 @@ pub(crate) struct Parts {
     pub(crate) name: String,
     pub(crate) records: RecordFile,
     pub(crate) jobs: JobNotes,
+    pub(crate) reasons: Reasons,
     pub(crate) around: Surroundings,
     pub(crate) dial: Dial,
     pub(crate) tcp: watch::Sender<TcpOptions>,
@@ -143,6 +146,7 @@ impl Agent {
             name,
             records,
             jobs,
+            reasons,
             around,
             dial,
             tcp,
@@ -157,6 +161,7 @@ impl Agent {
             name,
             records,
             jobs,
+            reasons,
             around,
             dial,
             settings,
@@ -324,6 +329,11 @@ impl Agent {
                 Output::ForgetJobs => {
                     if let Err(error) = self.jobs.forget() {
                         error!(%error, "failed to note that jobs are forgotten, going on without");
+                    }
+                }
+                Output::KeepReason { token, reason } => {
+                    if let Err(error) = self.reasons.keep(token, &reason) {
+                        error!(%error, "failed to note why a proxy is stopped, going on without");
                     }
                 }
                 Output::Connect { link, address } => {

@@ -65,6 +65,9 @@ pub(crate) const HELPER_PATIENCE: Duration = Duration::from_secs(10);
 /// what is waited for pile up is gone.
 pub(crate) const HELPER_ANSWERS_MAX: usize = 16;
 
+/// Why proxies are stopped: as many as there may be at once, so that none is taken away that a helper still wants.
+pub(crate) const REASONS_MAX: usize = node::limits::CLAIMS_MAX;
+
 /// How long the goodbye may take to be written.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 

@@ -1,7 +1,7 @@
 //! The socket on which helpers (`unitlink-proxy`) ask for units of other nodes. Each connection is
 //! a task of its own that carries lines; what they mean is the core's.
 
-mod line;
+pub(crate) mod line;
 
 use std::{io, sync::Arc};
 

@@ -9,7 +9,9 @@ mod link;
 mod local;
 mod notes;
 mod public;
+mod reasons;
 mod records;
+mod replace;
 mod report;
 mod settings;
 mod systemd;
@@ -49,6 +51,7 @@ use limits::{
 use link::Surroundings;
 use notes::JobNotes;
 use public::Public;
+use reasons::Reasons;
 use records::RecordFile;
 use settings::{OPTIONS, Settings};
 use systemd::{Manager, Ways};
@@ -218,6 +221,8 @@ async fn run(
         warn!(%error, "failed to read the notes of jobs, going on without");
         Vec::new()
     });
+    let reasons = Reasons::in_folder(&scope.runtime())
+        .with_context(|| format!("failed to make a folder in {}", folder.display()))?;
     let node_settings = node::Settings {
         node: name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -260,6 +265,7 @@ async fn run(
         name: name.to_string(),
         records,
         jobs,
+        reasons,
         around: Surroundings::new(edge, Some(log), is_user),
         dial,
         tcp,

@@ -2,9 +2,9 @@
 //! since when they are complete.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, DirBuilder, File},
+    io::{self, Read},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,6 +16,8 @@ use node::{
 use proto::model::JobId;
 use rustix::time::{ClockId, clock_gettime};
 use tracing::warn;
+
+use crate::replace::replace;
 
 /// The longest note in bytes: a unit (255), a sentence, and some words.
 const NOTE_BYTES_MAX: u64 = 4096;
@@ -97,8 +99,7 @@ impl JobNotes {
         Ok(notes)
     }
 
-    /// Replaces the note of a job, so that a reader finds the old text or the new one, or removes it. It is in
-    /// memory (`/run`), so there is no disk to wait for.
+    /// Replaces the note of a job, so that a reader finds the old text or the new one, or removes it.
     ///
     /// # Errors
     ///
@@ -113,20 +114,6 @@ impl JobNotes {
         };
         replace(&path, text)
     }
-}
-
-/// Replaces a file as a whole.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(text.as_bytes())?;
-    drop(file);
-    fs::rename(&new, path)
 }
 
 fn monotonic() -> Duration {

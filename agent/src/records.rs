@@ -1,13 +1,15 @@
 //! The file of records: what systemd cannot say about holds, and a restarted agent must know.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{DirBuilder, File},
+    io::{self, Read},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use node::{Records, limits::RECORDS_BYTES_MAX};
+
+use crate::replace::replace;
 
 /// Where it is, in the folder of our sockets.
 pub(crate) const FOLDER: &str = "agent";
@@ -16,7 +18,6 @@ pub(crate) const FOLDER: &str = "agent";
 #[derive(Clone, Debug)]
 pub(crate) struct RecordFile {
     path: PathBuf,
-    new: PathBuf,
 }
 
 impl RecordFile {
@@ -32,7 +33,6 @@ impl RecordFile {
             .create(folder)?;
         Ok(Self {
             path: folder.join("holds"),
-            new: folder.join("holds.new"),
         })
     }
 
@@ -54,27 +54,20 @@ impl RecordFile {
         Ok(Records::parse(&String::from_utf8_lossy(&bytes)))
     }
 
-    /// Replaces it, so that a reader finds the old text or the new one. It is in memory
-    /// (`/run`, as `$XDG_RUNTIME_DIR`), so there is no disk to wait for.
+    /// Replaces it, so that a reader finds the old text or the new one.
     ///
     /// # Errors
     ///
     /// Fails when it cannot be written; the old text stays.
     pub(crate) fn write(&self, text: &str) -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&self.new)?;
-        file.write_all(text.as_bytes())?;
-        drop(file);
-        fs::rename(&self.new, &self.path)
+        replace(&self.path, text)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -13,12 +13,14 @@
 //! | [`interface`] | the interfaces that are served on a bus, as documents |
 //! | [`dbus`] | every bus name, path, interface, member and error name |
 //! | [`circle`] | circles of things that wait for each other |
+//! | [`helper`] | where an agent leaves something for its helpers |
 //! | [`rhythm`] | when something is done that is done again and again |
 //! | [`backoff`] | bounded, jittered waiting between attempts |
 
 pub mod backoff;
 pub mod circle;
 pub mod dbus;
+pub mod helper;
 pub mod interface;
 pub mod message;
 pub mod model;

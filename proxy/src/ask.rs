@@ -22,7 +22,7 @@ use crate::{
 pub(crate) fn until_answered(options: &Options, waiting: &mut dyn FnMut(&str)) -> Outcome {
     let first_word = match options.verb {
         Verb::Up | Verb::Reload | Verb::Stop => options.timeout,
-        Verb::Down | Verb::Reloaded => options.timeout.min(limits::LAST_WORD),
+        Verb::Reloaded => options.timeout.min(limits::LAST_WORD),
     };
     let mut patience = Patience::new(Instant::now(), first_word);
     let mut attempt = 0;
@@ -92,7 +92,6 @@ fn connect(options: &Options, patience: &Patience) -> io::Result<Lines> {
     let (subject, token) = (&options.subject, options.token);
     let request = match options.verb {
         Verb::Up => format!("need {subject} {token}\n"),
-        Verb::Down => format!("why {subject}\n"),
         Verb::Reload => format!("reload {subject}\n"),
         Verb::Stop => format!("stop {subject}\n"),
         Verb::Reloaded => format!("reloaded {subject}\n"),
@@ -166,7 +165,7 @@ impl Patience {
             Some(_) => format!(
                 "{asked} was not {} after {waited} s; waited for: {}",
                 match options.verb {
-                    Verb::Up | Verb::Down => "up",
+                    Verb::Up => "up",
                     Verb::Reload | Verb::Reloaded => "reloaded",
                     Verb::Stop => "stopped",
                 },

@@ -30,6 +30,8 @@ pub(crate) const RECONNECT: Backoff = Backoff {
 /// whoever is on the other side is no agent.
 pub(crate) const GARBAGE_LINES_MAX: u32 = 16;
 
-/// How long the agent may take to say why a proxy is being stopped. It knows, or it was restarted
-/// meanwhile; whatever stops waits for this.
+/// The longest text that the agent leaves: a line with its end.
+pub(crate) const REASON_BYTES_MAX: u64 = LINE_BYTES_MAX as u64 + 1;
+
+/// How long the agent may take to hear of a reload, which does not fail for want of it.
 pub(crate) const LAST_WORD: Duration = Duration::from_secs(2);

@@ -8,6 +8,7 @@
 
 mod answer;
 mod ask;
+mod left;
 mod limits;
 mod notify;
 mod options;
@@ -16,13 +17,14 @@ mod outcome;
 use std::{env, io::Write, process::ExitCode};
 
 use crate::{
-    options::{Command, Options, Verb},
+    options::{Command, Options, Stopped, Verb},
     outcome::{Failure, Outcome},
 };
 
 fn main() -> ExitCode {
     match options::parse(env::args_os().skip(1)) {
         Ok(Command::Ask(options)) => ask(&options),
+        Ok(Command::Down(stopped)) => down(&stopped),
         Ok(Command::Say(text)) => {
             // Nobody reads: nothing to be done about it.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -45,9 +47,6 @@ fn ask(options: &Options) -> ExitCode {
         let how = match options.verb {
             Verb::Up if options.subject.is_conflict() => "does not run",
             Verb::Up => "is up",
-            // The status text outlives the run, and that of the start is not true any more.
-            Verb::Down if options.subject.is_conflict() => "may run again",
-            Verb::Down => "is not needed any more",
             Verb::Reload => "is up and was reloaded",
             Verb::Stop => "was stopped",
             Verb::Reloaded => "was reloaded",
@@ -57,17 +56,36 @@ fn ask(options: &Options) -> ExitCode {
     };
     match &outcome {
         Outcome::Up => well(),
-        // A stop does not fail because nobody knows what it is for, nor a reload because of who hears.
+        // A reload does not fail because of who hears.
         Outcome::Failed {
             failure: Failure::NoAgent,
             ..
-        } if matches!(options.verb, Verb::Down | Verb::Reloaded) => well(),
-        Outcome::Failed { text, .. } => {
-            notify::status(text);
-            complain(text);
-            ExitCode::from(outcome.exit_code())
-        }
+        } if options.verb == Verb::Reloaded => well(),
+        Outcome::Failed { failure, text } => failed(*failure, text),
     }
+}
+
+fn down(stopped: &Stopped) -> ExitCode {
+    match left::take(stopped) {
+        Ok(Some((failure, text))) => return failed(failure, &text),
+        Ok(None) => {}
+        // A stop does not fail because nobody knows what it is for.
+        Err(error) => complain(&format!("{}: {error}", stopped.reason.display())),
+    }
+    // The status text outlives the run, and that of the start is not true any more.
+    let how = if stopped.subject.is_conflict() {
+        "may run again"
+    } else {
+        "is not needed any more"
+    };
+    notify::status(&format!("{} {how}", stopped.subject.what()));
+    ExitCode::SUCCESS
+}
+
+fn failed(failure: Failure, text: &str) -> ExitCode {
+    notify::status(text);
+    complain(text);
+    ExitCode::from(failure.exit_code())
 }
 
 /// Writes one line at the level "error" of sd-daemon(3), which the journal understands.

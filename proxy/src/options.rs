@@ -9,6 +9,7 @@ use std::{
 };
 
 use proto::{
+    helper::reason_file,
     model::Token,
     name::{HoldName, ProxyName, UnitName},
 };
@@ -32,7 +33,7 @@ reloaded
 
 Options:
       --user             ask the agent of the user who runs this instead of the system's
-      --socket PATH      socket of the agent [default: /run/unitlink/agent.sock, with --user
+      --socket PATH      socket of the agent, beside which it leaves why a proxy is stopped [default: /run/unitlink/agent.sock, with --user
                          $XDG_RUNTIME_DIR/unitlink/agent.sock]
       --timeout SECONDS  how long to wait for the first word of the agent [default: 90]
   -h, --help             show this
@@ -61,6 +62,8 @@ Exit codes:
 pub(crate) enum Command {
     /// Ask the agent.
     Ask(Options),
+    /// Say why the proxy is stopped.
+    Down(Stopped),
     /// Only say this.
     Say(String),
 }
@@ -70,8 +73,6 @@ pub(crate) enum Command {
 pub(crate) enum Verb {
     /// The unit, for as long as the proxy is active.
     Up,
-    /// Why it is not up any more.
-    Down,
     /// A reload of it.
     Reload,
     /// A stop of it.
@@ -137,6 +138,15 @@ pub(crate) struct Options {
     pub(crate) timeout: Duration,
 }
 
+/// A proxy that is stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    /// Which.
+    pub(crate) subject: Subject,
+    /// Where the agent has left why, if it is for a failure.
+    pub(crate) reason: PathBuf,
+}
+
 /// A command line that cannot be carried out; the text says what would be right.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct UsageError(String);
@@ -186,12 +196,13 @@ fn parse_with(
                 .into(),
         ));
     };
+    // None for the one that asks nothing.
     let verb = match verb.to_str() {
-        Some("up") => Verb::Up,
-        Some("down") => Verb::Down,
-        Some("reload") => Verb::Reload,
-        Some("stop") => Verb::Stop,
-        Some("reloaded") => Verb::Reloaded,
+        Some("up") => Some(Verb::Up),
+        Some("down") => None,
+        Some("reload") => Some(Verb::Reload),
+        Some("stop") => Some(Verb::Stop),
+        Some("reloaded") => Some(Verb::Reloaded),
         Some(_) | None => {
             return Err(UsageError(format!(
                 "verb '{}' is not known; known are 'up', 'down', 'reload', 'stop' and 'reloaded'",
@@ -201,22 +212,30 @@ fn parse_with(
     };
     let name = name.to_string_lossy();
     let subject = match verb {
-        Verb::Reloaded => Subject::Hold(hold(&name)?),
-        Verb::Up | Verb::Down | Verb::Reload | Verb::Stop => {
+        Some(Verb::Reloaded) => Subject::Hold(hold(&name)?),
+        Some(Verb::Up | Verb::Reload | Verb::Stop) | None => {
             Subject::Proxy(ProxyName::parse(&name).map_err(|error| UsageError(error.to_string()))?)
         }
     };
-    Ok(Command::Ask(Options {
-        verb,
-        subject,
-        token: token(variable("INVOCATION_ID").as_deref())?,
-        socket: match socket {
-            Some(socket) => socket,
-            None => runtime(is_user, variable("XDG_RUNTIME_DIR"))?.join("unitlink/agent.sock"),
-        },
-        is_user,
-        timeout,
-    }))
+    let token = token(variable("INVOCATION_ID").as_deref())?;
+    let socket: PathBuf = match socket {
+        Some(socket) => socket,
+        None => runtime(is_user, variable("XDG_RUNTIME_DIR"))?.join("unitlink/agent.sock"),
+    };
+    Ok(match verb {
+        Some(verb) => Command::Ask(Options {
+            verb,
+            subject,
+            token,
+            socket,
+            is_user,
+            timeout,
+        }),
+        None => Command::Down(Stopped {
+            subject,
+            reason: reason_file(socket.parent().unwrap_or(&socket), token),
+        }),
+    })
 }
 
 fn hold(name: &str) -> Result<HoldName, UsageError> {
@@ -327,6 +346,17 @@ mod tests {
             error.starts_with("XDG_RUNTIME_DIR is no absolute path"),
             "{error}"
         );
+    }
+
+    #[test_case("down proxy@b_t.service", "/run/unitlink"; "of the system")]
+    #[test_case("--user down proxy@b_t.service", "/run/user/7/unitlink"; "of the user")]
+    #[test_case("--socket /s/a.sock down proxy@b_t.service", "/s"; "named")]
+    fn a_reason_is_beside_the_socket(line: &str, folder: &str) {
+        let stopped = Stopped {
+            subject: Subject::Proxy(ProxyName::parse("proxy@b_t.service").expect("valid")),
+            reason: format!("{folder}/agent/reasons/{ID}").into(),
+        };
+        assert_eq!(run(line, Some(ID)), Ok(Command::Down(stopped)));
     }
 
     #[test_case("", "usage: unitlink-proxy up|down|reload|stop"; "nothing")]

@@ -50,17 +50,8 @@ pub(crate) enum Failure {
     NoAgent,
 }
 
-impl Outcome {
-    pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::Up => 0,
-            Self::Failed { failure, .. } => failure.exit_code(),
-        }
-    }
-}
-
 impl Failure {
-    fn exit_code(self) -> u8 {
+    pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Said(Cause::UnitFailed) | Self::SaidOtherwise => 1,
             Self::Said(Cause::InvalidName) => USAGE,

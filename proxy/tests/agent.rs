@@ -14,6 +14,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use test_case::test_case;
+
 const ID: &str = "00112233445566778899aabbccddeeff";
 const NOT_NEEDED: &str = "STATUS=target.service on worker2 is not needed any more";
 const NEED: &str = "need proxy@worker2_target.service 00112233445566778899aabbccddeeff\n";
@@ -99,33 +101,52 @@ fn a_unit_that_is_up_is_a_success() {
 }
 
 #[test]
-fn a_stop_fails_only_if_the_remote_unit_has() {
+fn a_stop_fails_only_if_the_agent_has_left_why() {
+    let machine = Machine::new();
+    let helper = machine.run("down", &[]);
+    assert_eq!(machine.status(), NOT_NEEDED);
+    assert_eq!(end(helper), (Some(0), String::new()));
+
+    let reasons = machine.dir.join("agent/reasons");
+    fs::create_dir_all(&reasons).expect("folder");
+    let reason = reasons.join(ID);
+    for (text, code) in [("unit-died x has failed", 24), ("node-lost x is lost", 15)] {
+        fs::write(&reason, format!("failed {text}\n")).expect("written");
+        let helper = machine.run("down", &[]);
+        let (_, text) = text.split_once(' ').expect("words");
+        assert_eq!(machine.status(), format!("STATUS={text}"));
+        assert_eq!(end(helper), (Some(code), format!("<3>{text}\n")));
+        assert!(!reason.exists(), "it is of one stop");
+    }
+}
+
+#[test_case("failed unit-f"; "of another run")]
+#[test_case("up\n"; "no reason")]
+#[test_case("\0\n"; "no text")]
+fn what_is_no_reason_fails_no_stop(text: &str) {
+    let machine = Machine::new();
+    let reasons = machine.dir.join("agent/reasons");
+    fs::create_dir_all(&reasons).expect("folder");
+    let name = if text.contains("unit") {
+        "ffffffffffffffffffffffffffffffff"
+    } else {
+        ID
+    };
+    fs::write(reasons.join(name), text).expect("written");
+    let helper = machine.run("down", &[]);
+    assert_eq!(machine.status(), NOT_NEEDED);
+    assert_eq!(end(helper), (Some(0), String::new()));
+}
+
+// It does not even connect: systemd starts an agent only after the proxy has stopped.
+#[test]
+fn a_stop_waits_for_no_agent() {
     let machine = Machine::new();
     let agent = machine.agent();
     let helper = machine.run("down", &[]);
-    let (mut stream, why) = accept(&agent);
-    assert_eq!(why, "why proxy@worker2_target.service\n");
-    stream.write_all(b"done\n").expect("written");
-    assert_eq!(machine.status(), NOT_NEEDED);
     assert_eq!(end(helper), (Some(0), String::new()));
-
-    let helper = machine.run("down", &[]);
-    let (mut stream, _) = accept(&agent);
-    stream
-        .write_all(b"failed unit-failed target.service failed\n")
-        .expect("written");
-    assert_eq!(machine.status(), "STATUS=target.service failed");
-    let journal = "<3>target.service failed\n".to_owned();
-    assert_eq!(end(helper), (Some(1), journal));
-}
-
-#[test]
-fn a_stop_does_not_fail_for_want_of_an_agent() {
-    let machine = Machine::new();
-    let helper = machine.run("down", &["--timeout", "1"]);
-    assert_eq!(machine.status().split(": ").next(), Some("STATUS=waiting"));
-    assert_eq!(machine.status(), NOT_NEEDED);
-    assert_eq!(end(helper), (Some(0), String::new()));
+    agent.set_nonblocking(true).expect("set");
+    assert!(agent.accept().is_err(), "nobody has asked");
 }
 
 #[test]

@@ -54,11 +54,6 @@ impl Failures {
         self.of.remove(proxy);
     }
 
-    /// The failure of one of them.
-    pub(crate) fn of(&self, proxy: &UnitName) -> Option<&Reason> {
-        self.of.get(proxy)
-    }
-
     /// The failure of the first of these that has one.
     pub(crate) fn first_of(&self, proxies: &[UnitName]) -> Option<&Reason> {
         proxies.iter().find_map(|proxy| self.of.get(proxy))

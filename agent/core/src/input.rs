@@ -184,11 +184,6 @@ pub enum FromHelper {
         /// `$INVOCATION_ID`.
         token: String,
     },
-    /// Its proxy is being stopped: it wants to know whether that is for a failure.
-    Why {
-        /// The name of the proxy, as it was sent.
-        proxy: String,
-    },
     /// The unit of a hold was reloaded.
     Reloaded {
         /// The name of the hold unit, as it was sent.

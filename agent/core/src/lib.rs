@@ -60,7 +60,7 @@ use std::collections::{BTreeMap, VecDeque};
 use proto::{
     message::{Claim, ClaimKey, HoldKey, StartTimeouts, Stream, ToAgent, ToController},
     model::{Cause, JobId, JobKind, Reason},
-    name::{HoldName, NodeName, ProxyName, UnitName},
+    name::{HoldName, NodeName, UnitName},
     sync::SyncError,
     time::Moment,
 };
@@ -195,13 +195,6 @@ impl Node {
                         format!("'{hold}' is no hold; it looks like 'dep@UNIT.service'"),
                     )),
                 };
-                self.batch.push(Output::Helper { waiter, answer });
-            }
-            Input::Helper(waiter, FromHelper::Why { proxy }) => {
-                let failed = ProxyName::parse(&proxy)
-                    .ok()
-                    .and_then(|proxy| self.failures.of(proxy.name()).cloned());
-                let answer = failed.map_or(HelperAnswer::Done, HelperAnswer::Failed);
                 self.batch.push(Output::Helper { waiter, answer });
             }
             Input::Helper(waiter, FromHelper::Gone) => {

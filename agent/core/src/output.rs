@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::{
     message::ToController,
-    model::{ClaimState, JobId, JobKind, JobMode, Reason},
+    model::{ClaimState, JobId, JobKind, JobMode, Reason, Token},
     name::{NodeName, UnitName},
 };
 
@@ -29,6 +29,14 @@ pub enum Output {
     /// Note, before anything that follows is done, that of requests that were made before now not all are among the
     /// notes of jobs: there was no room for one.
     ForgetJobs,
+    /// Leave this as why the proxy is stopped for the helper of this run of it
+    /// ([`reason_file`](proto::helper::reason_file)), atomically, before anything that follows is done.
+    KeepReason {
+        /// The run.
+        token: Token,
+        /// Why.
+        reason: Reason,
+    },
     /// Connect to this address (an index into the controller's addresses), and tell
     /// [`FromLink::Connected`](crate::FromLink::Connected) or `Failed` under this number. There is
     /// never more than one connection.

@@ -284,12 +284,6 @@ impl Stage {
                     },
                 },
             )],
-            ["why", waiter, proxy] => vec![Input::Helper(
-                Waiter(number(waiter)),
-                FromHelper::Why {
-                    proxy: (*proxy).to_owned(),
-                },
-            )],
             ["orders", waiter, kind, proxy] => vec![Input::Helper(
                 Waiter(number(waiter)),
                 FromHelper::Orders {

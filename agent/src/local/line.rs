@@ -12,7 +12,7 @@ pub(crate) enum LineError {
     NotText,
     /// It is something else.
     #[error(
-        "a line is '{0}', expected 'need PROXY TOKEN', 'why PROXY', 'stop PROXY', 'reload PROXY' or 'reloaded HOLD'"
+        "a line is '{0}', expected 'need PROXY TOKEN', 'stop PROXY', 'reload PROXY' or 'reloaded HOLD'"
     )]
     NoRequest(String),
 }
@@ -25,9 +25,6 @@ pub(crate) fn parse(line: &[u8]) -> Result<FromHelper, LineError> {
         (Some("need"), Some(proxy), Some(token), None) => Ok(FromHelper::Asks {
             proxy: proxy.to_owned(),
             token: token.to_owned(),
-        }),
-        (Some("why"), Some(proxy), None, None) => Ok(FromHelper::Why {
-            proxy: proxy.to_owned(),
         }),
         (Some("reloaded"), Some(hold), None, None) => Ok(FromHelper::Reloaded {
             hold: hold.to_owned(),
@@ -79,15 +76,6 @@ mod tests {
             token: "00ff".into(),
         };
         assert_eq!(parse(b"need proxy@a\\x5f1_b.service 00ff"), Ok(need));
-    }
-
-    #[test]
-    fn a_question_is_read() {
-        let proxy = "proxy@b_t.service".to_owned();
-        assert_eq!(
-            parse(b"why proxy@b_t.service"),
-            Ok(FromHelper::Why { proxy })
-        );
     }
 
     #[test_case("stop", JobKind::Stop)]

@@ -40,6 +40,8 @@ impl Small {
             node::Output::Persist(text) => place.records = Some(text),
             // There are no jobs of operators here.
             node::Output::KeepJob { .. } | node::Output::ForgetJobs => {}
+            // No helper runs at a stop.
+            node::Output::KeepReason { .. } => {}
             node::Output::Connect { link, .. } => self.connect(at, link),
             node::Output::Send { message, .. } => {
                 let wire = place.wire.and_then(|id| self.wires.get_mut(&id));

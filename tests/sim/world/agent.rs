@@ -189,6 +189,8 @@ impl World {
                     machine.notes_since = now;
                 }
             }
+            // No helper runs at a stop.
+            Output::KeepReason { .. } => {}
             Output::Connect { link, .. } => {
                 agent.link = Some(link);
                 agent.conn = None;

@@ -1,11 +1,16 @@
 //! An agent is restarted or killed (F7, F8).
 
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
 use test_case::test_case;
+use tests::node::Node;
 
 use super::{await_all_online, kill, kill_and_await, layout, pair, without_restart};
-use crate::world::{AT_ONCE, SOON, await_inactive, ensure_is, scene};
+use crate::world::{AT_ONCE, SOON, await_inactive, ensure_is, remember, scene};
 
 const UNIT: &str = "unitlink-agent.service";
+const PROXY: &str = "proxy@worker2_target.service";
 
 #[test_case("worker1"; "of the source")]
 #[test_case("worker2"; "of the target")]
@@ -38,6 +43,36 @@ fn a_source_that_stops_without_its_agent_releases_its_target_when_the_agent_is_b
         pair.source.systemctl(&["start", UNIT])?;
         await_inactive(pair.target, "target.service", SOON)?;
         pair.ensure_nothing_left()
+    });
+}
+
+/// When a unit has stopped, by the clock of its systemd.
+fn stopped_at(node: &Node, unit: &str) -> Result<Duration> {
+    let at = node.property(unit, "InactiveEnterTimestampMonotonic")?;
+    Ok(Duration::from_micros(at.parse()?))
+}
+
+// systemd orders a stop before a start: the agent is started again when the proxy has stopped. So the stop of a proxy
+// may not wait for the agent, which would come back that much later.
+#[test]
+fn a_source_that_stops_as_its_agent_dies_keeps_it_from_nothing() {
+    let path = format!("/etc/systemd/system/{UNIT}.d/slow.conf");
+    let builder =
+        layout("1min", "2s", "stop").file("worker1", &path, "[Service]\nRestartSec=300ms\n");
+    let builder = remember(builder, "worker1", &format!("source.service {PROXY}"));
+    let builder = remember(builder, "worker2", "target.service");
+    scene(builder, |fleet| {
+        let pair = pair(fleet);
+        pair.start()?;
+        pair.source.kill_service(UNIT, "SIGKILL")?;
+        pair.source.systemctl(&["stop", "source.service"])?;
+        await_inactive(pair.target, "target.service", SOON)?;
+        pair.ensure_nothing_left()?;
+        let source = stopped_at(pair.source, "source.service")?;
+        let proxy = stopped_at(pair.source, PROXY)?;
+        let took = proxy.saturating_sub(source);
+        ensure!(took < AT_ONCE, "the proxy took {took:?} to stop");
+        Ok(())
     });
 }
 

@@ -172,6 +172,12 @@ impl Proxy {
             && !is_well(reason.cause)
         {
             cx.failures.note(unit, reason);
+            // Nothing that its helper asks for: a stop that waited for an agent would keep it from starting, since
+            // systemd stops what comes after something before it starts that.
+            if verb == Verb::Stop {
+                let (token, reason) = (self.token, reason.clone());
+                cx.out.push(Output::KeepReason { token, reason });
+            }
         }
         self.again = matches!(verdict, Verdict::Stop(reason) if reason.cause == Cause::UnitRestarts)
             && verb == Verb::Stop;

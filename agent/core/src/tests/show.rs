@@ -17,6 +17,9 @@ pub(super) fn show(output: Output, log: bool, notes: bool) -> Option<String> {
         },
         Output::KeepJob { .. } => return None,
         Output::ForgetJobs => "forget jobs".to_owned(),
+        Output::KeepReason { token, reason } => {
+            format!("reason {} {} {reason}", token.0[0], reason.cause)
+        }
         Output::Connect { link, address } => format!("connect {} to {address}", link.0),
         Output::Send { message, .. } => show_message(message),
         Output::Disconnect(link) => format!("disconnect {}", link.0),

@@ -120,6 +120,7 @@ fn an_active_proxy_is_stopped_when_its_unit_is_down() {
     active().plays(
         "states change b t.service 1 down it is so
          > acknowledge ClaimStates
+         > reason 1 node-offline it is so
          > 1: StopUnit proxy@b_t.service replace
          answer 1 job 30
          unit proxy@b_t.service inactive 1
@@ -128,36 +129,48 @@ fn an_active_proxy_is_stopped_when_its_unit_is_down() {
     );
 }
 
-#[test_case("down", "failed node-offline it is so"; "for a failure")]
-#[test_case("stopped", "done"; "for a stop")]
-fn a_proxy_that_is_stopped_asks_whether_it_has_failed(state: &str, answer: &str) {
-    active().plays(&format!(
-        "states change b t.service 1 {state} it is so
+// Its helper finds it there, whether there is an agent or not.
+#[test]
+fn a_proxy_that_is_stopped_for_a_failure_has_the_reason_before_it_is() {
+    active().plays(
+        "states change b t.service 1 down it is so
          > acknowledge ClaimStates
+         > reason 1 node-offline it is so
          > 1: StopUnit proxy@b_t.service replace
-         unit proxy@b_t.service deactivating 1 30
-         why 1 proxy@b_t.service
-         > helper 1 {answer}
-         why 2 no-proxy
-         > helper 2 done
-         unit proxy@b_t.service activating 2 31
-         > claims change b t.service 2
-         asks 3 proxy@b_t.service 2
-         > helper 3 wait 90s the controller is asked for unit t.service on node b
-         why 4 proxy@b_t.service
-         > helper 4 done"
-    ));
+         answer 1 error NoSuchUnit not now
+         at 200
+         > reason 1 node-offline it is so
+         > 2: StopUnit proxy@b_t.service replace",
+    );
 }
 
-#[test_case("stopped", "StopUnit proxy@b_t.service replace"; "a stop stops what requires it")]
-#[test_case("down", "StopUnit proxy@b_t.service replace"; "so does a loss")]
-#[test_case("ended", "stop proxy@b_t.service alone"; "an end does not")]
-#[test_case("died", "stop proxy@b_t.service alone"; "nor does a failure")]
-#[test_case("restarts", "stop proxy@b_t.service alone"; "nor an end before a start")]
-fn how_a_unit_went_down_decides_whether_what_requires_it_stops(state: &str, stop: &str) {
+#[test]
+fn a_proxy_that_is_stopped_for_a_stop_has_not_failed() {
+    active().plays(
+        "states change b t.service 1 stopped it is so
+         > acknowledge ClaimStates
+         > 1: StopUnit proxy@b_t.service replace",
+    );
+}
+
+#[test_case("stopped", "", "StopUnit proxy@b_t.service replace"; "a stop stops what requires it")]
+#[test_case("down", "node-offline", "StopUnit proxy@b_t.service replace"; "so does a loss")]
+#[test_case("ended", "", "stop proxy@b_t.service alone"; "an end does not")]
+#[test_case("died", "unit-died", "stop proxy@b_t.service alone"; "nor does a failure")]
+#[test_case("restarts", "", "stop proxy@b_t.service alone"; "nor an end before a start")]
+fn how_a_unit_went_down_decides_whether_what_requires_it_stops(
+    state: &str,
+    failed: &str,
+    stop: &str,
+) {
+    let reason = match failed {
+        "" => String::new(),
+        cause => format!("> reason 1 {cause} it is so"),
+    };
     active().plays(&format!(
         "states change b t.service 1 {state} it is so
          > acknowledge ClaimStates
+         {reason}
          > 1: {stop}"
     ));
 }
@@ -175,6 +188,7 @@ fn a_unit_that_fails_at_once_has_not_started(ms: u64, stop: &str) {
          at {ms}
          states change b t.service 1 died it is so
          > acknowledge ClaimStates
+         > reason 1 unit-died it is so
          > 1: {stop}"
     ));
 }
@@ -197,8 +211,6 @@ fn a_unit_that_is_started_again_restarts_its_proxy_after_what_is_bound_to_it_has
          > 1: stop proxy@b_t.service alone
          answer 1 job 30
          unit proxy@b_t.service deactivating 1 30
-         why 1 proxy@b_t.service
-         > helper 1 done
          unit proxy@b_t.service inactive 1
          > 2: RestartUnit proxy@b_t.service fail
          > claims change -b t.service
@@ -216,6 +228,7 @@ fn a_stop_that_a_start_has_replaced_becomes_a_restart() {
     active().plays(
         "states change b t.service 1 down it is so
          > acknowledge ClaimStates
+         > reason 1 node-offline it is so
          > 1: StopUnit proxy@b_t.service replace
          answer 1 job 30
          unit proxy@b_t.service active 1 30
@@ -223,6 +236,7 @@ fn a_stop_that_a_start_has_replaced_becomes_a_restart() {
          > 2: TryRestartUnit proxy@b_t.service fail
          answer 2 error TransactionIsDestructive no
          at 200
+         > reason 1 node-offline it is so
          > 3: StopUnit proxy@b_t.service replace",
     );
 }
@@ -468,6 +482,7 @@ fn a_proxy_that_systemd_knows_by_its_alias_is_the_same_proxy() {
          manager bluechi-proxy@b_t.service active 1
          states change b t.service 1 down it is so
          > acknowledge ClaimStates
+         > reason 1 node-offline it is so
          > 1: StopUnit bluechi-proxy@b_t.service replace
          unit-gone bluechi-proxy@b_t.service
          > claims change -b t.service",
