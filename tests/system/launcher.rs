@@ -57,10 +57,15 @@ fn generation(node: &Node) -> Result<u64> {
         .with_context(|| format!("status {text:?}"))
 }
 
-/// Does something while clients make new connections from another machine; none may lose a request.
-fn under_load(fleet: &Fleet, during: impl FnOnce() -> Result<()>) -> Result<()> {
+/// Does something while clients make new connections to a node from another machine; none may lose a request.
+pub(crate) fn under_load(
+    fleet: &Fleet,
+    node: &Node,
+    during: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let mut command = fleet.command(env!("CARGO_BIN_EXE_load"));
-    command.args(["10.77.0.2:8080", "--clients", "8", "--seconds", "12"]);
+    let target = format!("{}:8080", node.address());
+    command.args([&target, "--clients", "8", "--seconds", "12"]);
     let client = command.stdout(Stdio::piped()).spawn()?;
     during()?;
     let output = client.wait_with_output()?;
@@ -78,7 +83,7 @@ fn reloads_and_restarts_under_load_lose_nothing_and_the_fleet_hears_of_a_failure
         worker1.systemctl(&["start", "web.socket", WEB])?;
         ensure!(generation(worker1)? == 1);
         is_small_and_sleeps(worker1)?;
-        under_load(fleet, || {
+        under_load(fleet, worker1, || {
             let pid = worker1.main_pid(WEB)?;
             for (number, workers) in (2..).zip([4, 1, 3]) {
                 worker1.write(SETTINGS, &settings(workers))?;
@@ -228,7 +233,7 @@ fn workers_outlive_a_killed_launcher_and_are_taken_over_by_the_next() {
         |fleet| {
             let worker1 = fleet.node("worker1");
             worker1.systemctl(&["start", "web.socket", WEB])?;
-            under_load(fleet, || {
+            under_load(fleet, worker1, || {
                 for _ in 0..2 {
                     let pid = worker1.main_pid(WEB)?;
                     worker1.kill_service(WEB, "KILL")?;

@@ -1,5 +1,7 @@
 //! User mode: managers, buses and folders of a user, on machines where nothing of ours runs for the system.
 
+mod launcher;
+
 use anyhow::{Context, Result, ensure};
 use tests::case::case;
 use tests::fleet::{Fleet, FleetBuilder};
