@@ -23,6 +23,7 @@ use node::{
     Event, FromHelper, FromLink, FromManager, HelperAnswer, Input, LinkStatus, Node, Output,
     Request, Verb, Waiter,
 };
+use proto::time::Moment;
 use tokio::{
     sync::{mpsc, watch},
     time::sleep_until,
@@ -30,6 +31,7 @@ use tokio::{
 use tracing::{error, warn};
 
 use crate::{
+    limits::READY_TIME,
     link::{Connection, Ending, ForUs, LinkEvent, LinkNews, Surroundings},
     local::HelperEvent,
     notes::JobNotes,
@@ -68,6 +70,8 @@ pub(crate) enum End {
     Stopped,
     /// `SIGINT`.
     Quit,
+    /// systemd was not reached within [`READY_TIME`].
+    Late,
     /// A task that should never end has ended.
     Broken,
 }
@@ -88,6 +92,8 @@ pub(crate) struct Agent {
     pub(crate) tcp: watch::Sender<TcpOptions>,
     pub(crate) public: Public,
     watchdog: Watchdog,
+    /// When the start has failed, if it is not over by then.
+    ready_by: Moment,
     stopping: Option<Stopping>,
     /// The controller that a client wants, until the agent is started again.
     switched: Option<Address>,
@@ -169,6 +175,7 @@ impl Agent {
             tcp,
             public,
             watchdog,
+            ready_by: clock.now().plus(READY_TIME),
             stopping: None,
             switched: None,
             bus_lost: Repeats::default(),
@@ -206,14 +213,24 @@ impl Agent {
                 self.leave().await;
                 return End::Stopped;
             }
+            if self.start_wake().is_some_and(|by| by <= self.clock.now()) {
+                return End::Late;
+            }
             self.say_status();
             self.say_link();
         }
     }
 
+    /// When the start has failed, while it is not over.
+    fn start_wake(&self) -> Option<Moment> {
+        let is_starting = !self.status.ready && self.stopping.is_none();
+        is_starting.then_some(self.ready_by)
+    }
+
     async fn wait(&mut self, sources: &mut Sources) -> Came {
         let deadline = self.node.deadline().map(|(at, _)| at);
         let others = self.stop_wake().into_iter().chain(self.watchdog.due());
+        let others = others.chain(self.start_wake());
         let deadline = deadline.into_iter().chain(others).min();
         let deadline = deadline.map(|at| self.clock.instant(at));
         tokio::select! {

@@ -8,6 +8,10 @@ use proto::backoff::Backoff;
 /// with a `daemon-reload` of thousands of units; 25 seconds is what every D-Bus library waits.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 
+/// How long it may take from the start until all units are known. A systemd that is busy answers a call within
+/// [`CALL_TIMEOUT`]; longer than this nobody waits (`TimeoutStartSec=` of the unit), and to leave by oneself says why.
+pub(crate) const READY_TIME: Duration = Duration::from_secs(27);
+
 /// Waits between attempts to reach systemd. After a `daemon-reexec` it is back within some tens of
 /// milliseconds.
 pub(crate) const MANAGER_BACKOFF: Backoff = Backoff {

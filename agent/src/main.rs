@@ -28,6 +28,7 @@ use host::{
     bus::Service,
     clock::{self, Clock},
     config::{self, Loaded},
+    exit::Exit,
     limits::LISTEN_BACKLOG,
     log::LogControl,
     passed::{self, Passed},
@@ -46,7 +47,7 @@ use cli::Cli;
 use drive::{Agent, Dial, End, Parts, Sources};
 use limits::{
     BUS_BYTES_MAX, BUS_CALLS_MAX, BUS_MESSAGES_MAX, HELPER_EVENTS_MAX, LINK_EVENTS_MAX,
-    MANAGER_EVENTS_MAX,
+    MANAGER_EVENTS_MAX, READY_TIME,
 };
 use link::Surroundings;
 use notes::JobNotes;
@@ -55,17 +56,6 @@ use reasons::Reasons;
 use records::RecordFile;
 use settings::{OPTIONS, Settings};
 use systemd::{Manager, Ways};
-
-/// The options make no sense (sysexits(3)).
-const USAGE: u8 = 64;
-/// What is needed of the machine is not there.
-const UNAVAILABLE: u8 = 69;
-/// We are broken.
-const SOFTWARE: u8 = 70;
-/// The configuration is not valid.
-const CONFIG: u8 = 78;
-/// Ended by `SIGINT`, as a shell counts it.
-const INTERRUPTED: u8 = 130;
 
 /// Where helpers connect, in the folder of our sockets.
 const HELPER_SOCKET: &str = "agent.sock";
@@ -86,7 +76,7 @@ fn main() -> ExitCode {
         Ok(blocked) => blocked,
         Err(error) => {
             complain(&error.to_string());
-            return ExitCode::from(SOFTWARE);
+            return Exit::Internal.into();
         }
     };
     // Before anything that may start a thread.
@@ -96,9 +86,9 @@ fn main() -> ExitCode {
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() {
-                ExitCode::from(USAGE)
+                Exit::Usage.into()
             } else {
-                ExitCode::SUCCESS
+                Exit::Done.into()
             };
         }
     };
@@ -106,7 +96,7 @@ fn main() -> ExitCode {
         Ok(scope) => scope,
         Err(error) => {
             complain(&error.to_string());
-            return ExitCode::from(UNAVAILABLE);
+            return Exit::Unavailable.into();
         }
     };
     if let Some(sections) = &cli.print_config {
@@ -114,7 +104,7 @@ fn main() -> ExitCode {
             Ok(sample) => print(&sample),
             Err(text) => {
                 complain(&text);
-                ExitCode::from(USAGE)
+                Exit::Usage.into()
             }
         };
     }
@@ -122,16 +112,16 @@ fn main() -> ExitCode {
         Some(file) => config::Sources::file(file, &scope),
         None => config::Sources::standard("agent", &scope),
     };
-    let loaded = match settings::read(&sources) {
+    let loaded = match config::load_in_time(&sources, settings::prove_here) {
         Ok(loaded) => loaded,
-        Err(errors) => {
-            complain(&errors.to_string());
-            return ExitCode::from(CONFIG);
+        Err(error) => {
+            complain(&error.to_string());
+            return error.exit().into();
         }
     };
     let Some(name) = loaded.settings.node.clone() else {
         complain("the host name is no node name, write node_name = \"NAME\" into agent.toml");
-        return ExitCode::from(CONFIG);
+        return Exit::Config.into();
     };
     if cli.show_config {
         return print(&OPTIONS.listing(&loaded.entries, &scope));
@@ -148,7 +138,7 @@ fn main() -> ExitCode {
         Ok(log) => log,
         Err(error) => {
             complain(&systemd::chain(&error));
-            return ExitCode::from(UNAVAILABLE);
+            return Exit::Unavailable.into();
         }
     };
     for file in &loaded.files {
@@ -161,7 +151,7 @@ fn main() -> ExitCode {
                 error = systemd::chain(&error),
                 "failed to take the sockets that were passed"
             );
-            return ExitCode::from(UNAVAILABLE);
+            return Exit::Unavailable.into();
         }
     };
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -171,22 +161,26 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             error!(%error, "failed to start the event loop");
-            return ExitCode::from(SOFTWARE);
+            return Exit::Internal.into();
         }
     };
     let end = runtime.block_on(run(loaded, name, passed, log, sources, &blocked));
     // A thread that still reads files is not waited for.
     runtime.shutdown_background();
     match end {
-        Ok(End::Stopped) => ExitCode::SUCCESS,
-        Ok(End::Quit) => ExitCode::from(INTERRUPTED),
+        Ok(End::Stopped) => Exit::Done.into(),
+        Ok(End::Quit) => Exit::Interrupted.into(),
+        Ok(End::Late) => {
+            error!("not ready in time: systemd of this node was not reached within {READY_TIME:?}");
+            Exit::NotReady.into()
+        }
         Ok(End::Broken) => {
             error!("a task of the agent has ended that never should");
-            ExitCode::from(SOFTWARE)
+            Exit::Internal.into()
         }
         Err(error) => {
             error!(error = format!("{error:#}"), "failed to start");
-            ExitCode::from(UNAVAILABLE)
+            Exit::Unavailable.into()
         }
     }
 }

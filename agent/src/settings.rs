@@ -7,7 +7,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use host::{
     address::Address,
     clock,
-    config::{ConfigErrors, Loaded, Located, Section, Sources, load},
+    config::{Located, Section},
     log,
     stream::TcpOptions,
 };
@@ -60,15 +60,6 @@ const WAITS: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
 
 /// Pauses between attempts. One millisecond keeps a mistake from becoming a hot loop.
 const PAUSES: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
-
-/// Reads the files and proves what is in them.
-///
-/// # Errors
-///
-/// Fails with everything that is wrong.
-pub(crate) fn read(sources: &Sources) -> Result<Loaded<Settings>, ConfigErrors> {
-    load(sources, prove_here)
-}
 
 /// What makes settings of the files on this machine.
 pub(crate) fn prove_here(root: &Section<'_>) -> Settings {
@@ -186,7 +177,10 @@ pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
-    use host::scope::Scope;
+    use host::{
+        config::{Loaded, Sources, load},
+        scope::Scope,
+    };
     use test_case::test_case;
 
     /// What is made of a file with this text.
@@ -233,7 +227,7 @@ pub(crate) mod tests {
     #[test]
     fn the_committed_file_is_valid() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../units/config/agent.toml");
-        read(&Sources::file(file, &Scope::System)).expect("valid");
+        load(&Sources::file(file, &Scope::System), prove_here).expect("valid");
     }
 
     #[test_case("node_name = \"a b\"", "only letters"; "name")]

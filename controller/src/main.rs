@@ -2,16 +2,7 @@
 //! of which other, and serves the public D-Bus interface.
 //!
 //! What is decided is in the crate `fleet`. This is what does it: [`peers`] are the links to agents,
-//! [`public`] is the interface on the bus, [`drive`] is the loop between them.
-//!
-//! | exit code | meaning |
-//! |---|---|
-//! | 0 | stopped in order |
-//! | 64 | the command line is wrong |
-//! | 69 | it cannot listen where it should |
-//! | 70 | the machine refuses something that it never should |
-//! | 78 | the configuration is not valid |
-//! | 130 | interrupted |
+//! [`public`] is the interface on the bus, [`drive`] is the loop between them. How it ends is [`Exit`].
 
 mod cli;
 mod drive;
@@ -40,7 +31,8 @@ use host::{
     address::ListenAddress,
     bus::{self, Service},
     clock::{self, Clock},
-    config::Sources,
+    config::{self, Loaded, Sources},
+    exit::Exit,
     log,
     passed::{self, Passed},
     reload::{Reload, Rules},
@@ -61,16 +53,10 @@ use listening::Listening;
 use peers::Doors;
 use settings::{OPTIONS, Settings};
 
-const USAGE: u8 = 64;
-const UNAVAILABLE: u8 = 69;
-const INTERNAL: u8 = 70;
-const CONFIG: u8 = 78;
-const INTERRUPTED: u8 = 130;
-
-/// What ends the program, with its exit code.
+/// What ends the program.
 #[derive(Debug)]
 struct Failure {
-    code: u8,
+    exit: Exit,
     error: anyhow::Error,
 }
 
@@ -82,39 +68,44 @@ fn main() -> ExitCode {
         Err(error) => {
             // It fails when nobody reads it.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+            return exit.into();
         }
     };
     let result = match blocked {
         Ok(blocked) => start(&cli, &blocked),
         Err(error) => Err(Failure {
-            code: INTERNAL,
+            exit: Exit::Internal,
             error: error.into(),
         }),
     };
     match result {
-        Ok(code) => ExitCode::from(code),
-        Err(Failure { code, error }) => {
+        Ok(exit) => exit.into(),
+        Err(Failure { exit, error }) => {
             complain(format_args!("unitlink-controller: {error:#}"));
-            ExitCode::from(code)
+            exit.into()
         }
     }
 }
 
-fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
+fn start(cli: &Cli, signals: &Blocked) -> Result<Exit, Failure> {
     let internal = |error| Failure {
-        code: INTERNAL,
+        exit: Exit::Internal,
         error,
     };
     let scope = Scope::of(cli.user).map_err(|error| Failure {
-        code: UNAVAILABLE,
+        exit: Exit::Unavailable,
         error: error.into(),
     })?;
     if let Some(sections) = &cli.print_config {
         return match OPTIONS.sample(sections, &scope) {
             Ok(sample) => Ok(print(&sample)),
             Err(text) => Err(Failure {
-                code: USAGE,
+                exit: Exit::Usage,
                 error: anyhow::Error::msg(text),
             }),
         };
@@ -125,26 +116,26 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
         Some(path) => Sources::file(path, &scope),
         None => Sources::standard("controller", &scope),
     };
-    let host::config::Loaded {
+    let Loaded {
         settings,
         files: files_read,
         entries,
         ..
-    } = match settings::read(&files) {
+    } = match config::load_in_time(&files, settings::prove_here) {
         Ok(loaded) => loaded,
-        Err(errors) => {
-            complain(errors);
-            return Ok(CONFIG);
+        Err(error) => {
+            complain(&error);
+            return Ok(error.exit());
         }
     };
     if cli.show_config {
         return Ok(print(&OPTIONS.listing(&entries, &scope)));
     }
     if cli.check {
-        return Ok(0);
+        return Ok(Exit::Done);
     }
     let address = bus::address(&scope).map_err(|text| Failure {
-        code: UNAVAILABLE,
+        exit: Exit::Unavailable,
         error: anyhow::Error::msg(text),
     })?;
     let log = log::init(
@@ -200,8 +191,8 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<u8, Failure> {
     runtime.shutdown_background();
     let end = end?;
     Ok(match end {
-        End::Stopped => 0,
-        End::Interrupted => INTERRUPTED,
+        End::Stopped => Exit::Done,
+        End::Interrupted => Exit::Interrupted,
     })
 }
 
@@ -239,7 +230,7 @@ fn make_folder(settings: &Settings, folder: &Path) {
 /// Listens. A socket that systemd passed stands for the same address in the configuration.
 fn listen(settings: &Settings, doors: Doors, passed: Vec<Passed>) -> Result<Listening, Failure> {
     let unavailable = |error| Failure {
-        code: UNAVAILABLE,
+        exit: Exit::Unavailable,
         error,
     };
     let mut listening = Listening::new(doors, settings.tcp_options());
@@ -269,10 +260,10 @@ fn raise_descriptors() {
 }
 
 /// Writes what was asked for to stdout.
-fn print(text: &str) -> u8 {
+fn print(text: &str) -> Exit {
     // It fails when nobody reads it.
     let _ = io::stdout().write_all(text.as_bytes());
-    0
+    Exit::Done
 }
 
 /// Writes to stderr, where there is no log yet.

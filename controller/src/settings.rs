@@ -12,7 +12,7 @@ use fleet::{ClaimPolicy, DependsOn, Heartbeat, NodeSettings, OnLoss, RESUME_WIND
 use host::{
     address::{AddressError, ListenAddress},
     clock,
-    config::{ConfigErrors, Loaded, Located, Section, Sources, load},
+    config::{Located, Section},
     limits::LISTEN_BACKLOG,
     log,
     stream::TcpOptions,
@@ -80,15 +80,6 @@ impl Settings {
             ..TcpOptions::default()
         }
     }
-}
-
-/// Reads the files and proves what is in them.
-///
-/// # Errors
-///
-/// Fails with everything that is wrong.
-pub(crate) fn read(sources: &Sources) -> Result<Loaded<Settings>, ConfigErrors> {
-    load(sources, prove_here)
 }
 
 /// What makes settings of the files on this machine.
@@ -338,14 +329,17 @@ fn value<T>(located: Option<Located<T>>, default: T) -> T {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use host::scope::Scope;
+    use host::{
+        config::{Loaded, Sources, load},
+        scope::Scope,
+    };
     use std::{fs, path::PathBuf};
     use test_case::test_case;
 
     /// What is made of a file with this text.
     pub(crate) fn load_text(test: &str, text: &str) -> Result<Loaded<Settings>, String> {
         let path = file(test, text);
-        let loaded = read(&Sources::file(&path, &Scope::System));
+        let loaded = load(&Sources::file(&path, &Scope::System), prove_here);
         fs::remove_file(&path).expect("removed");
         loaded.map_err(|errors| {
             let file = format!("{}:", path.display());

@@ -6,7 +6,7 @@ use host::{
     address::ListenAddress,
     bus::BusEvent,
     clock::{Clock, random_guid, random_u64},
-    config::Sources,
+    config::{Sources, load_in_time},
     link::{self, CallSerial, Limits, Link, LinkSender, Method},
     reload::{Reload, Rules},
     scope::Scope,
@@ -93,7 +93,7 @@ impl World {
         world.configure(more);
 
         let sources = Sources::file(world.folder.join("agent.toml"), &Scope::System);
-        let loaded = settings::read(&sources).expect("valid");
+        let loaded = load_in_time(&sources, settings::prove_here).expect("valid");
         let clock = Clock::start();
         let now = clock.now();
         let records = world.folder.join("records");

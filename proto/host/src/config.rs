@@ -60,11 +60,14 @@ pub use options::{Entry, InForce, Options};
 pub use section::Section;
 pub use source::Sources;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, sync::mpsc, thread, time::Duration};
 
 use error::Report;
 use section::Layer;
+use thiserror::Error;
 use toml::de::DeTable;
+
+use crate::{exit::Exit, limits::START_READ_TIME};
 
 /// What [`load`] yields.
 #[derive(Clone, Debug)]
@@ -77,6 +80,54 @@ pub struct Loaded<T> {
     pub entries: Vec<Entry>,
     /// Every key that was asked for, whether a file sets it or not.
     pub asked: BTreeSet<String>,
+}
+
+/// Why a daemon cannot start with its configuration.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// It is not valid.
+    #[error("{0}")]
+    Invalid(ConfigErrors),
+    /// It takes too long to read, as where a file system does not answer.
+    #[error("not ready in time: the configuration cannot be read within {0:?}")]
+    TimedOut(Duration),
+}
+
+impl LoadError {
+    /// What the daemon ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Invalid(_) => Exit::Config,
+            Self::TimedOut(_) => Exit::NotReady,
+        }
+    }
+}
+
+/// As [`load`], for the start of a daemon: for as long as whoever has started it waits.
+///
+/// # Errors
+///
+/// As [`load`], and when it takes too long.
+pub fn load_in_time<T: Send + 'static>(
+    sources: &Sources,
+    prove: fn(&Section<'_>) -> T,
+) -> Result<Loaded<T>, LoadError> {
+    load_within(START_READ_TIME, sources, prove)
+}
+
+fn load_within<T: Send + 'static>(
+    limit: Duration,
+    sources: &Sources,
+    prove: fn(&Section<'_>) -> T,
+) -> Result<Loaded<T>, LoadError> {
+    let (told, loaded) = mpsc::sync_channel(1);
+    let sources = sources.clone();
+    // It is not waited for: whoever cannot read ends with the process.
+    thread::spawn(move || told.send(load(&sources, prove)));
+    match loaded.recv_timeout(limit) {
+        Ok(loaded) => loaded.map_err(LoadError::Invalid),
+        Err(_) => Err(LoadError::TimedOut(limit)),
+    }
 }
 
 /// Reads all files of `sources` and proves what is in them. Blocking; it is for the start and for a

@@ -22,6 +22,7 @@ pub mod address;
 pub mod bus;
 pub mod clock;
 pub mod config;
+pub mod exit;
 pub mod limits;
 pub mod link;
 pub mod log;

@@ -44,6 +44,9 @@ pub const RESOLVED_ADDRESSES_MAX: usize = 16;
 /// `ExecReload=` as well.
 pub const RELOAD_TIME: Duration = Duration::from_secs(20);
 
+/// How long reading the configuration may take at the start, for the same reasons.
+pub const START_READ_TIME: Duration = RELOAD_TIME;
+
 /// Those who wait for a reload at the same time. Whoever is beyond it is told so, and the reload
 /// takes place all the same.
 pub const RELOAD_WAITERS_MAX: usize = 256;

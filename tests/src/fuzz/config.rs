@@ -1,6 +1,9 @@
 use std::{fs, process};
 
-use host::{config::Sources, scope::Scope};
+use host::{
+    config::{Sources, load},
+    scope::Scope,
+};
 
 use super::{agent, controller};
 
@@ -13,16 +16,16 @@ pub fn config(bytes: &[u8]) {
     }
     let sources = Sources::file(&file, &Scope::System);
     match (
-        agent::settings::read(&sources),
-        agent::settings::read(&sources),
+        load(&sources, agent::settings::prove_here),
+        load(&sources, agent::settings::prove_here),
     ) {
         (Ok(first), Ok(second)) => assert_eq!(first.settings, second.settings),
         (Err(first), Err(second)) => refused(&first.to_string(), &second.to_string()),
         (Ok(_), Err(_)) | (Err(_), Ok(_)) => unreachable!("the same file"),
     }
     match (
-        controller::settings::read(&sources),
-        controller::settings::read(&sources),
+        load(&sources, controller::settings::prove_here),
+        load(&sources, controller::settings::prove_here),
     ) {
         (Ok(first), Ok(second)) => {
             assert_eq!(first.settings, second.settings);

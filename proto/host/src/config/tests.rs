@@ -365,3 +365,20 @@ fn a_folder_with_too_many_files_is_refused() {
         "/etc/unitlink/c.toml.d: found 1025 configuration files, expected at most 1024"
     );
 }
+
+#[test]
+fn a_start_waits_for_files_that_do_not_come_only_for_a_while() {
+    let sources = Sources::under(Path::new("/nowhere"), "x", &Scope::System);
+    let hangs = |_: &Section<'_>| {
+        loop {
+            thread::park();
+        }
+    };
+    let limit = Duration::from_millis(20);
+    let loaded: Result<Loaded<()>, _> = load_within(limit, &sources, hangs);
+    let error = loaded.expect_err("late");
+    assert_eq!(error.exit(), Exit::NotReady);
+    let text = "not ready in time: the configuration cannot be read within 20ms";
+    assert_eq!(error.to_string(), text);
+    assert!(load_in_time(&sources, |_| ()).is_ok());
+}
