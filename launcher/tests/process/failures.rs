@@ -136,6 +136,7 @@ fn a_worker_that_is_killed_is_back_at_once_and_alone() {
     let case = Case::new();
     let launcher = case.start_with(&format!("{PLAIN}workers = 2")).ready();
     let before = launcher.workers();
+    let load = Load::new(Target::Tcp(case.address), CLIENTS).start();
     let begun = std::time::Instant::now();
     kill_process(before[0].1, Signal::KILL).expect("sent");
     launcher.wait("another one", || {
@@ -154,6 +155,11 @@ fn a_worker_that_is_killed_is_back_at_once_and_alone() {
     assert!(
         launcher.workers().contains(&before[1]),
         "the other one was left alone"
+    );
+    let report = load.stop();
+    assert!(
+        report.losses() <= u64::from(CLIENTS) && report.answered > 0,
+        "no more than what it had in its hands: {report}"
     );
     launcher.wait_log("killed by signal 9; started again in", 1);
 }

@@ -70,3 +70,14 @@ fn what_waits_in_the_socket_of_an_old_worker_is_served_by_a_new_one() {
         launcher.log()
     );
 }
+
+/// It says that requests would be lost; who accepts that says so.
+#[test]
+fn a_start_that_would_lose_requests_can_be_forced() {
+    let case = Case::new();
+    let port = case.address.port().to_string();
+    let options = ["--reuse-port", "--force", "--ready", "notify", "--"];
+    let command = ["python3", "-c", SERVER, &port];
+    let launcher = case.launch(&[&options[..], &command[..]].concat(), &[]);
+    let _serves = launcher.ready();
+}

@@ -1,4 +1,9 @@
-use std::{fs, os::unix::fs::symlink, thread, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 
@@ -71,7 +76,14 @@ fn what_was_begun_is_answered_over_two_reloads_and_cut_at_the_limit() {
     let slow = thread::spawn(move || get(address, "/sleep/5000"));
     thread::sleep(Duration::from_millis(100));
     assert_eq!(launcher.reload().0, 0);
+    let begun = Instant::now();
     assert!(slow.join().expect("ran").is_err(), "cut");
+    // 300 ms, with the factor of a busy machine.
+    assert!(
+        begun.elapsed() < Duration::from_millis(1200),
+        "{:?}",
+        begun.elapsed()
+    );
     launcher.wait_log("killing it; what it was doing is cut", 1);
 }
 
@@ -248,4 +260,55 @@ fn a_name_leads_to_the_newest_generation() {
     launcher.wait("the path of the first to go", || {
         (!case.path("web.1.sock").exists() && case.path("web.2.sock").exists()).then_some(())
     });
+}
+
+#[test]
+fn a_reload_that_failed_is_tried_again_where_the_settings_say_so() {
+    let case = Case::new();
+    let mark = case.path("mark");
+    let program = case.path("server");
+    let text = format!(
+        "#!/bin/sh\ntest $LAUNCHER_GENERATION = 1 -o -e {} || exit 3\nexec {}\n",
+        text_of(&mark),
+        text_of(&worker())
+    );
+    fs::write(&program, text).expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&program, mode).expect("set");
+    case.settings(&format!("{PLAIN}on_reload_failure = \"retry\""));
+    let file = case.path("settings.toml");
+    let launcher = case
+        .start(&["--settings", text_of(&file), "--", text_of(&program)])
+        .ready();
+    let (code, text) = launcher.reload();
+    assert!(code == 4 && text.contains("exit 3"), "{code} {text}");
+    launcher.wait_log("FAILED, the old generation serves", 2);
+    assert_eq!(launcher.who("generation"), "1");
+    fs::write(&mark, "").expect("written");
+    launcher.wait("a later generation", || {
+        (launcher.who("generation") != "1").then_some(())
+    });
+}
+
+#[test]
+fn of_too_many_old_generations_the_oldest_is_cut() {
+    let case = Case::new();
+    let settings = format!("{PLAIN}max_old_generations = 2\nreload_graceful_timeout = \"0s\"");
+    let launcher = case.start_with(&settings).ready();
+    let address = case.address;
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        slow.push(thread::spawn(move || get(address, "/sleep/4000")));
+        thread::sleep(Duration::from_millis(150));
+        assert_eq!(launcher.reload().0, 0, "{}", launcher.log());
+    }
+    let answers: Vec<_> = slow
+        .into_iter()
+        .map(|it| it.join().expect("ran").ok())
+        .collect();
+    assert_eq!(answers[0], None, "{}", launcher.log());
+    for (answer, generation) in answers[1..].iter().zip(["2 ", "3 "]) {
+        let answer = answer.as_deref().unwrap_or_default();
+        assert!(answer.starts_with(generation), "{answers:?}");
+    }
 }

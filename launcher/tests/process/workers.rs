@@ -169,3 +169,56 @@ fn readiness_is_asked_for_by_a_command_or_a_connection() {
     case.settings("confirm = \"0s\"\nready = \"unix:/nowhere\"\nready_timeout = \"500ms\"");
     assert_eq!(launcher.reload().0, 5);
 }
+
+/// What is in its process group does; whoever else knows the address says nothing.
+#[test]
+fn only_what_belongs_to_a_worker_speaks_for_it() {
+    let case = Case::new();
+    let other = |text: &str, group: &str| {
+        let other = speaker(&format!("say({text:?});raise SystemExit"));
+        format!("subprocess.run(['python3','-c',{other:?}]{group})")
+    };
+    let script = speaker(&format!(
+        "import subprocess\n{}\n{}",
+        other("READY=1\nSTATUS=not me", ",start_new_session=True"),
+        other("STATUS=me", "")
+    ));
+    let all = ["--ready", "notify", "--", "python3", "-c", &script];
+    let mut launcher = case.launch(&all, &[]);
+    launcher.wait_told("worker 1: me", 1);
+    assert!(
+        !launcher
+            .told()
+            .iter()
+            .any(|it| it == "READY=1" || it.contains("not me")),
+        "{:?}",
+        launcher.told()
+    );
+}
+
+#[test]
+fn a_port_that_is_connected_to_makes_a_worker_ready() {
+    let case = Case::new();
+    // The server binds it after a while.
+    let server = format!(
+        "import socket,time;time.sleep(0.4);s=socket.socket();s.bind(('127.0.0.1',{}));s.listen();time.sleep(60)",
+        case.address.port()
+    );
+    let ready = format!("tcp:{}", case.address);
+    let launcher = case.launch(
+        &[
+            "--ready",
+            &ready,
+            "--ready-times",
+            "2",
+            "--",
+            "python3",
+            "-c",
+            &server,
+        ],
+        &[],
+    );
+    let launcher = launcher.ready();
+    assert!(std::net::TcpStream::connect(case.address).is_ok());
+    drop(launcher);
+}
