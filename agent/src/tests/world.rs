@@ -31,6 +31,7 @@ use crate::{
     local::HelperEvent,
     notes::JobNotes,
     public::Public,
+    reasons::Reasons,
     records::RecordFile,
     settings::{self, OPTIONS},
     systemd::{
@@ -121,6 +122,7 @@ impl World {
             name: name.to_string(),
             records: RecordFile::in_folder(&records).expect("records"),
             jobs: JobNotes::in_folder(&records).expect("notes"),
+            reasons: Reasons::in_folder(&world.folder).expect("reasons"),
             around: Surroundings::new(scene.manager, None, false),
             dial: Dial {
                 addresses: loaded.settings.controllers.clone(),
