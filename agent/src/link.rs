@@ -353,12 +353,8 @@ pub(crate) struct Ending {
 impl Ending {
     /// Waits until they are written.
     pub(crate) async fn written(self) {
-        let Some(sender) = self.sender else {
-            return;
-        };
-        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(2));
-        while sender.queued() != (0, 0) {
-            ticks.tick().await;
+        if let Some(sender) = self.sender {
+            sender.written().await;
         }
     }
 }

@@ -168,11 +168,9 @@ impl Public {
         self.configuration_changed();
     }
 
-    /// Ends the connection, after what was sent.
-    pub(crate) fn close(&mut self) {
-        if let Some(bus) = self.bus.take() {
-            bus.close();
-        }
+    /// Ends the connection, after what was sent. Yields what is still to be written.
+    pub(crate) fn close(&mut self) -> Option<LinkSender> {
+        self.bus.take().inspect(LinkSender::close)
     }
 
     /// A client calls.

@@ -156,11 +156,10 @@ impl Agents {
         self.forget(peer);
     }
 
-    /// All connections are to end, after what was sent.
-    pub(crate) fn close(&self) {
-        for peer in self.peers.values() {
-            peer.sender.close();
-        }
+    /// All connections are to end, after what was sent. Yields what is still to be written.
+    pub(crate) fn close(&self) -> Vec<LinkSender> {
+        let senders = self.peers.values().map(|peer| peer.sender.clone());
+        senders.inspect(LinkSender::close).collect()
     }
 
     /// The connections, for a dump of the state.
@@ -174,11 +173,6 @@ impl Agents {
                 peer.waiting.len(),
             )
         })
-    }
-
-    /// How many messages are still to be written.
-    pub(crate) fn queued(&self) -> usize {
-        self.peers.values().map(|peer| peer.sender.queued().0).sum()
     }
 
     /// What an agent has sent, if anything is to be done about it.

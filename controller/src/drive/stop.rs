@@ -1,11 +1,9 @@
 //! A stop in order: no new jobs, those that run may end, agents and clients stay until then.
 
-use std::time::Duration;
-
 use fleet::Input;
 use host::notify;
 use proto::{rhythm::Rhythm, time::Moment};
-use tokio::time::sleep;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{Drive, told};
@@ -85,13 +83,15 @@ impl Drive {
         told(notify::stopping("stopping"));
         // Before the first agent comes back.
         self.listening.deafen();
-        self.public.close();
-        self.agents.close();
-        let end = self.clock.now().plus(STOP_TIME);
-        while self.agents.queued() > 0 && self.clock.now() < end {
-            sleep(Duration::from_millis(5)).await;
+        let ending = self.public.close().into_iter().chain(self.agents.close());
+        let ending: Vec<_> = ending.collect();
+        let written = async {
+            for sender in &ending {
+                sender.written().await;
+            }
+        };
+        if timeout(STOP_TIME, written).await.is_err() {
+            info!("not all that was said is read in time, leaving");
         }
-        // What was given to the sockets last is on its way once their tasks have run.
-        tokio::task::yield_now().await;
     }
 }

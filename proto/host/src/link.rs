@@ -182,6 +182,12 @@ impl LinkSender {
         self.queue.close();
     }
 
+    /// Waits, after [`LinkSender::close`], until all that was queued is with the socket, or the link has ended
+    /// without. Does not wait for the peer to read it.
+    pub async fn written(&self) {
+        self.queue.written().await;
+    }
+
     /// Ends the link at once; what is queued is lost.
     pub fn abort(&self) {
         self.queue.abort();

@@ -170,6 +170,10 @@ impl SendQueue {
         self.shared.advance(Phase::Draining);
     }
 
+    pub(super) async fn written(&self) {
+        self.shared.reached(Phase::Written).await;
+    }
+
     pub(super) fn abort(&self) {
         self.shared.advance(Phase::Ended);
     }

@@ -21,6 +21,29 @@ async fn what_was_queued_before_a_close_is_written() {
     assert!(end(&mut link).await.is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn that_all_is_written_is_waited_for_and_not_that_it_is_read() {
+    let (short, _peer) = link(Limits::TRUSTED);
+    short.sender.try_send(message(1, 1000)).expect("open");
+    short.sender.close();
+    short.sender.written().await;
+
+    let (long, mut peer) = link(Limits::TRUSTED);
+    long.sender.try_send(message(1, 6000)).expect("open");
+    long.sender.close();
+    let soon = Limits::TRUSTED.drain / 2;
+    let waited = tokio::time::timeout(soon, long.sender.written()).await;
+    assert!(waited.is_err(), "more than the stream takes at once");
+    let mut bytes = Vec::new();
+    let (read, ()) = tokio::join!(peer.read_to_end(&mut bytes), long.sender.written());
+    assert_eq!(read.expect("read"), message(1, 6000).data().len());
+
+    let (broken, _peer) = link(Limits::TRUSTED);
+    broken.sender.try_send(message(1, 6000)).expect("open");
+    broken.sender.abort();
+    broken.sender.written().await;
+}
+
 #[tokio::test]
 async fn the_last_word_is_not_lost_to_what_nobody_reads() {
     let (link, mut peer) = tcp_link().await;
