@@ -125,6 +125,10 @@ impl Agent {
 
     /// Does what it is told on this connection, until it ends. `registered` is called when the
     /// controller has taken it in. Yields why it does not want this node, if it says so.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "there is no core here whose deadline could be waited for"
+    )]
     pub(super) async fn serve(&mut self, link: Link, registered: impl FnOnce()) -> Option<String> {
         let Link {
             sender,
