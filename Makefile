@@ -318,7 +318,7 @@ bench-functions: toolchain
 # same among many nodes.
 .PHONY: check-bench
 check-bench: bench-build
-	$(BENCH) --short scale
+	$(BENCH) --short scale claims
 
 # Reloads under load for as long as one likes, with a number of workers that changes: RELOADS_LONG= of each
 # kind of client, and a crash loop of CRASHES= seconds. What was measured is printed.

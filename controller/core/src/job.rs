@@ -160,6 +160,10 @@ impl Jobs {
         self.open.values()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     pub(crate) fn by_owner(&self) -> &BTreeMap<Owner, usize> {
         &self.by_owner
     }

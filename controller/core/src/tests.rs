@@ -12,4 +12,5 @@ mod orders;
 mod random;
 mod repeats;
 mod resume;
+mod views;
 mod world;

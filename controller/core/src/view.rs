@@ -140,7 +140,13 @@ impl Fleet {
 
     /// How many jobs are under way, those that no agent has spoken of yet among them.
     pub fn jobs_open(&self) -> usize {
-        self.jobs.iter().count()
+        self.jobs.len()
+    }
+
+    /// The jobs of one node that are announced, by number.
+    pub fn jobs_on(&self, node: &NodeName) -> impl Iterator<Item = &Job> {
+        let jobs = self.nodes.get(node).into_iter().flat_map(|it| &it.jobs);
+        jobs.filter_map(|id| self.job(*id))
     }
 
     /// One job that is announced.
@@ -150,20 +156,34 @@ impl Fleet {
 
     /// Every claim, by source, target and unit.
     pub fn claims(&self) -> impl Iterator<Item = ClaimView<'_>> {
-        self.nodes.iter().flat_map(move |(source, node)| {
-            node.records.iter().map(move |(claim, record)| ClaimView {
-                source,
-                claim,
-                token: record.token,
-                state: &record.state,
-                since: record.since,
-                changed: record.changed,
-                gives_up: self.gives_up(source, claim),
-                start_timeout: self
-                    .settings
-                    .policy_on(source, &claim.unit)
-                    .map(|policy| policy.start_timeout),
-            })
+        self.nodes
+            .iter()
+            .flat_map(|(source, node)| self.claims_in(source, node))
+    }
+
+    /// The claims of one node.
+    pub fn claims_of(&self, source: &NodeName) -> impl Iterator<Item = ClaimView<'_>> {
+        let node = self.nodes.get_key_value(source).into_iter();
+        node.flat_map(|(source, node)| self.claims_in(source, node))
+    }
+
+    fn claims_in<'a>(
+        &'a self,
+        source: &'a NodeName,
+        node: &'a Node,
+    ) -> impl Iterator<Item = ClaimView<'a>> {
+        node.records.iter().map(move |(claim, record)| ClaimView {
+            source,
+            claim,
+            token: record.token,
+            state: &record.state,
+            since: record.since,
+            changed: record.changed,
+            gives_up: self.gives_up(source, claim),
+            start_timeout: self
+                .settings
+                .policy_on(source, &claim.unit)
+                .map(|policy| policy.start_timeout),
         })
     }
 
@@ -183,22 +203,36 @@ impl Fleet {
 
     /// Every hold, by node, unit and source.
     pub fn holds(&self) -> impl Iterator<Item = HoldView<'_>> {
-        self.nodes.iter().flat_map(move |(name, node)| {
-            node.holds.entries().iter().map(move |(key, hold)| {
-                let told = node.hold_states.entries().get(key);
-                let told = told.filter(|told| told.token == hold.token);
-                let claim = claim_key(name, key);
-                let source = self.nodes.get(&key.source);
-                HoldView {
-                    node: name,
-                    hold: key,
-                    token: hold.token,
-                    attempt: hold.attempt,
-                    state: told.map(|told| &told.state),
-                    adopted: source.is_some_and(|source| source.adopted.contains(&claim)),
-                    gives_up: self.grace_ends(&key.source, &claim),
-                }
-            })
+        self.nodes
+            .iter()
+            .flat_map(|(name, node)| self.holds_in(name, node))
+    }
+
+    /// The holds on one node.
+    pub fn holds_on(&self, target: &NodeName) -> impl Iterator<Item = HoldView<'_>> {
+        let node = self.nodes.get_key_value(target).into_iter();
+        node.flat_map(|(name, node)| self.holds_in(name, node))
+    }
+
+    fn holds_in<'a>(
+        &'a self,
+        name: &'a NodeName,
+        node: &'a Node,
+    ) -> impl Iterator<Item = HoldView<'a>> {
+        node.holds.entries().iter().map(move |(key, hold)| {
+            let told = node.hold_states.entries().get(key);
+            let told = told.filter(|told| told.token == hold.token);
+            let claim = claim_key(name, key);
+            let source = self.nodes.get(&key.source);
+            HoldView {
+                node: name,
+                hold: key,
+                token: hold.token,
+                attempt: hold.attempt,
+                state: told.map(|told| &told.state),
+                adopted: source.is_some_and(|source| source.adopted.contains(&claim)),
+                gives_up: self.grace_ends(&key.source, &claim),
+            }
         })
     }
 

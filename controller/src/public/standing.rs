@@ -14,9 +14,11 @@ use super::{body::micros, object::job_path};
 
 /// The claims of one node, or of all.
 pub(super) fn claims(fleet: &Fleet, of: Option<&NodeName>, now: Moment) -> Vec<Facts> {
-    let claims = fleet.claims();
-    let claims = claims.filter(|claim| of.is_none_or(|node| node == claim.source));
-    claims.map(|claim| claim_facts(&claim, now)).collect()
+    let facts = |claim: ClaimView<'_>| claim_facts(&claim, now);
+    match of {
+        Some(node) => fleet.claims_of(node).map(facts).collect(),
+        None => fleet.claims().map(facts).collect(),
+    }
 }
 
 /// How claims have ended.
@@ -29,9 +31,11 @@ pub(super) fn ended_claims(fleet: &Fleet, now: Moment) -> Vec<Facts> {
 
 /// The holds on one node, or on all.
 pub(super) fn holds(fleet: &Fleet, on: Option<&NodeName>, now: Moment) -> Vec<Facts> {
-    let holds = fleet.holds();
-    let holds = holds.filter(|hold| on.is_none_or(|node| node == hold.node));
-    holds.map(|hold| hold_facts(&hold, now)).collect()
+    let facts = |hold: HoldView<'_>| hold_facts(&hold, now);
+    match on {
+        Some(node) => fleet.holds_on(node).map(facts).collect(),
+        None => fleet.holds().map(facts).collect(),
+    }
 }
 
 /// All jobs that are announced.
@@ -59,8 +63,7 @@ pub(super) fn found_jobs(
 ) -> (&'static str, Vec<Facts>) {
     let known = fleet.jobs_known(node, now);
     let known = known.map_or("yes", fleet::JobsKnown::as_str);
-    let open = fleet.jobs();
-    let open = open.filter(|job| job.node == *node && job.unit == *unit);
+    let open = fleet.jobs_on(node).filter(|job| job.unit == *unit);
     let mut found: Vec<Facts> = open.map(|job| job_facts(job, now)).collect();
     let ended = fleet.ended_jobs(node, unit);
     found.extend(ended.map(|ended| ended_facts(ended, now)));

@@ -13,8 +13,10 @@ use proto::dbus::public;
 use serde::Serialize;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
 use zbus::{
-    Connection, DynamicType, Message, MessageStream, connection::Builder, message::Type,
-    wire::OwnedObjectPath,
+    Connection, DynamicType, Message, MessageStream,
+    connection::Builder,
+    message::Type,
+    wire::{OwnedObjectPath, Variant},
 };
 
 use crate::{plain::SOON, sample::Sample};
@@ -92,6 +94,33 @@ impl Client {
     /// The units of all nodes.
     pub(crate) fn list_units(&mut self) -> Result<Message> {
         self.call(&controller("ListUnits"), &())
+    }
+
+    /// How many needs of a node are up.
+    pub(crate) fn claims_up(&mut self, node: &str) -> Result<usize> {
+        let path = format!("{}{node}", public::NODE_PATH_PREFIX);
+        let call = Call {
+            path: &path,
+            interface: public::NODE_OWN,
+            ..controller("ListClaims")
+        };
+        let answer = self.call(&call, &())?;
+        let body = answer.body();
+        let claims: Vec<HashMap<&str, Variant<'_>>> = body.deserialize()?;
+        let state = |claim: &HashMap<&str, Variant<'_>>| {
+            let state = claim.get("State")?.downcast_ref::<&str>().ok()?;
+            Some(state == "up")
+        };
+        Ok(claims.iter().filter(|it| state(it) == Some(true)).count())
+    }
+
+    /// The needs of all nodes.
+    pub(crate) fn list_claims(&mut self) -> Result<Message> {
+        let call = Call {
+            interface: public::FLEET,
+            ..controller("ListClaims")
+        };
+        self.call(&call, &())
     }
 
     /// Asks for signals.

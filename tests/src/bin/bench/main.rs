@@ -3,6 +3,7 @@
 //! twice. docs/reference/performance.md has the tables of the last release and says what each
 //! row is.
 
+mod claims;
 mod client;
 mod dependency;
 mod fanout;
@@ -44,6 +45,8 @@ enum Which {
     Dependency,
     /// A controller with ever more agents
     Scale,
+    /// A controller whose nodes need ever more of each other
+    Claims,
     /// A change of a unit, for ever more subscribers
     Fanout,
     /// Memory, wake-ups, start-up and size
@@ -67,6 +70,7 @@ fn main() -> Result<ExitCode> {
             Which::Operation => operation::measure(&mut report)?,
             Which::Dependency => dependency::measure(&mut report)?,
             Which::Scale => scale::measure(&mut report)?,
+            Which::Claims => claims::measure(&mut report)?,
             Which::Fanout => fanout::measure(&mut report)?,
             Which::Footprint => footprint::measure(&mut report)?,
             Which::Recovery => recovery::measure(&mut report)?,

@@ -29,6 +29,8 @@ pub(crate) struct Plain {
     controller: Option<Ended>,
     agents: Option<Ended>,
     count: usize,
+    /// Of how many others each needs a unit.
+    neighbours: usize,
 }
 
 /// A child that is ended with us.
@@ -52,6 +54,11 @@ pub(crate) struct Agents {
 impl Plain {
     /// A controller that runs and lets so many agents in, none of which is there.
     pub(crate) fn new(count: usize) -> Result<Self> {
+        Self::with_needs(count, 0)
+    }
+
+    /// The same, where each will need a unit of so many others.
+    pub(crate) fn with_needs(count: usize, neighbours: usize) -> Result<Self> {
         let random = host::clock::random_u64()?;
         let folder = std::env::temp_dir().join(format!("unitlink-bench-{random:x}"));
         fs::create_dir_all(&folder)?;
@@ -66,6 +73,7 @@ impl Plain {
             controller: None,
             agents: None,
             count,
+            neighbours,
         };
         let nodes = plain.fake(count).arg("--configuration").output()?;
         ensure!(
@@ -93,7 +101,8 @@ impl Plain {
         let mut command = Command::new(own.with_file_name("fake-agents"));
         command
             .arg(format!("unix:path={}", self.socket().display()))
-            .arg(count.to_string());
+            .arg(count.to_string())
+            .args(["--neighbours", &self.neighbours.to_string()]);
         command
     }
 
