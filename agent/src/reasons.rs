@@ -39,7 +39,12 @@ impl Reasons {
             .mode(0o700)
             .create(&folder)?;
         for entry in fs::read_dir(&folder)? {
-            fs::remove_file(entry?.path())?;
+            match fs::remove_file(entry?.path()) {
+                Ok(()) => {}
+                // A helper has taken it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(Self {
             sockets: sockets.to_owned(),
