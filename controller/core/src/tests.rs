@@ -1,5 +1,6 @@
 //! Scenarios, step by step, with the exact outputs as lines of text.
 
+mod adopted;
 mod circles;
 mod claims;
 mod conflicts;
