@@ -12,6 +12,8 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 /// [`CALL_TIMEOUT`]; longer than this nobody waits (`TimeoutStartSec=` of the unit), and to leave by oneself says why.
 pub(crate) const READY_TIME: Duration = Duration::from_secs(27);
 
+const _: () = assert!(READY_TIME.as_secs() > CALL_TIMEOUT.as_secs());
+
 /// Waits between attempts to reach systemd. After a `daemon-reexec` it is back within some tens of
 /// milliseconds.
 pub(crate) const MANAGER_BACKOFF: Backoff = Backoff {

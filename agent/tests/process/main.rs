@@ -94,6 +94,32 @@ fn it_ends_at_the_start_and_says_why(config: &str, options: &[&str], code: i32, 
     assert!(said.contains(why), "{said}");
 }
 
+#[test]
+fn signals_are_blocked_and_a_pipe_without_a_reader_ends_nothing() {
+    let folder = Folder::new();
+    let mut agent = folder.start(GOOD, &[]);
+    folder.await_socket();
+    let status = fs::read_to_string(format!("/proc/{}/status", agent.id())).expect("alive");
+    // Bits of these masks begin with signal 1, proc(5).
+    let has = |field: &str, signal: Signal| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(field));
+        let mask = u64::from_str_radix(mask.expect("a mask").trim(), 16).expect("a mask");
+        mask & (1 << (signal.as_raw() - 1)) != 0
+    };
+    for signal in [
+        Signal::HUP,
+        Signal::TERM,
+        Signal::INT,
+        Signal::USR1,
+        Signal::USR2,
+    ] {
+        assert!(has("SigBlk:", signal), "{signal:?}");
+    }
+    assert!(has("SigIgn:", Signal::PIPE));
+    let _ = agent.kill();
+    let _ = agent.wait();
+}
+
 #[test_case(Signal::TERM, 0; "in order")]
 #[test_case(Signal::INT, 130; "at once")]
 fn a_signal_ends_it_also_before_systemd_is_reached(by: Signal, code: i32) {
@@ -113,4 +139,9 @@ fn an_agent_that_does_not_reach_systemd_in_time_says_so_and_leaves() {
     assert_eq!(ended, Some(75), "{said}");
     let why = "not ready in time: systemd of this node was not reached within 27s";
     assert!(said.contains(why), "{said}");
+    let unit = include_str!("../../../units/systemd/unitlink-agent.service.in");
+    assert!(
+        unit.contains("\nTimeoutStartSec=30\n"),
+        "before its unit gives up"
+    );
 }

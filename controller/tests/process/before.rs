@@ -1,22 +1,18 @@
 //! Agents that speak the protocol of the version before and nothing else: of jobs, claims, holds and what is
 //! passed through they are told what they know, and they come back to the next controller.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use rustix::process::Signal;
 use tests::{
     before::{Between, Side, between},
-    fake::{self, Counts, Plan},
+    fake::Plan,
 };
-use tokio::sync::watch;
 
 use crate::{
     bus::Bus,
     daemon::{Daemon, Folder, wait_until},
+    fakes::Fakes,
 };
 
 /// The version before.
@@ -31,10 +27,8 @@ const OWN: &str = "org.unitlink.Node1";
 struct Agents {
     bus: Bus,
     config: String,
-    counts: Arc<Counts>,
     between: Between,
-    online: watch::Receiver<usize>,
-    thread: Option<JoinHandle<()>>,
+    fakes: Fakes,
 }
 
 impl Agents {
@@ -54,34 +48,17 @@ impl Agents {
         );
         let bus = Bus::start();
         let controller = Daemon::on_bus(folder, &config, &bus.address);
-        let counts = Arc::clone(&plan.counts);
         let heard = Between::default();
-        let (sender, online) = watch::channel(0);
         let passing = between(
             folder.path("between"),
             address(folder, "controller"),
             heard.clone(),
         );
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            runtime.expect("a runtime").block_on(async {
-                let closed = sender.clone();
-                tokio::select! {
-                    ended = fake::run(plan, sender) => panic!("{ended:?}"),
-                    ended = passing => panic!("{ended:?}"),
-                    () = closed.closed() => {}
-                }
-            });
-        });
         let agents = Self {
             bus,
             config,
-            counts,
             between: heard,
-            online,
-            thread: Some(thread),
+            fakes: Fakes::start(plan, passing),
         };
         agents.wait_settled();
         agents.wait("it is on the bus", || {
@@ -100,9 +77,9 @@ impl Agents {
 
     /// Waits until both are online, and what each needs is held.
     fn wait_settled(&self) {
-        self.wait("both are online", || *self.online.borrow() == 2);
+        self.wait("both are online", || self.fakes.online() == 2);
         self.wait("claims and holds are equal", || {
-            self.counts.ledger().differences().is_empty()
+            self.fakes.counts.ledger().differences().is_empty()
         });
     }
 
@@ -117,21 +94,12 @@ impl Agents {
     }
 
     fn jobs(&self) -> u64 {
-        self.counts.jobs.load(Ordering::Relaxed)
+        self.fakes.counts.jobs.load(Ordering::Relaxed)
     }
 
     #[track_caller]
     fn assert_understood(&self) {
         assert_eq!(self.between.unknown(), Vec::<String>::new());
-    }
-}
-
-impl Drop for Agents {
-    fn drop(&mut self) {
-        self.online = watch::channel(0).1;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -171,7 +139,7 @@ fn an_agent_of_the_version_before_comes_back_to_the_next_controller_with_all_tha
     let job = job.expect("a job");
     let (_, path) = job.split_once(' ').expect("a path");
     agents.wait("it is begun", || agents.jobs() == 1);
-    let held = agents.counts.ledger().clone();
+    let held = agents.fakes.counts.ledger().clone();
     controller.signal(Signal::KILL);
     controller.end();
 
@@ -185,6 +153,6 @@ fn an_agent_of_the_version_before_comes_back_to_the_next_controller_with_all_tha
         known.contains(path) && known.contains("\"done\"")
     });
     assert_eq!(agents.jobs(), 1, "it is not carried out twice");
-    let now = agents.counts.ledger().clone();
+    let now = agents.fakes.counts.ledger().clone();
     assert_eq!((now.begun, now.released), (held.begun, held.released));
 }

@@ -55,16 +55,28 @@ impl Daemon {
 
     /// The same, on the session bus at this address.
     pub(crate) fn on_bus(folder: &Folder, config: &str, address: &str) -> Self {
+        Self::spawn(folder, config, address, None)
+    }
+
+    /// The same, which tells a service manager that listens at `notify` in the folder.
+    pub(crate) fn told_to(folder: &Folder, config: &str, address: &str) -> Self {
+        Self::spawn(folder, config, address, Some(&folder.path("notify")))
+    }
+
+    fn spawn(folder: &Folder, config: &str, address: &str, notify: Option<&Path>) -> Self {
         let file = folder.path("controller.toml");
         fs::write(&file, config).expect("configuration");
         let log = folder.path("log");
         let said = fs::File::create(&log).expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_unitlink-controller"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_unitlink-controller"));
+        command
+            .env_remove("NOTIFY_SOCKET")
+            .envs(notify.map(|path| ("NOTIFY_SOCKET", path)));
+        let child = command
             .arg("--user")
             .arg("--config")
             .arg(&file)
             .env("DBUS_SESSION_BUS_ADDRESS", address)
-            .env_remove("NOTIFY_SOCKET")
             .env_remove("JOURNAL_STREAM")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -9,6 +9,8 @@
 mod before;
 mod bus;
 mod daemon;
+mod fakes;
+mod notify;
 mod reload;
 mod session;
 mod signals;

@@ -169,3 +169,27 @@ fn one_unit_has_details() {
         said.out
     );
 }
+
+#[test_case("daemon reload", 0, "configuration 2 is in force"; "it is in force")]
+#[test_case("daemon reload worker1", 5, "not read in time"; "its files were not read in time")]
+#[test_case("daemon reload worker2", 6, "offline"; "a node that is offline")]
+#[test_case("daemon reload nobody", 6, "nobody"; "a node that is none")]
+#[test_case("daemon reload agent", 6, "unitlink-agent"; "an agent that is not there")]
+fn a_reload_has_codes_of_its_own(line: &str, code: i32, text: &str) {
+    let said = said(line);
+    assert_eq!(said.code, Some(code), "{}{}", said.out, said.err);
+    assert!(
+        (said.out.clone() + &said.err).contains(text),
+        "{}{}",
+        said.out,
+        said.err
+    );
+}
+
+#[test]
+fn a_reload_without_a_controller_or_a_bus_has_the_same_code() {
+    for bus in [Bus::start(), Bus::absent()] {
+        let said = ctl(&bus, "daemon reload");
+        assert_eq!(said.code, Some(6), "{}", said.err);
+    }
+}

@@ -56,7 +56,18 @@ impl From<Exit> for ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::{
+        config::parse_duration,
+        limits::{RELOAD_TIME, START_READ_TIME},
+    };
+
+    const UNITS: [&str; 2] = [
+        include_str!("../../../units/systemd/unitlink-controller.service.in"),
+        include_str!("../../../units/systemd/unitlink-agent.service.in"),
+    ];
 
     /// The codes in these lines, which begin with one.
     fn codes<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<u8> {
@@ -91,11 +102,22 @@ mod tests {
             Exit::Usage.code(),
             Exit::Config.code()
         );
-        for unit in [
-            include_str!("../../../units/systemd/unitlink-controller.service.in"),
-            include_str!("../../../units/systemd/unitlink-agent.service.in"),
-        ] {
+        for unit in UNITS {
             assert!(unit.lines().any(|line| line == hopeless), "{hopeless}");
+        }
+    }
+
+    #[test]
+    fn a_daemon_gives_up_before_whoever_waits_for_it() {
+        for unit in UNITS {
+            let setting = |name: &str| unit.lines().find_map(|line| line.strip_prefix(name));
+            let start = setting("TimeoutStartSec=").expect("a limit");
+            let start = Duration::from_secs(start.parse().expect("seconds"));
+            let reload = setting("ExecReload=").expect("a command");
+            let (_, reload) = reload.split_once("--timeout ").expect("a limit");
+            let reload = reload.split(' ').next().map(parse_duration);
+            let reload = reload.expect("a word").expect("a time");
+            assert!(START_READ_TIME < start && RELOAD_TIME < reload && reload < start);
         }
     }
 }

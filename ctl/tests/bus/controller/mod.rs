@@ -237,6 +237,15 @@ impl Drop for Controller {
     }
 }
 
+/// What became of a reload.
+fn report(result: &'static str) -> Dictionary {
+    Dictionary::from([
+        ("Result", Variant::from(result)),
+        ("Generation", Variant::from(2_u64)),
+        ("DurationUSec", Variant::from(1_500_u64)),
+    ])
+}
+
 /// Whether `flips.service` is active now: it never is twice.
 static FLIPPED: AtomicBool = AtomicBool::new(true);
 
@@ -257,6 +266,8 @@ async fn answer(connection: &Connection, call: &Message, agent: &Node) {
     match (node, interface.as_str(), member.as_str()) {
         ("", FLEET, "ListNodes") => reply(connection, call, &nodes()).await,
         ("", FLEET, "ListClaims") => reply(connection, call, &claims()).await,
+        ("", FLEET, "Reload") => reply(connection, call, &report("applied")).await,
+        ("worker1", _, "ReloadAgent") => reply(connection, call, &report("timeout")).await,
         ("", FLEET, "ListUnits") => {
             let units = HashMap::from([("worker1", worker1()), ("main", main())]);
             let offline = ("org.eclipse.bluechi.Offline", "node worker2 is offline");
