@@ -4,7 +4,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::fd::AsRawFd as _,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use test_case::test_case;
@@ -40,11 +40,13 @@ impl Passed {
     }
 }
 
-/// How often a case reloads: as often as `UNITLINK_RELOADS` says, for a long run.
-fn reloads() -> usize {
-    let reloads = std::env::var("UNITLINK_RELOADS");
-    reloads.ok().and_then(|it| it.parse().ok()).unwrap_or(8)
+/// How often a case reloads in a long run.
+fn reloads() -> Option<usize> {
+    std::env::var("UNITLINK_RELOADS").ok()?.parse().ok()
 }
+
+/// Workers when there are most of them: five of one generation and three of the one before.
+const MOST: usize = 8;
 
 /// New connections and kept ones, closed and open loop, while the number of workers changes.
 #[test_case("0s", |it| it; "new connections")]
@@ -70,9 +72,10 @@ fn no_request_is_lost(confirm: &str, of: impl Fn(Load) -> Load) {
         super::world::text_of(&worker),
     ];
     let launcher = socket.launch(&case, &arguments).ready();
-    let load = of(Load::new(Target::Tcp(socket.address), 16)).start();
-    let mut ready_in = Vec::new();
-    for round in 0..reloads() {
+    let clients = || of(Load::new(Target::Tcp(socket.address), 16)).start();
+    let load = clients();
+    let (begun, mut ready_in) = (Instant::now(), Vec::new());
+    for round in 0..reloads().unwrap_or(8) {
         settings([2, 5, 1, 3][round % 4]);
         let (code, text) = launcher.reload();
         assert_eq!(code, 0, "{text}");
@@ -85,6 +88,7 @@ fn no_request_is_lost(confirm: &str, of: impl Fn(Load) -> Load) {
         thread::sleep(Duration::from_millis(100));
     }
     let report = load.stop();
+    let lasted = begun.elapsed();
     ready_in.sort_unstable_by(f64::total_cmp);
     let at = |share: usize| ready_in[(ready_in.len() * share / 100).min(ready_in.len() - 1)];
     eprintln!(
@@ -95,6 +99,14 @@ fn no_request_is_lost(confirm: &str, of: impl Fn(Load) -> Load) {
     );
     assert_eq!(report.losses(), 0, "{report}\n{}", launcher.log());
     assert!(report.answered > 30, "{report}");
+    if reloads().is_some() {
+        // What the same clients see of as many workers when nothing happens, on this machine and now.
+        settings(MOST);
+        assert_eq!(launcher.reload().0, 0);
+        let load = clients();
+        thread::sleep(lasted);
+        eprintln!("without a reload: {}", load.stop());
+    }
 }
 
 #[test]

@@ -17,16 +17,33 @@ use crate::{
 pub(crate) const TRIVIAL: &str =
     "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n";
 
+/// A unit that is up without a process. Whoever starts a process has it moved into its cgroup, for which the kernel
+/// makes systemd wait several milliseconds, and as many for `systemctl` as for `ctl`.
+const BARE: &str = "[Unit]\nDescription=Nothing but a name\n";
+
+/// What is timed, in the order in which it is done each time, which leaves all as it was.
+const OPERATIONS: [(&str, &str); 5] = [
+    ("start", "start plain.service"),
+    ("status", "status plain.service"),
+    ("stop", "stop plain.service"),
+    ("start, no process", "start bare.target"),
+    ("stop, no process", "stop bare.target"),
+];
+
 /// Runs in one go, before it is the other's turn: what the machine does meanwhile befalls both.
 const IN_A_ROW: usize = 20;
 
 /// For one go, however slow the machine is.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Times commands in turn, as the shell sees them, and prints microseconds.
+/// Times commands in turn, as the shell sees them, and prints microseconds. Before each is a pause of no certain length:
+/// what waits in the kernel is let go at a tick of its clock, and commands without a pause would fall into step with it.
 const SCRIPT: &str = r#"
 n=$1; shift
+# Nothing is ever to be read here, and it has no end.
+exec {never}<> <(:)
 time_of() {
+    read -r -t "0.00$(( RANDOM % 8 + 1 ))" -u "$never"
     begun=$EPOCHREALTIME
     "$@" >/dev/null || exit 1
     ended=$EPOCHREALTIME
@@ -107,11 +124,17 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         "One operation on another node (ctl), and on its own node (systemctl)",
         &columns,
     );
-    let fleet = boot(three("bench").unit_text("worker2", "plain.service", TRIVIAL))?;
-    let names = ["start", "status", "stop"];
-    let theirs = names.map(|name| format!("systemctl --no-pager {name} plain.service"));
-    let ours = names.map(|name| format!("ctl --no-pager {name} worker2 plain.service"));
-    let mut floor = [const { Vec::<Sample>::new() }; 3];
+    let fleet = boot(
+        three("bench")
+            .unit_text("worker2", "plain.service", TRIVIAL)
+            .unit_text("worker2", "bare.target", BARE),
+    )?;
+    let theirs = OPERATIONS.map(|(_, line)| format!("systemctl --no-pager {line}"));
+    let ours = OPERATIONS.map(|(_, line)| {
+        let line = line.replace(' ', " worker2 ");
+        format!("ctl --no-pager {line}")
+    });
+    let mut floor = OPERATIONS.map(|_| Vec::<Sample>::new());
     let mut cost = floor.clone();
     for _ in 0..report.size.pick(10, 1) {
         let sides = [
@@ -119,14 +142,13 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
             (fleet.node("main"), &ours, &mut cost),
         ];
         for (node, commands, samples) in sides {
-            let commands = [&*commands[0], &*commands[1], &*commands[2]];
-            let took = timed(node, IN_A_ROW, commands)?;
+            let took = timed(node, IN_A_ROW, commands.each_ref().map(String::as_str))?;
             for (all, took) in samples.iter_mut().zip(took) {
                 all.push(took);
             }
         }
     }
-    for ((name, floor), cost) in names.into_iter().zip(floor).zip(cost) {
+    for (((name, _), floor), cost) in OPERATIONS.into_iter().zip(floor).zip(cost) {
         let (floor, cost) = (Sample::of_all(floor), Sample::of_all(cost));
         let [slow, quick] = [&floor, &cost].map(|it| [it.median(), it.percentile(99)]);
         table.row(
