@@ -54,6 +54,7 @@ const MOST: usize = 8;
 #[test_case("0s", |it: Load| it.kept(Duration::from_millis(5)); "kept connections")]
 #[test_case("0s", |it: Load| it.kept(Duration::from_millis(400)); "kept connections that rest")]
 #[test_case("300ms", |it| it; "with probation")]
+#[test_case("300ms", |it: Load| it.open(1000); "so many each second, with probation")]
 fn no_request_is_lost(confirm: &str, of: impl Fn(Load) -> Load) {
     let case = Case::new();
     let socket = Passed::listen();
