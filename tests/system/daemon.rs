@@ -143,6 +143,13 @@ fn every_way_to_reload_is_the_same_and_no_connection_notices() {
         main.systemctl(&["reload", CONTROLLER])?;
         let listening = ctl_ok(fleet, "daemon debug")?;
         ensure!(listening.contains("listening on [::]:846"), "{listening}");
+        // The column after what waits is what may wait: also of the socket that was open before.
+        let sockets = main.ok(&["ss", "--listening", "--tcp", "--numeric", "--no-header"])?;
+        let ours = |port: &str| sockets.lines().find(|line| line.contains(port));
+        for port in [":842 ", ":846 "] {
+            let words = ours(port).map(|line| line.split_whitespace().nth(2));
+            ensure!(words == Some(Some("64")), "{port}: {sockets}");
+        }
         main.remove(&path)?;
         main.systemctl(&["reload", CONTROLLER])?;
         let listening = ctl_ok(fleet, "daemon debug")?;

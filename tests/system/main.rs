@@ -25,6 +25,7 @@ mod drain;
 mod examples;
 mod flood;
 mod harness;
+mod held;
 mod install;
 mod introspection;
 mod kinds;

@@ -95,6 +95,16 @@ fn it_ends_at_the_start_and_says_why(config: &str, options: &[&str], code: i32, 
 }
 
 #[test]
+fn an_agent_that_cannot_listen_for_helpers_says_so() {
+    let folder = Folder::new();
+    // A file where its folder would be.
+    fs::write(folder.0.join("unitlink"), "").expect("written");
+    let (ended, said) = end(folder.start(GOOD, &[]));
+    assert_eq!(ended, Some(69), "{said}");
+    assert!(said.contains("unitlink"), "{said}");
+}
+
+#[test]
 fn signals_are_blocked_and_a_pipe_without_a_reader_ends_nothing() {
     let folder = Folder::new();
     let mut agent = folder.start(GOOD, &[]);

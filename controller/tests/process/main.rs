@@ -9,6 +9,7 @@
 mod before;
 mod bus;
 mod daemon;
+mod exits;
 mod fakes;
 mod notify;
 mod reload;
