@@ -1,8 +1,8 @@
 //! What the version before speaks, frozen: a peer that is held to it fails over each member, argument, type and
 //! word that did not exist then, whatever the code of today makes of it.
 //!
-//! `before/protocol4.xml` has the members, [`word`] the words. Both are as they were, and nothing here is taken
-//! from the crate `proto`.
+//! `before/protocol4.xml` has the members, [`word`] the words, and `before/public4.xml` what clients find on the bus. All is as it was, and
+//! nothing here is taken from the crate `proto`.
 
 mod between;
 mod document;

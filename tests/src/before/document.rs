@@ -7,6 +7,7 @@ use super::Side;
 pub(super) enum Kind {
     Method,
     Signal,
+    Property,
 }
 
 /// Something that is said.
@@ -16,9 +17,9 @@ pub(super) struct Member {
     pub(super) path: String,
     pub(super) interface: String,
     pub(super) name: String,
-    /// The types of what is said.
+    /// The types of what is said; of a property its type.
     pub(super) takes: String,
-    /// The types of the answer.
+    /// The types of the answer; of a property whether it can be read or written.
     pub(super) gives: String,
 }
 
@@ -31,7 +32,7 @@ impl Member {
             Side::Controller
         };
         match self.kind {
-            Kind::Signal => owner,
+            Kind::Signal | Kind::Property => owner,
             Kind::Method => owner.other(),
         }
     }
@@ -51,8 +52,19 @@ impl Document {
         self.0.iter().find(is_it)
     }
 
+    /// What clients find on the bus.
+    #[cfg(test)]
+    pub(super) fn public4() -> Self {
+        Self::parse(include_str!("public4.xml"))
+    }
+
+    #[cfg(test)]
+    pub(super) fn members(&self) -> &[Member] {
+        &self.0
+    }
+
     /// Each element begins on a line of its own, so a line is enough to know it.
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let (mut path, mut interface, mut members) = (String::new(), String::new(), Vec::new());
         for line in text.lines() {
             let (element, _) = line.trim_start().split_once([' ', '>']).unwrap_or_default();
@@ -60,17 +72,17 @@ impl Document {
             match element {
                 "<node" => path = name,
                 "<interface" => interface = name,
-                "<method" | "<signal" => members.push(Member {
-                    kind: if element == "<method" {
-                        Kind::Method
-                    } else {
-                        Kind::Signal
+                "<method" | "<signal" | "<property" => members.push(Member {
+                    kind: match element {
+                        "<method" => Kind::Method,
+                        "<signal" => Kind::Signal,
+                        _ => Kind::Property,
                     },
                     path: path.clone(),
                     interface: interface.clone(),
                     name,
-                    takes: String::new(),
-                    gives: String::new(),
+                    takes: attribute(line, "type").unwrap_or_default().to_owned(),
+                    gives: attribute(line, "access").unwrap_or_default().to_owned(),
                 }),
                 "<arg" => {
                     if let Some(member) = members.last_mut() {

@@ -112,3 +112,17 @@ fn a_call_that_nobody_answers_is_not_waited_for() {
         .unwrap();
     assert!(conversation.asked.is_empty());
 }
+
+/// So a client of the version before, such as its `ctl`, works with the daemons of this one.
+#[test]
+fn all_that_clients_of_before_use_on_the_bus_is_still_there() {
+    let now = proto::interface::ALL.iter().map(|it| it.elements());
+    let now = Document::parse(&now.collect::<String>());
+    let before = Document::public4();
+    assert!(before.members().len() > 100, "all of it was read");
+    for was in before.members() {
+        let is = now.find(&was.interface, &was.name, was.kind);
+        let is = is.unwrap_or_else(|| panic!("{}.{} is gone", was.interface, was.name));
+        assert_eq!((&is.takes, &is.gives), (&was.takes, &was.gives), "{is:?}");
+    }
+}
