@@ -41,8 +41,9 @@ pub(crate) const UNITS_WALKED_MAX: usize = 8192;
 /// pattern that says something else than was meant.
 pub(crate) const TARGETS_MAX: usize = 20_000;
 
-/// How long a shell waits for names that complete a command line: longer, and a person wonders.
-pub(crate) const COMPLETION: Duration = Duration::from_millis(1500);
+/// How long a shell waits for names that complete a command line: longer, and a person wonders. A systemd that is asked
+/// for all unit files reads them, for which it needs more than a second where the machine is busy.
+pub(crate) const COMPLETION: Duration = Duration::from_secs(3);
 
 /// Messages that may wait to be looked at: what a burst of ended jobs brings while a table is made.
 pub(crate) const MESSAGES_QUEUED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
