@@ -8,6 +8,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     thread,
@@ -126,6 +127,22 @@ fn signals_are_blocked_and_a_pipe_without_a_reader_ends_nothing() {
         assert!(has("SigBlk:", signal), "{signal:?}");
     }
     assert!(has("SigIgn:", Signal::PIPE));
+    let _ = agent.kill();
+    let _ = agent.wait();
+}
+
+#[test]
+fn usr2_does_nothing_and_usr1_tells_the_state() {
+    let folder = Folder::new();
+    let mut agent = folder.start(GOOD, &[]);
+    folder.await_socket();
+    signal(&agent, Signal::USR2);
+    signal(&agent, Signal::USR1);
+    let lines = BufReader::new(agent.stderr.take().expect("piped")).lines();
+    let mut lines = lines.map(|line| line.expect("text"));
+    // It goes on to say things until it leaves, because there is no systemd.
+    assert!(lines.any(|line| line.contains("state: ")), "no state");
+    assert!(agent.try_wait().expect("a child").is_none(), "it is alive");
     let _ = agent.kill();
     let _ = agent.wait();
 }
