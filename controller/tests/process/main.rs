@@ -8,6 +8,7 @@
 
 mod before;
 mod bus;
+mod client;
 mod daemon;
 mod exits;
 mod fakes;
