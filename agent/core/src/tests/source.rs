@@ -145,11 +145,16 @@ fn a_proxy_that_is_stopped_for_a_failure_has_the_reason_before_it_is() {
 }
 
 #[test]
-fn a_proxy_that_is_stopped_for_a_stop_has_not_failed() {
+fn a_proxy_that_is_stopped_for_a_stop_has_not_failed_and_its_next_run_is_another_attempt() {
     active().plays(
         "states change b t.service 1 stopped it is so
          > acknowledge ClaimStates
-         > 1: StopUnit proxy@b_t.service replace",
+         > 1: StopUnit proxy@b_t.service replace
+         unit proxy@b_t.service deactivating 1 30
+         unit proxy@b_t.service activating 2 31
+         > claims change b t.service 2
+         asks 1 proxy@b_t.service 2
+         > helper 1 wait 90s the controller is asked for unit t.service on node b",
     );
 }
 
