@@ -30,11 +30,13 @@ DBUSDIR     = $(if $(filter /usr,$(PREFIX)),/usr/share,$(SYSCONFDIR))/dbus-1/sys
 
 BUILT       = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 PROGRAMS    = unitlink-controller unitlink-agent unitlink-proxy unitlinkctl unitlink-launcher
-# The launcher by itself: linked statically it is one file that needs no library of the machine, and less than
-# 3 MiB of memory. Where the C library cannot be linked so, it is as the others, and takes some more.
-PACKAGES    = $(addprefix -p ,$(filter-out unitlink-launcher,$(PROGRAMS)))
+# These two by themselves. Linked statically, the launcher is one file that needs no library of the machine, and
+# less than 3 MiB of memory; and the helper of a proxy, for which each start of a unit waits, runs for two thirds of the
+# time. Where the C library cannot be linked so, they are as the others.
+STATICALLY  = unitlink-launcher unitlink-proxy
+PACKAGES    = $(addprefix -p ,$(filter-out $(STATICALLY),$(PROGRAMS)))
 STATIC      = $(if $(findstring /,$(shell $(CC) -print-file-name=libc.a 2>/dev/null)),-- -C target-feature=+crt-static)
-LAUNCHER    = $(CARGO) rustc --locked --profile $(PROFILE) -p unitlink-launcher --bin unitlink-launcher $(STATIC)
+statically  = $(CARGO) rustc --locked --profile $(PROFILE) -p $(1) --bin $(1) $(STATIC)
 D           = $(DESTDIR)
 
 .DEFAULT_GOAL := all
@@ -42,7 +44,8 @@ D           = $(DESTDIR)
 .PHONY: all
 all: toolchain
 	$(CARGO) build --locked --profile $(PROFILE) $(PACKAGES)
-	$(LAUNCHER)
+	$(call statically,unitlink-launcher)
+	$(call statically,unitlink-proxy)
 
 .PHONY: toolchain
 toolchain:
@@ -343,7 +346,7 @@ bench-reload: PROFILE = staged
 bench-reload: packages
 	@python3 -m pip install --quiet --no-warn-conflicts --root-user-action=ignore --upgrade --target $(RELOADERS) \
 	    gunicorn==27.0.1 hupwatch==0.0.2 oslo.service==4.8.0 || echo "gunicorn, hupwatch and oslo.service cannot be had" >&2
-	$(LAUNCHER)
+	$(call statically,unitlink-launcher)
 	$(CARGO) build --locked --profile staged -p tests --bin bench-reload -p unitlink-launcher --example worker
 	$(TARGET)/staged/bench-reload --programs $(abspath $(TARGET))/staged --workers $(abspath units/example/launcher) \
 	    --python $(abspath $(RELOADERS)) --reloads $(RELOADS) --every $(EVERY)
