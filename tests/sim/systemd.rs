@@ -20,6 +20,7 @@
 //! | `StopWhenUnneeded=`: looked at when the unit has started and when one that needs it has stopped | `unit_is_unneeded()` |
 //! | … and not when only the *job* of one that needs it fails: the unit then stays | tried |
 //! | … and by `Upholds=` only while the upholding unit has no job; nobody looks again after that | `unit_is_upheld_by_active()` |
+//! | a unit that is merely wanted is started although something that it requires is masked | `transaction_add_job_and_dependencies()` |
 //! | a unit without a process at stop (the proxy) is inactive in the same turn, and nobody may see it | tried |
 //! | a change of a unit is told some time later, with the state it has then; before the end of its job is told | `bus_unit_send_pending_change_signal()` |
 //! | the answer to a call that queues a job follows `JobNew` | `bus_unit_queue_job_one()` |
@@ -169,8 +170,10 @@ pub(crate) struct Systemd {
     /// For `Upholds=`, where the upholding unit had a job at the moment at which this one failed.
     pub(crate) unstarted: BTreeSet<UnitName>,
     /// Those that were just starting when something that they require was restarted: a restart goes
-    /// only to what is active.
+    /// only to what is active. And those that run without something that they require, see `lacking`.
     pub(crate) unreached: BTreeSet<UnitName>,
+    /// Those with a start without something that they require: it is masked, and who pulls them in wants them only.
+    lacking: BTreeSet<UnitName>,
     /// Those that were stopped without what requires them, since they were last active.
     pub(crate) ended: BTreeSet<UnitName>,
     jobs: u32,
@@ -201,6 +204,7 @@ impl Systemd {
             refused: BTreeSet::new(),
             unstarted: BTreeSet::new(),
             unreached: BTreeSet::new(),
+            lacking: BTreeSet::new(),
             ended: BTreeSet::new(),
             jobs: 0,
             turns: Turn::default(),
@@ -225,6 +229,7 @@ impl Systemd {
         self.refused.clear();
         self.unstarted.clear();
         self.unreached.clear();
+        self.lacking.clear();
         self.ended.clear();
         self.jobs = 0;
         if self.pinned {

@@ -38,6 +38,9 @@ struct Transaction {
     jobs: BTreeMap<UnitName, JobType>,
     /// From a unit to those whose jobs follow from its own, each with whether it fails without it.
     asks: BTreeMap<UnitName, BTreeMap<UnitName, bool>>,
+    /// Those of which something that they require is masked. Where who pulls them in merely wants them, they are
+    /// started all the same.
+    lacking: BTreeSet<UnitName>,
 }
 
 impl Transaction {
@@ -132,6 +135,11 @@ impl Systemd {
         for (other, kind) in transaction.jobs {
             if kind == JobType::Restart {
                 self.note_unreached(&other);
+            }
+            if transaction.lacking.contains(&other) {
+                self.lacking.insert(other.clone());
+            } else {
+                self.lacking.remove(&other);
             }
             self.install(&other, kind);
         }
@@ -265,7 +273,10 @@ impl Systemd {
             });
             for (other, hard) in pulled {
                 match self.add(transaction, &other, JobType::Start) {
-                    Err(error) if hard => return Err(error),
+                    Err(error) if hard => {
+                        transaction.lacking.insert(unit.clone());
+                        return Err(error);
+                    }
                     Err(_) => {}
                     Ok(()) => transaction.ask(unit, &other, hard),
                 }

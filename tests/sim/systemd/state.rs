@@ -137,7 +137,11 @@ impl Systemd {
         if bound.any(|other| self.state(other) != State::Active) {
             return self.finish(unit, JobResult::Dependency, true);
         }
-        self.unreached.remove(unit);
+        if self.lacking.remove(unit) {
+            self.unreached.insert(unit.clone());
+        } else {
+            self.unreached.remove(unit);
+        }
         let token = Token(self.invocations.id());
         let behaviour = u.spec.behaviour.clone();
         if let Some(u) = self.units.get_mut(unit) {
