@@ -10,6 +10,7 @@
 //! what the version before speaks.
 
 mod base;
+pub mod beat;
 pub mod before;
 mod boot;
 mod builder;

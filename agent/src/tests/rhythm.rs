@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use proto::{dbus::internal, message::PROTOCOL};
+use tests::beat::{TICK, assert_on_the_beat};
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
     time::Instant,
@@ -10,9 +11,6 @@ use tokio::{
 use zbus::OwnedVariant;
 
 use super::world::{Controller, World, member};
-
-/// How exact the runtime's timers are.
-const TICK: Duration = Duration::from_millis(2);
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -46,20 +44,6 @@ async fn heartbeats(controller: &mut Controller, count: usize) -> Vec<Instant> {
         }
     }
     beats
-}
-
-/// Whether the n-th of these, from one on, is at the n-th beat after `begun`, and at most a twentieth early.
-#[track_caller]
-fn assert_on_the_beat(begun: Instant, spacing: Duration, runs: &[Instant]) {
-    for (run, number) in runs.iter().zip(1_u32..) {
-        let beat = spacing * number;
-        let at = run.duration_since(begun);
-        let early = (beat - spacing / 20).saturating_sub(TICK);
-        assert!(
-            early <= at && at <= beat + TICK,
-            "run {number} is at {at:?}, and its beat is at {beat:?}"
-        );
-    }
 }
 
 #[tokio::test(start_paused = true)]

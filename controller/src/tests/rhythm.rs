@@ -4,15 +4,13 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use host::{clock::Clock, link, watchdog::Watchdog};
 use proto::dbus::{internal, public};
+use tests::beat::{TICK, assert_on_the_beat};
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
     time::Instant,
 };
 
 use super::world::{Agent, World, member};
-
-/// How exact the runtime's timers are.
-const TICK: Duration = Duration::from_millis(2);
 
 /// A configuration, until it is dropped.
 struct File(PathBuf);
@@ -67,20 +65,6 @@ async fn heartbeats(agent: &mut Agent, count: usize) -> Vec<Instant> {
         }
     }
     beats
-}
-
-/// Whether the n-th of these, from one on, is at the n-th beat after `begun`, and at most a twentieth early.
-#[track_caller]
-fn assert_on_the_beat(begun: Instant, spacing: Duration, runs: &[Instant]) {
-    for (run, number) in runs.iter().zip(1_u32..) {
-        let beat = spacing * number;
-        let at = run.duration_since(begun);
-        let early = (beat - spacing / 20).saturating_sub(TICK);
-        assert!(
-            early <= at && at <= beat + TICK,
-            "run {number} is at {at:?}, and its beat is at {beat:?}"
-        );
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,12 +29,7 @@ impl World {
         };
         agent.session = Some(session);
         agent.stream = now;
-        let snapshot = snapshot(&machine.systemd);
-        let unbound = machine.systemd.all_unbound();
-        self.tell(at, FromManager::Connected(snapshot));
-        for unit in unbound {
-            self.tell(at, FromManager::Unbound(unit));
-        }
+        self.tell_all(at, FromManager::Connected);
     }
 
     /// `systemctl mask`, or `unmask`, which has the service manager read its units again.
@@ -48,13 +43,21 @@ impl World {
     /// `systemctl daemon-reload`: how everything is now is told in one.
     pub(super) fn reloads(&mut self, at: usize) {
         self.drain(at);
-        if let Some(machine) = self.machines.get(at).filter(|m| m.up) {
-            let snapshot = snapshot(&machine.systemd);
-            let unbound = machine.systemd.all_unbound();
-            self.tell(at, FromManager::Reloaded(snapshot));
-            for unit in unbound {
-                self.tell(at, FromManager::Unbound(unit));
-            }
+        if self.machines.get(at).is_some_and(|m| m.up) {
+            self.tell_all(at, FromManager::Reloaded);
+        }
+    }
+
+    /// How everything is now, and then which holds are bound to nothing.
+    fn tell_all(&mut self, at: usize, told: fn(Snapshot) -> FromManager) {
+        let Some(machine) = self.machines.get(at) else {
+            return;
+        };
+        let snapshot = snapshot(&machine.systemd);
+        let unbound = machine.systemd.all_unbound();
+        self.tell(at, told(snapshot));
+        for unit in unbound {
+            self.tell(at, FromManager::Unbound(unit));
         }
     }
 

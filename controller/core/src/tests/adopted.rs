@@ -9,6 +9,16 @@ use super::{
     claims::{T, up},
     world::{World, settings},
 };
+use crate::ClaimPolicy;
+/// A controller that has just started, with one grace of each node as it is made here.
+fn impatient(change: impl Fn(&mut ClaimPolicy)) -> World {
+    let mut settings = settings("a b");
+    for node in settings.nodes.values_mut() {
+        change(&mut node.claims);
+    }
+    World::with(settings)
+}
+
 #[test]
 fn a_controller_that_starts_holds_what_it_finds_until_the_source_is_heard() {
     let mut world = World::new("a b");
@@ -73,11 +83,7 @@ fn what_is_found_is_released_when_its_source_does_not_come() {
 
 #[test]
 fn a_source_that_was_not_heard_has_its_turn_however_short_the_grace() {
-    let mut settings = settings("a b");
-    for node in settings.nodes.values_mut() {
-        node.claims.source_grace = Duration::from_secs(1);
-    }
-    let mut world = World::with(settings);
+    let mut world = impatient(|policy| policy.source_grace = Duration::from_secs(1));
     let b = world.hello("b", 1, 1);
     world.hold_states(b, true, &[(T, "a", 1, ClaimState::Up)]);
     world.take();
@@ -89,11 +95,7 @@ fn a_source_that_was_not_heard_has_its_turn_however_short_the_grace() {
 
 #[test]
 fn a_target_that_was_not_heard_has_its_turn_however_short_the_grace() {
-    let mut settings = settings("a b");
-    for node in settings.nodes.values_mut() {
-        node.claims.loss_grace = Duration::from_secs(1);
-    }
-    let mut world = World::with(settings);
+    let mut world = impatient(|policy| policy.loss_grace = Duration::from_secs(1));
     let a = world.hello("a", 1, 1);
     world.claims(a, true, &[("b", T, 1, true)]);
     world.take();
@@ -105,11 +107,7 @@ fn a_target_that_was_not_heard_has_its_turn_however_short_the_grace() {
 
 #[test]
 fn a_target_has_its_turn_until_it_has_said_what_it_holds() {
-    let mut settings = settings("a b");
-    for node in settings.nodes.values_mut() {
-        node.claims.loss_grace = Duration::from_secs(1);
-    }
-    let mut world = World::with(settings);
+    let mut world = impatient(|policy| policy.loss_grace = Duration::from_secs(1));
     let a = world.hello("a", 1, 1);
     world.claims(a, true, &[("b", T, 1, true)]);
     world.pass(1_500);
