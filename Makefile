@@ -30,10 +30,10 @@ DBUSDIR     = $(if $(filter /usr,$(PREFIX)),/usr/share,$(SYSCONFDIR))/dbus-1/sys
 
 BUILT       = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 PROGRAMS    = unitlink-controller unitlink-agent unitlink-proxy unitlinkctl unitlink-launcher
-# These two by themselves. Linked statically, the launcher is one file that needs no library of the machine, and
-# less than 3 MiB of memory; and the helper of a proxy, for which each start of a unit waits, runs for two thirds of the
-# time. Where the C library cannot be linked so, they are as the others.
-STATICALLY  = unitlink-launcher unitlink-proxy
+# These three by themselves. Linked statically, the launcher is one file that needs no library of the machine, and
+# less than 3 MiB of memory; the helper of a proxy, for which each start of a unit waits, and unitlinkctl, for which people
+# wait, begin a good half of a millisecond earlier. Where the C library cannot be linked so, they are as the others.
+STATICALLY  = unitlink-launcher unitlink-proxy unitlinkctl
 PACKAGES    = $(addprefix -p ,$(filter-out $(STATICALLY),$(PROGRAMS)))
 STATIC      = $(if $(findstring /,$(shell $(CC) -print-file-name=libc.a 2>/dev/null)),-- -C target-feature=+crt-static)
 statically  = $(CARGO) rustc --locked --profile $(PROFILE) -p $(1) --bin $(1) $(STATIC)
@@ -46,6 +46,7 @@ all: toolchain
 	$(CARGO) build --locked --profile $(PROFILE) $(PACKAGES)
 	$(call statically,unitlink-launcher)
 	$(call statically,unitlink-proxy)
+	$(call statically,unitlinkctl)
 
 .PHONY: toolchain
 toolchain:

@@ -31,6 +31,7 @@ use host::{
     exit::Exit,
     limits::LISTEN_BACKLOG,
     log::LogControl,
+    owner,
     passed::{self, Passed},
     reload::{Reload, Rules},
     scope::Scope,
@@ -275,7 +276,9 @@ async fn run(
         bus,
         signals,
     };
-    Ok(agent.run(sources_of_events).await)
+    let end = owner::run(async move { agent.run(sources_of_events).await }).await;
+    // It has panicked, of which the log says more.
+    Ok(end.unwrap_or(End::Broken))
 }
 
 /// The socket for helpers: systemd's, or our own where there is none.

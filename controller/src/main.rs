@@ -33,7 +33,7 @@ use host::{
     clock::{self, Clock},
     config::{self, Loaded, Sources},
     exit::Exit,
-    log,
+    log, owner,
     passed::{self, Passed},
     reload::{Reload, Rules},
     scope::Scope,
@@ -185,7 +185,8 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<Exit, Failure> {
             peers,
             bus: bus_queue,
         };
-        Ok(drive.run(waits).await)
+        let end = owner::run(drive.run(waits)).await;
+        end.context("loop").map_err(internal)
     });
     // A thread that still reads files is not waited for.
     runtime.shutdown_background();

@@ -11,6 +11,7 @@
 //! | [`config`] | drop-in configuration: fragments, layers, proofs, and their error messages |
 //! | [`log`] | where log lines go, and a level that can be changed live |
 //! | [`notify`] | sd_notify(3) |
+//! | [`owner`] | the loop of a daemon, as a task |
 //! | [`scope`] | for whom a daemon runs, and every place that follows from it |
 //! | [`signal`] | signals as a stream of values |
 //! | [`clock`] | the clock, boot id, host name, randomness |
@@ -27,6 +28,7 @@ pub mod limits;
 pub mod link;
 pub mod log;
 pub mod notify;
+pub mod owner;
 pub mod passed;
 pub mod rate;
 pub mod reload;

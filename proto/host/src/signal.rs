@@ -101,8 +101,9 @@ impl Signals {
     /// The next signal, the most urgent of those that have come. Dropping the future loses none.
     pub async fn next(&mut self) -> Signal {
         loop {
-            while let Ok(Some(info)) = self.source.read_signal() {
-                self.came(info.ssi_signo);
+            // A loop that asks after each event has none pending, and makes no system call for that.
+            if !self.pending.is_empty() {
+                self.take_all();
             }
             if let Some(signal) = self.pending.pop_first() {
                 return signal;
@@ -111,6 +112,7 @@ impl Signals {
                 // The runtime ends, and nobody will ask for another signal.
                 std::future::pending::<()>().await;
             }
+            self.take_all();
             // Where nothing is there any more, this is what has it waited for again.
             let mut info = [0; INFO_BYTES];
             if self.ready.try_read(&mut info).is_ok()
@@ -118,6 +120,12 @@ impl Signals {
             {
                 self.came(u32::from_ne_bytes(*number));
             }
+        }
+    }
+
+    fn take_all(&mut self) {
+        while let Ok(Some(info)) = self.source.read_signal() {
+            self.came(info.ssi_signo);
         }
     }
 
