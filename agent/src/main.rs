@@ -152,7 +152,7 @@ fn main() -> ExitCode {
                 error = systemd::chain(&error),
                 "failed to take the sockets that were passed"
             );
-            return Exit::Unavailable.into();
+            return Exit::Internal.into();
         }
     };
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -179,10 +179,34 @@ fn main() -> ExitCode {
             error!("a task of the agent has ended that never should");
             Exit::Internal.into()
         }
-        Err(error) => {
+        Err(Failure { exit, error }) => {
             error!(error = format!("{error:#}"), "failed to start");
-            Exit::Unavailable.into()
+            exit.into()
         }
+    }
+}
+
+/// Why it does not come into service.
+struct Failure {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Failure {
+    /// What is needed of the machine is not there, unless more is known.
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            exit: Exit::Unavailable,
+            error,
+        }
+    }
+}
+
+/// What the machine never should refuse.
+fn internal(error: anyhow::Error) -> Failure {
+    Failure {
+        exit: Exit::Internal,
+        error,
     }
 }
 
@@ -193,11 +217,14 @@ async fn run(
     log: LogControl,
     sources: config::Sources,
     blocked: &Blocked,
-) -> anyhow::Result<End> {
+) -> Result<End, Failure> {
     let Loaded {
         settings, entries, ..
     } = loaded;
-    let signals = blocked.listen().context("failed to set up signals")?;
+    let signals = blocked.listen().context("failed to set up signals");
+    let signals = signals.map_err(internal)?;
+    let boot_id = clock::boot_id().context("failed to find out the boot id");
+    let incarnation = clock::random_u64().context("failed to get random bits");
     let clock = Clock::start();
     let uid = rustix::process::geteuid();
     let scope = sources.scope();
@@ -221,8 +248,8 @@ async fn run(
     let node_settings = node::Settings {
         node: name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        boot_id: clock::boot_id().context("failed to find out the boot id")?,
-        incarnation: clock::random_u64().context("failed to get random bits")?,
+        boot_id: boot_id.map_err(internal)?,
+        incarnation: incarnation.map_err(internal)?,
         live: settings.live(),
     };
     let seed = node_settings.incarnation.rotate_left(32);

@@ -60,6 +60,22 @@ struct Failure {
     error: anyhow::Error,
 }
 
+/// What is needed of the machine is not there.
+fn unavailable(error: anyhow::Error) -> Failure {
+    Failure {
+        exit: Exit::Unavailable,
+        error,
+    }
+}
+
+/// What the machine never should refuse.
+fn internal(error: anyhow::Error) -> Failure {
+    Failure {
+        exit: Exit::Internal,
+        error,
+    }
+}
+
 fn main() -> ExitCode {
     // Before all else: a signal that comes now waits.
     let blocked = signal::block();
@@ -78,10 +94,7 @@ fn main() -> ExitCode {
     };
     let result = match blocked {
         Ok(blocked) => start(&cli, &blocked),
-        Err(error) => Err(Failure {
-            exit: Exit::Internal,
-            error: error.into(),
-        }),
+        Err(error) => Err(internal(error.into())),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -93,14 +106,7 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: &Cli, signals: &Blocked) -> Result<Exit, Failure> {
-    let internal = |error| Failure {
-        exit: Exit::Internal,
-        error,
-    };
-    let scope = Scope::of(cli.user).map_err(|error| Failure {
-        exit: Exit::Unavailable,
-        error: error.into(),
-    })?;
+    let scope = Scope::of(cli.user).map_err(|error| unavailable(error.into()))?;
     if let Some(sections) = &cli.print_config {
         return match OPTIONS.sample(sections, &scope) {
             Ok(sample) => Ok(print(&sample)),
@@ -134,17 +140,15 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<Exit, Failure> {
     if cli.check {
         return Ok(Exit::Done);
     }
-    let address = bus::address(&scope).map_err(|text| Failure {
-        exit: Exit::Unavailable,
-        error: anyhow::Error::msg(text),
-    })?;
+    let address = bus::address(&scope);
+    let address = address.map_err(|text| unavailable(anyhow::Error::msg(text)))?;
     let log = log::init(
         "unitlink-controller",
         settings.log.level,
         settings.log.target,
         settings.log.format,
     );
-    let log = log.context("logging").map_err(internal)?;
+    let log = log.context("logging").map_err(unavailable)?;
     for file in &files_read {
         debug!(file = %file.display(), "configuration read");
     }
@@ -230,10 +234,6 @@ fn make_folder(settings: &Settings, folder: &Path) {
 
 /// Listens. A socket that systemd passed stands for the same address in the configuration.
 fn listen(settings: &Settings, doors: Doors, passed: Vec<Passed>) -> Result<Listening, Failure> {
-    let unavailable = |error| Failure {
-        exit: Exit::Unavailable,
-        error,
-    };
     let mut listening = Listening::new(doors, settings.tcp_options());
     listening.take(passed).map_err(|(name, error)| {
         let error = anyhow::Error::from(error);
