@@ -6,8 +6,8 @@
 //! touches the host's own network, files or services, and nothing of it outlives the process that
 //! made it. `tests/README.md` shows how a case is written.
 //!
-//! [`fuzz`] is what a fuzzer drives. [`fake`] are agents without a machine, for as many nodes as one likes. [`before`] is
-//! what the version before speaks.
+//! [`fuzz`] is what a fuzzer drives. [`fake`] are agents without a machine, for as many nodes as one likes.
+//! [`daemon`] is one of our daemons without systemd. [`before`] is what the version before speaks.
 
 mod base;
 pub mod beat;
@@ -18,6 +18,7 @@ pub mod bus;
 pub mod case;
 mod cgroup;
 mod command;
+pub mod daemon;
 pub mod fake;
 pub mod fleet;
 // Its parts of the programs have tests of their own, which look for the rest of the programs.

@@ -11,7 +11,7 @@ use tests::{
 
 use crate::{
     bus::Bus,
-    daemon::{Daemon, Folder, wait_until},
+    daemon::{Daemon, Folder, controller_on_bus, wait_until},
     fakes::Fakes,
 };
 
@@ -47,7 +47,7 @@ impl Agents {
             "listen.unix = {socket:?}\n[claims.unit.\"slow*\"]\nstart_timeout = \"5min\"\n{nodes}"
         );
         let bus = Bus::start();
-        let controller = Daemon::on_bus(folder, &config, &bus.address);
+        let controller = controller_on_bus(folder, &config, &bus.address);
         let heard = Between::default();
         let passing = between(
             folder.path("between"),
@@ -143,7 +143,7 @@ fn an_agent_of_the_version_before_comes_back_to_the_next_controller_with_all_tha
     controller.signal(Signal::KILL);
     controller.end();
 
-    let _next = Daemon::on_bus(&folder, &agents.config, &agents.bus.address);
+    let _next = controller_on_bus(&folder, &agents.config, &agents.bus.address);
     agents.wait("its jobs are told to the next one", || {
         agents.between.count(Side::Agent, "Jobs") > 0
     });

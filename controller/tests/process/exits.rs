@@ -1,10 +1,9 @@
 //! With which code it ends where it cannot start.
 
-use std::process::{Command, Stdio};
-
 use test_case::test_case;
+use tests::daemon::{Hung, after};
 
-use crate::daemon::Folder;
+use crate::daemon::{Daemon, FILE, Folder, SOON, command};
 
 const GOOD: &str = "listen.unix = \"\"\n";
 
@@ -15,19 +14,30 @@ const GOOD: &str = "listen.unix = \"\"\n";
 #[test_case(GOOD, &["--check"], 0, ""; "a configuration that is valid")]
 fn it_ends_at_the_start_and_says_why(config: &str, options: &[&str], code: i32, why: &str) {
     let folder = Folder::new("exits");
-    let file = folder.path("controller.toml");
-    std::fs::write(&file, config).expect("written");
-    let output = Command::new(env!("CARGO_BIN_EXE_unitlink-controller"))
-        .args(["--user", "--config"])
-        .arg(&file)
-        .args(options)
-        .env("XDG_RUNTIME_DIR", folder.path(""))
-        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
-        .env_remove("NOTIFY_SOCKET")
-        .stdin(Stdio::null())
-        .output()
-        .expect("run");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(why), "{said}");
+    let mut command = command(&folder, config);
+    command.args(options);
+    let mut daemon = Daemon::spawn(&folder, command);
+    assert_eq!(daemon.end().code(), Some(code));
+    assert!(daemon.log().contains(why), "{}", daemon.log());
+}
+
+#[test_case("LISTEN_PID=$$ LISTEN_FDS=1 3>&-", "passed by the service manager"; "sockets that it was promised are not there")]
+#[test_case("ulimit -n 4;", "event loop"; "the kernel gives it nothing to wait with")]
+fn where_the_machine_does_what_it_never_should_it_says_so(script: &str, why: &str) {
+    let folder = Folder::new("broken");
+    let command = after(script, &command(&folder, GOOD));
+    let mut daemon = Daemon::spawn(&folder, command);
+    assert_eq!(daemon.end().code(), Some(70));
+    assert!(daemon.log().contains(why), "{}", daemon.log());
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_in_time_keeps_it_from_starting() {
+    let folder = Folder::new("late");
+    let command = command(&folder, GOOD);
+    let _hung = Hung::file(&folder.path(FILE));
+    let mut daemon = Daemon::spawn(&folder, command);
+    assert_eq!(daemon.end_within(2 * SOON).code(), Some(75));
+    let why = "not ready in time: the configuration cannot be read within 20s";
+    assert!(daemon.log().contains(why), "{}", daemon.log());
 }

@@ -9,12 +9,12 @@ use std::{
 };
 
 use rustix::process::Signal;
-use tests::fake::Plan;
+use tests::{daemon::Hung, fake::Plan};
 
 use crate::{
     bus::Bus,
     client::Client,
-    daemon::{Daemon, Folder, SOON, answers, wait_until},
+    daemon::{FILE, Folder, SOON, answers, controller_told_to, wait_until},
     fakes::Fakes,
 };
 
@@ -24,7 +24,8 @@ struct Manager(UnixDatagram);
 impl Manager {
     fn new(folder: &Folder) -> Self {
         let socket = UnixDatagram::bind(folder.path("notify")).expect("bound");
-        socket.set_read_timeout(Some(SOON)).expect("a limit");
+        // Longer than a reload may take.
+        socket.set_read_timeout(Some(2 * SOON)).expect("a limit");
         Self(socket)
     }
 
@@ -47,7 +48,7 @@ fn it_is_ready_when_agents_can_connect_and_again_after_each_reload_however_that_
     let folder = Folder::new("ready");
     let manager = Manager::new(&folder);
     let good = format!("listen.unix = {:?}\n", folder.path("socket"));
-    let mut daemon = Daemon::told_to(&folder, &good, "unix:path=/nonexistent/bus");
+    let mut daemon = controller_told_to(&folder, &good, "unix:path=/nonexistent/bus");
     manager.hears("READY=1");
     assert!(
         answers(&folder.path("socket")),
@@ -85,6 +86,39 @@ fn it_is_ready_when_agents_can_connect_and_again_after_each_reload_however_that_
 }
 
 #[test]
+fn it_is_ready_again_after_a_reload_that_took_too_long_and_serves_meanwhile() {
+    let (folder, bus) = (Folder::new("late"), Bus::start());
+    let manager = Manager::new(&folder);
+    let good = format!("listen.unix = {:?}\n", folder.path("socket"));
+    let daemon = controller_told_to(&folder, &good, &bus.address);
+    manager.hears("READY=1");
+    let own = [
+        "org.unitlink",
+        "/org/eclipse/bluechi",
+        "org.unitlink.Fleet1",
+    ];
+    let last = || bus.busctl(&[&["get-property"], &own[..], &["LastReload"]].concat());
+    wait_until("it is on the bus", || last().is_ok());
+
+    let hung = Hung::file(&folder.path(FILE));
+    daemon.signal(Signal::HUP);
+    manager.hears("RELOADING=1");
+    assert!(answers(&folder.path("socket")) && last().is_ok());
+    let ready = manager.hears("READY=1");
+    let status = "STATUS=reload rejected (not read within 20 s), configuration of ";
+    assert!(ready.contains(status), "{ready}");
+    let report = last().expect("an answer");
+    assert!(report.contains("\"timeout\""), "{report}");
+
+    // The next one is none the worse for it.
+    drop(hung);
+    daemon.signal(Signal::HUP);
+    manager.hears("RELOADING=1");
+    let ready = manager.hears("READY=1");
+    assert!(ready.contains("STATUS=0 of 1 nodes online"), "{ready}");
+}
+
+#[test]
 fn a_stop_that_waits_asks_for_more_time_keeps_agents_and_monitors_and_is_not_hurried() {
     let (folder, bus) = (Folder::new("stop"), Bus::start());
     let manager = Manager::new(&folder);
@@ -100,7 +134,7 @@ fn a_stop_that_waits_asks_for_more_time_keeps_agents_and_monitors_and_is_not_hur
         "graceful_shutdown_timeout = \"0s\"\nlisten.unix = {socket:?}\n{}",
         plan.configuration()
     );
-    let mut daemon = Daemon::told_to(&folder, &config, &bus.address);
+    let mut daemon = controller_told_to(&folder, &config, &bus.address);
     let agents = Fakes::start(plan, pending());
     let start = |unit: &str| {
         let node = "/org/eclipse/bluechi/node/stop00001";

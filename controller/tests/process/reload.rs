@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::daemon::{Daemon, Folder, answers, wait_until};
+use crate::daemon::{Daemon, Folder, answers, controller, wait_until};
 
 /// Kinds of bad configuration, each below a first line that is right, with what is said about it after
 /// the name of the file.
@@ -142,7 +142,7 @@ impl Stage {
     }
 
     fn start(&self) -> Daemon {
-        let daemon = Daemon::start(&self.folder, &self.good);
+        let daemon = controller(&self.folder, &self.good);
         wait_until("it answers", || answers(&self.folder.path("socket")));
         daemon
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     bus::Bus,
-    daemon::{Daemon, Folder, wait_until},
+    daemon::{Folder, controller_on_bus, wait_until},
 };
 
 #[test]
@@ -10,7 +10,7 @@ fn with_user_it_has_its_names_and_methods_on_the_session_bus() {
     let (folder, bus) = (Folder::new("session"), Bus::start());
     let socket = folder.path("c.sock");
     let config = format!("[listen]\nunix = \"{}\"\n[node.a]\n", socket.display());
-    let _daemon = Daemon::on_bus(&folder, &config, &bus.address);
+    let _daemon = controller_on_bus(&folder, &config, &bus.address);
     let call = |service: &str, interface: &str, member: &[&str]| {
         let object = ["call", service, "/org/eclipse/bluechi", interface];
         bus.busctl(&[&object[..], member].concat())

@@ -2,16 +2,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::daemon::{Daemon, Folder, answers, wait_until};
+use crate::daemon::{Folder, answers, controller, wait_until};
 
 /// Starts, with 8 SIGHUPs each.
 const ROUNDS: u32 = 300;
-
-/// Bits of `SigBlk` and `SigIgn` in proc(5) begin with signal 1.
-fn has(mask: &str, signal: Signal) -> bool {
-    let mask = u64::from_str_radix(mask, 16).expect("a mask");
-    mask & (1 << (signal.as_raw() - 1)) != 0
-}
 
 fn config(folder: &Folder) -> String {
     format!("listen.unix = {:?}\n", folder.path("socket"))
@@ -21,13 +15,11 @@ fn config(folder: &Folder) -> String {
 fn no_hup_ends_a_controller_that_starts() {
     let folder = Folder::new("hup");
     for round in 0..ROUNDS {
-        let mut daemon = Daemon::start(&folder, &config(&folder));
+        let mut daemon = controller(&folder, &config(&folder));
         // Before its first action the kernel would end any process, so that is waited for, and
         // nothing else. A daemon that never blocks the signal is found out here.
         wait_until("the signals are blocked", || {
-            daemon
-                .status("SigBlk")
-                .is_some_and(|it| has(&it, Signal::HUP))
+            daemon.has("SigBlk", Signal::HUP)
         });
         for hup in 0..8 {
             daemon.signal(Signal::HUP);
@@ -48,9 +40,8 @@ fn no_hup_ends_a_controller_that_starts() {
 #[test]
 fn signals_are_blocked_and_a_pipe_without_a_reader_ends_nothing() {
     let folder = Folder::new("mask");
-    let daemon = Daemon::start(&folder, &config(&folder));
+    let daemon = controller(&folder, &config(&folder));
     wait_until("it answers", || answers(&folder.path("socket")));
-    let blocked = daemon.status("SigBlk").expect("alive");
     for signal in [
         Signal::HUP,
         Signal::TERM,
@@ -58,16 +49,15 @@ fn signals_are_blocked_and_a_pipe_without_a_reader_ends_nothing() {
         Signal::USR1,
         Signal::USR2,
     ] {
-        assert!(has(&blocked, signal), "{signal:?} in {blocked}");
+        assert!(daemon.has("SigBlk", signal), "{signal:?}");
     }
-    let ignored = daemon.status("SigIgn").expect("alive");
-    assert!(has(&ignored, Signal::PIPE), "{ignored}");
+    assert!(daemon.has("SigIgn", Signal::PIPE));
 }
 
 #[test]
 fn usr2_does_nothing_and_usr1_tells_the_state() {
     let folder = Folder::new("usr");
-    let mut daemon = Daemon::start(&folder, &config(&folder));
+    let mut daemon = controller(&folder, &config(&folder));
     wait_until("it answers", || answers(&folder.path("socket")));
     daemon.signal(Signal::USR2);
     daemon.signal(Signal::USR1);
@@ -81,7 +71,7 @@ fn usr2_does_nothing_and_usr1_tells_the_state() {
 #[test]
 fn int_leaves_at_once() {
     let folder = Folder::new("int");
-    let mut daemon = Daemon::start(&folder, &config(&folder));
+    let mut daemon = controller(&folder, &config(&folder));
     wait_until("it answers", || answers(&folder.path("socket")));
     let began = Instant::now();
     daemon.signal(Signal::INT);
