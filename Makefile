@@ -264,8 +264,8 @@ RUN_TESTS   = $(if $(shell command -v cargo-nextest),$(CARGO) nextest run --lock
 # The simulation again, optimised: thousands of seeds, and walks to their end where that comes within seconds.
 .PHONY: check-simulation
 check-simulation: toolchain
-	$(CARGO) test --locked --profile staged -p tests --test sim
-	$(CARGO) test --locked --profile staged -p generations --lib
+	$(CARGO) test --locked --profile simulated -p tests --test sim
+	$(CARGO) test --locked --profile simulated -p generations --lib
 
 # So many seeds of the simulated world, or one of them told in full: SEED=4711.
 SEEDS      ?= 100000
@@ -273,14 +273,14 @@ SEED       ?=
 .PHONY: simulate
 simulate: toolchain
 	$(if $(SEED),SIM_SEED=$(SEED),SIM_SEEDS=$(SEEDS)) \
-	    $(CARGO) test --locked --profile staged -p tests --test sim seeds -- --nocapture
+	    $(CARGO) test --locked --profile simulated -p tests --test sim seeds -- --nocapture
 
 # Every order of small fleets: to the end, and where there is none in sight up to so many states of each.
 STATES     ?= 1000000
 .PHONY: walk
 walk: toolchain
 	SIM_STATES=$(STATES) \
-	    $(CARGO) test --locked --profile staged -p tests --test sim walk -- --include-ignored --nocapture --test-threads 2
+	    $(CARGO) test --locked --profile simulated -p tests --test sim walk -- --include-ignored --nocapture --test-threads 2
 
 # Each rule of the cores that is in tests/mutants, broken once: a test must fail. MUTANTS= are arguments, such as
 # part of a name, F19, --list or "--layer core". tests/README.md tells how one is added.
