@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{Event, Level};
+use fleet::{Difference, Event, Level};
 use host::rate::{Line, Repeats};
 use proto::{name::NodeName, time::Moment};
 use tracing::{debug, info, warn};
@@ -63,6 +63,18 @@ fn write(event: &Event) {
         } => info!(%node, why, jobs, claims, claimed, "node is offline"),
         Event::NodeResumed { node, away, why } => {
             debug!(%node, away_ms = away.as_millis(), why, "agent is back");
+        }
+        Event::Differs {
+            node,
+            set,
+            difference,
+        } => {
+            let Difference {
+                added,
+                gone,
+                changed,
+            } = difference;
+            info!(%node, set = set.as_str(), added, gone, changed, "agent is back and tells otherwise than before");
         }
         Event::JobsAdopted { node, jobs } => {
             info!(%node, jobs, "jobs that were begun before the controller go on");

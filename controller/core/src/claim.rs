@@ -23,6 +23,7 @@ use proto::{
 use crate::{
     Fleet,
     circle::Claimed,
+    difference::{Difference, ToldSet},
     limits::{ADOPTED_GRACE_MIN, CLAIMS_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
     node::Sight,
     output::{Breach, Event, Output},
@@ -70,9 +71,13 @@ impl Fleet {
             return Ok(());
         };
         let first = !node.claims.has_heard();
+        let before = node.claims.entries().len();
         let changes = node.claims.hear(delta, CLAIMS_PER_SOURCE_MAX)?;
         if first {
-            node.claims_known = true;
+            if std::mem::replace(&mut node.claims_known, true) {
+                let difference = Difference::of(before, node.claims.entries(), &changes);
+                self.outputs.extend(difference.told(name, ToldSet::Claims));
+            }
             // Its states are told from here on: a set that was made before would be about the
             // claims of the connection before.
             node.claim_states.connected();
@@ -96,10 +101,14 @@ impl Fleet {
             return Ok(());
         };
         let first = !node.hold_states.has_heard();
+        let before = node.hold_states.entries().len();
         let changes = node.hold_states.hear(delta, HOLDS_PER_TARGET_MAX)?;
         node.resumed = false;
         if first {
-            node.holds_known = true;
+            if std::mem::replace(&mut node.holds_known, true) {
+                let difference = Difference::of(before, node.hold_states.entries(), &changes);
+                self.outputs.extend(difference.told(name, ToldSet::Holds));
+            }
             node.holds.connected();
             let reported: Vec<HoldKey> = node.hold_states.entries().keys().cloned().collect();
             self.adopt(now, name, &reported);

@@ -40,6 +40,7 @@
 mod call;
 mod circle;
 mod claim;
+mod difference;
 mod input;
 mod invariant;
 mod job;
@@ -66,6 +67,7 @@ use proto::{
     time::Moment,
 };
 
+pub use difference::{Difference, ToldSet};
 pub use input::{AgentError, ClientId, Gone, Input, Origin, PeerId, Request, RequestId, Transport};
 pub use invariant::Violation;
 pub use job::{EndedJob, Job, JobsKnown};

@@ -9,6 +9,7 @@ use proto::{
 use thiserror::Error;
 
 use crate::{
+    difference::{Difference, ToldSet},
     input::{AgentError, PeerId, RequestId},
     job::Job,
     monitor::{Choice, MonitorId, SubscriptionId, UnitNews},
@@ -291,6 +292,15 @@ pub enum Event {
         /// Why the connection before has ended.
         why: String,
     },
+    /// An agent that is back tells a set otherwise than before.
+    Differs {
+        /// The node.
+        node: NodeName,
+        /// The set.
+        set: ToldSet,
+        /// How much of it.
+        difference: Difference,
+    },
     /// A node has told of jobs that were begun before the controller was.
     JobsAdopted {
         /// The node.
@@ -363,6 +373,7 @@ impl Event {
             Self::NodeOnline { .. }
             | Self::NodeOffline { .. }
             | Self::HoldsAdopted { .. }
+            | Self::Differs { .. }
             | Self::JobsAdopted { .. } => Level::Info,
             Self::Rejected { .. }
             | Self::ClaimsExpired { .. }

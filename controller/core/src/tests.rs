@@ -5,6 +5,7 @@ mod circles;
 mod claims;
 mod conflicts;
 mod cost;
+mod differs;
 mod graces;
 mod jobs;
 mod monitors;

@@ -10,6 +10,9 @@ use super::{await_all_online, kill, kill_and_await, layout, pair, without_restar
 use crate::world::{AT_ONCE, SOON, await_inactive, ensure_is, remember, scene};
 
 const UNIT: &str = "unitlink-agent.service";
+const CONTROLLER: &str = "unitlink-controller.service";
+/// What the controller says of an agent that is back with other sets than before.
+const DIFFERS: &str = "agent is back and tells otherwise than before";
 const PROXY: &str = "proxy@worker2_target.service";
 
 #[test_case("worker1"; "of the source")]
@@ -27,7 +30,10 @@ fn an_agent_that_is_killed_or_restarted_is_not_noticed(node: &str) {
         node.systemctl(&["restart", UNIT])?;
         await_all_online(fleet)?;
         pair.ensure_same(before)?;
-        pair.ensure_linked()
+        pair.ensure_linked()?;
+        let journal = fleet.node("main").journal(CONTROLLER)?;
+        ensure!(!journal.contains(DIFFERS), "{journal}");
+        Ok(())
     });
 }
 
@@ -42,7 +48,16 @@ fn a_source_that_stops_without_its_agent_releases_its_target_when_the_agent_is_b
         ensure_is(pair.target, "target.service", "active")?;
         pair.source.systemctl(&["start", UNIT])?;
         await_inactive(pair.target, "target.service", SOON)?;
-        pair.ensure_nothing_left()
+        pair.ensure_nothing_left()?;
+        let of_claims = ["--unit", CONTROLLER, "UNITLINK_SET=claims"];
+        let line = fleet.node("main").journalctl(&of_claims)?;
+        ensure!(
+            line.contains(DIFFERS)
+                && line.contains("node=worker1")
+                && line.contains("added=0 gone=1"),
+            "{line}"
+        );
+        Ok(())
     });
 }
 

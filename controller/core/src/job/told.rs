@@ -16,6 +16,7 @@ use proto::{
 use super::{Asker, Job, Owner, Phase};
 use crate::{
     Fleet,
+    difference::{Difference, ToldSet},
     input::PeerId,
     limits::{ADOPTED_GRACE_MIN, ENDED_JOBS_MAX, JOBS_PER_NODE_MAX},
     node::Link,
@@ -163,18 +164,15 @@ impl Fleet {
         if std::mem::replace(&mut node.jobs_told, true) {
             return Err(Breach::SecondJobs);
         }
+        // Its holds come after its jobs, on each connection.
+        let is_back = node.holds_known;
         let ours: Vec<JobId> = node.jobs.iter().copied().collect();
         let told: BTreeSet<JobId> = known.iter().map(|known| known.job).collect();
         let mut adopted: usize = 0;
         for known in known {
             adopted = adopted.saturating_add(self.hear_job(now, (name, peer), known).into());
         }
-        if adopted > 0 {
-            self.put(Output::Log(Event::JobsAdopted {
-                node: name.clone(),
-                jobs: adopted,
-            }));
-        }
+        let mut lost: usize = 0;
         for id in ours.into_iter().filter(|id| !told.contains(id)) {
             match self.jobs.get(id).map(|job| job.phase) {
                 // It was given while the link was broken, or lost with it.
@@ -184,9 +182,23 @@ impl Fleet {
                         format!("the agent of node {name} knows nothing of the job any more");
                     let reason = Reason::new(Cause::NodeLost, text);
                     self.remove_job(id, JobResult::Failed, Some(reason));
+                    lost = lost.saturating_add(1);
                 }
                 None => {}
             }
+        }
+        if is_back {
+            let difference = Difference {
+                added: adopted,
+                gone: lost,
+                changed: 0,
+            };
+            self.outputs.extend(difference.told(name, ToldSet::Jobs));
+        } else if adopted > 0 {
+            self.put(Output::Log(Event::JobsAdopted {
+                node: name.clone(),
+                jobs: adopted,
+            }));
         }
         Ok(())
     }

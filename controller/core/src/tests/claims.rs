@@ -6,9 +6,9 @@ use proto::{
 };
 use test_case::test_case;
 
-use super::world::{World, down, name, policy_of, settings, token};
+use super::world::{World, down, name, settings, token};
 use crate::{
-    ClaimPolicy, DependsOn, Disconnect, Input, OnLoss, UnitPolicy,
+    DependsOn, Disconnect, Input, UnitPolicy,
     limits::{ENDED_PER_SOURCE_MAX, HOLDS_PER_TARGET_MAX},
 };
 
@@ -227,190 +227,6 @@ fn a_claim_waits_for_an_offline_node_and_starts_when_it_comes() {
 }
 
 #[test]
-fn claims_outlive_the_connection_of_their_source_for_the_grace() {
-    let mut world = up();
-    world.cut("a");
-    world.take();
-    world.pass(14_999);
-    assert!(world.take().is_empty(), "nothing is released");
-    world.pass(1);
-    assert_eq!(world.take(), ["warn ClaimsExpired", "2 < holds -1"]);
-}
-
-/// It may have been back all that time, and have knocked in vain.
-#[test]
-fn a_grace_that_ends_while_the_controller_does_not_run_goes_on_for_a_threshold() {
-    let mut world = up();
-    world.cut("a");
-    world.take();
-    world.now = world.now.plus(Duration::from_secs(60));
-    world.pass(5_999);
-    assert_eq!(world.take(), ["warn Stalled"]);
-    world.pass(1);
-    assert_eq!(world.take(), ["warn ClaimsExpired", "2 < holds -1"]);
-}
-
-#[test]
-fn a_source_that_comes_back_in_time_changes_nothing() {
-    let mut world = up();
-    world.cut("a");
-    world.pass(10_000);
-    let a = world.hello("a", 2, 1);
-    world.pass(20_000);
-    world.hold_states(a, true, &[]);
-    world.claims(a, true, &[("b", T, 1, true)]);
-    let lines = world.take();
-    assert!(
-        !lines.iter().any(|line| line.contains("holds")),
-        "{lines:?}"
-    );
-    assert!(lines.contains(&"3 < states = +b/t.service 1 up".to_owned()));
-}
-
-#[test]
-fn a_lost_target_is_given_up_after_the_loss_grace() {
-    let mut world = up();
-    world.cut("b");
-    assert_eq!(
-        world.take(),
-        [
-            "b is offline",
-            "fleet is degraded",
-            "1 < states +b/t.service 1 lost(node-lost)"
-        ]
-    );
-    world.pass(9_999);
-    assert!(world.take().is_empty());
-    world.pass(1);
-    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
-    // It stays so when the target is back, which is told to hold nothing.
-    let b = world.hello("b", 1, 1);
-    world.hold_states(b, true, &[(T, "a", 1, ClaimState::Up)]);
-    assert_eq!(world.take(), ["3 < welcome", "b is online", "fleet is up"]);
-}
-
-#[test]
-fn a_target_that_is_back_in_time_was_never_lost() {
-    let mut world = up();
-    world.cut("b");
-    world.pass(9_000);
-    world.take();
-    let b = world.hello("b", 1, 1);
-    world.hold_states(b, true, &[(T, "a", 1, ClaimState::Up)]);
-    let lines = world.take();
-    assert!(lines.contains(&"1 < states +b/t.service 1 up".to_owned()));
-    assert!(lines.contains(&"3 < holds = +t.service for a 1 keep".to_owned()));
-    world.pass(60_000);
-    assert!(world.take().is_empty());
-}
-
-#[test]
-fn a_claim_that_is_kept_is_started_again() {
-    let mut world = World::online("k b");
-    world.claims(world.peer("k"), false, &[("b", T, 1, true)]);
-    world.cut("b");
-    world.take();
-    world.pass(600_000);
-    assert!(world.take().is_empty(), "it stays lost");
-    world.join("b");
-    let lines = world.take();
-    assert!(lines.contains(&"3 < holds = +t.service for k 1 start".to_owned()));
-    assert!(lines.contains(&"1 < states +b/t.service 1 up".to_owned()));
-}
-
-#[test]
-fn a_policy_that_changes_while_a_claim_is_lost_is_kept() {
-    let mut world = up();
-    world.cut("b");
-    let keep = ClaimPolicy {
-        on_loss: OnLoss::Keep,
-        ..ClaimPolicy::default()
-    };
-    policy_of(&mut world, "a", keep);
-    world.take();
-    world.pass(60_000);
-    assert!(world.take().is_empty(), "it is kept");
-    policy_of(&mut world, "a", ClaimPolicy::default());
-    world.pass(10_000);
-    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
-}
-
-#[test]
-fn a_grace_that_changes_while_a_claim_is_lost_counts_from_the_loss() {
-    let mut world = up();
-    world.cut("b");
-    world.pass(8_000);
-    let longer = ClaimPolicy {
-        loss_grace: Duration::from_secs(30),
-        ..ClaimPolicy::default()
-    };
-    policy_of(&mut world, "a", longer);
-    world.take();
-    world.pass(21_000);
-    assert!(world.take().is_empty(), "it is lost for 29 s");
-    world.pass(1_000);
-    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
-}
-
-#[test]
-fn a_grace_that_begins_with_a_change_counts_from_the_change() {
-    let mut world = up();
-    let keep = ClaimPolicy {
-        on_loss: OnLoss::Keep,
-        ..ClaimPolicy::default()
-    };
-    policy_of(&mut world, "a", keep);
-    world.cut("b");
-    world.pass(60_000);
-    policy_of(&mut world, "a", ClaimPolicy::default());
-    world.take();
-    world.pass(9_999);
-    assert!(world.take().is_empty(), "it was to be kept until 10 s ago");
-    world.pass(1);
-    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
-}
-
-#[test]
-fn a_grace_that_changes_while_a_source_is_away_counts_from_when_it_went() {
-    let mut world = up();
-    world.cut("a");
-    world.pass(10_000);
-    let shorter = ClaimPolicy {
-        source_grace: Duration::from_secs(12),
-        ..ClaimPolicy::default()
-    };
-    policy_of(&mut world, "a", shorter);
-    world.take();
-    world.pass(1_999);
-    assert!(world.take().is_empty(), "it is away for less than 12 s");
-    world.pass(1);
-    assert_eq!(world.take(), ["warn ClaimsExpired", "2 < holds -1"]);
-}
-
-#[test]
-fn what_is_said_of_a_unit_is_stronger_than_what_is_said_of_its_source() {
-    let mut world = up();
-    let mut settings = world.fleet.settings().clone();
-    let node = settings.nodes.get_mut(&name("a")).expect("known");
-    node.claims.on_loss = OnLoss::Keep;
-    node.units.push(UnitPolicy {
-        units: "t*".parse().expect("pattern"),
-        source_grace: None,
-        loss_grace: Some(Duration::from_secs(20)),
-        on_loss: Some(OnLoss::Stop),
-        start_timeout: None,
-    });
-    world.give(Input::Settings(settings));
-    world.cut("b");
-    world.take();
-    world.pass(19_999);
-    assert!(world.take().is_empty());
-    world.pass(1);
-    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
-}
-
-// Its agent keeps the time, also one that is connected already.
-#[test]
 fn the_times_for_the_claims_of_a_node_are_told_when_they_change_and_to_whom_comes() {
     let mut world = World::online("a b");
     let mut settings = world.fleet.settings().clone();
@@ -447,7 +263,7 @@ fn an_agent_that_speaks_bluechis_protocol_is_as_good_as_any() {
     let old = world.hello("a", 1, 0);
     assert_eq!(world.take(), ["3 < welcome", "a is online", "fleet is up"]);
     world.claims(old, true, &[]);
-    assert_eq!(world.take(), ["2 < holds -1"]);
+    assert_eq!(world.take(), ["a differs: claims +0 -1 ~0", "2 < holds -1"]);
 }
 
 #[test]
