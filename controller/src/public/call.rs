@@ -1,18 +1,20 @@
 //! What a client asks for, parsed once.
 
+mod passed;
 use std::time::Duration;
 
 use fleet::{Choice, MonitorId, MonitorRequest, SubscriptionId};
 use host::bus::object::{Failure, Standard, expect, no_method, standard, take};
 use proto::{
-    dbus::{internal, public},
-    message::{Named, PROTOCOL_READS},
+    dbus::public,
+    message::Named,
     model::{JobId, JobKind, JobMode},
     name::{NodeName, UnitName},
 };
 use zbus::{Message, message::Body, names::UniqueName, wire::Structure};
 
 use super::object::Object;
+pub(crate) use passed::protocol_of;
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,48 +109,6 @@ pub(crate) enum Verb {
     Standard(Standard),
 }
 
-/// Methods of a node that go to its agent as they are, with the signatures of their arguments.
-const PASSED: [(&str, &str); 17] = [
-    ("FreezeUnit", "s"),
-    ("ThawUnit", "s"),
-    ("KillUnit", "ssi"),
-    ("GetUnitProperties", "ss"),
-    ("GetUnitProperty", "sss"),
-    ("SetUnitProperties", "sba(sv)"),
-    ("EnableUnitFiles", "asbb"),
-    ("DisableUnitFiles", "asb"),
-    ("ListUnits", ""),
-    ("ListUnitFiles", ""),
-    ("GetUnitFileState", "s"),
-    ("Reload", ""),
-    ("SetLogLevel", "s"),
-    ("ResetFailed", ""),
-    ("ResetFailedUnit", "s"),
-    ("GetDefaultTarget", ""),
-    ("SetDefaultTarget", "sb"),
-];
-
-/// Methods of ours that go to its agent likewise, with the version of the protocol that brought them.
-const PASSED_OWN: [(&str, &str, u32); 7] = [
-    ("ReloadAgent", "", PROTOCOL_READS),
-    ("AgentConfiguration", "", PROTOCOL_READS),
-    ("UnitStatus", "as", 1),
-    ("ReadProperties", "asas", PROTOCOL_READS),
-    ("ListReferences", "", PROTOCOL_READS),
-    ("UnitFiles", "as", PROTOCOL_READS),
-    ("ReadJournal", "asa{sv}", PROTOCOL_READS),
-];
-
-/// The version of the protocol that an agent has to speak so that a call can be passed on to it; 0 is
-/// that of BlueChi's agents.
-pub(crate) fn protocol_of(interface: &str, member: &str) -> u32 {
-    let own = PASSED_OWN.iter().find(|(name, ..)| *name == member);
-    match own {
-        Some((.., protocol)) if interface == internal::AGENT_OWN => *protocol,
-        Some(_) | None => 0,
-    }
-}
-
 /// Reads a call to an object.
 pub(crate) fn parse(object: &Object, message: &Message) -> Result<Verb, Failure> {
     let header = message.header();
@@ -241,15 +201,7 @@ fn own_of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb
         }
         _ => {}
     }
-    let Some((name, signature, _)) = PASSED_OWN.iter().find(|(name, ..)| *name == member) else {
-        return Ok(None);
-    };
-    expect(member, body, signature)?;
-    Ok(Some(Verb::Pass {
-        node: node.clone(),
-        interface: internal::AGENT_OWN,
-        member: name,
-    }))
+    passed::own(node, member, body)
 }
 
 /// A request for a job that has a name, so that it can be repeated.
@@ -357,17 +309,7 @@ fn of_node(node: &NodeName, member: &str, body: &Body) -> Result<Option<Verb>, F
             let node = node.clone();
             return Ok(Some(Verb::Transient { node, unit, mode }));
         }
-        other => {
-            let Some((name, signature)) = PASSED.iter().find(|(name, _)| *name == other) else {
-                return Ok(None);
-            };
-            expect(member, body, signature)?;
-            return Ok(Some(Verb::Pass {
-                node: node.clone(),
-                interface: internal::AGENT,
-                member: name,
-            }));
-        }
+        _ => return passed::of_bluechi(node, member, body),
     };
     let (unit, mode): (&str, &str) = take(member, body)?;
     let (unit, mode) = unit_and_mode(unit, mode)?;
@@ -391,150 +333,4 @@ fn unit_and_mode(unit: &str, mode: &str) -> Result<(UnitName, JobMode), Failure>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proto::{dbus::error, interface};
-    use zbus::wire::DynamicType;
-
-    fn message<B: serde::Serialize + DynamicType>(
-        interface: Option<&str>,
-        member: &str,
-        body: &B,
-    ) -> Message {
-        let builder = Message::method_call("/x", member);
-        match interface {
-            Some(interface) => builder.interface(interface).build(body),
-            None => builder.build(body),
-        }
-        .expect("built")
-    }
-
-    fn node() -> Object {
-        Object::Node("a".parse().expect("name"))
-    }
-
-    #[test]
-    fn a_call_may_leave_the_interface_away() {
-        let call = message(None, "ListNodes", &());
-        assert_eq!(parse(&Object::Controller, &call), Ok(Verb::ListNodes));
-        let call = message(Some(public::FLEET), "ListNodes", &());
-        assert_eq!(parse(&Object::Controller, &call), Ok(Verb::FleetNodes));
-    }
-
-    #[test]
-    fn names_and_modes_are_checked_at_the_door() {
-        let start = |unit: &str, mode: &str| {
-            let call = message(Some(public::NODE), "StartUnit", &(unit, mode));
-            parse(&node(), &call)
-        };
-        assert!(start("a.service", "replace").is_ok());
-        assert_eq!(
-            start("a", "replace").expect_err("no suffix").name,
-            error::INVALID_ARGS
-        );
-        assert_eq!(
-            start("a.service", "x").expect_err("no mode").name,
-            error::INVALID_ARGS
-        );
-    }
-
-    #[test]
-    fn a_request_with_a_name_says_whether_it_is_repeated() {
-        let call = |cookie: &str, age: u64| {
-            let body = ("restart", "a.service", "replace", cookie, age);
-            let call = message(Some(public::NODE_OWN), "Enqueue", &body);
-            parse(&node(), &call)
-        };
-        let Ok(Verb::Job { kind, named, .. }) = call(&"0f".repeat(16), 1_500_000) else {
-            panic!("no job");
-        };
-        assert_eq!(kind, JobKind::Restart);
-        let cookie = proto::model::Cookie([15; 16]);
-        let age = Duration::from_millis(1_500);
-        assert_eq!(named, Some(Named { cookie, age }));
-        let failure = call("0f", 0).expect_err("too short");
-        assert_eq!(failure.name, error::INVALID_ARGS);
-    }
-
-    #[test]
-    fn arguments_of_another_type_are_refused() {
-        let call = message(Some(public::NODE), "KillUnit", &("a.service", 9));
-        let failure = parse(&node(), &call).expect_err("too few");
-        assert_eq!(
-            failure.text,
-            "arguments of 'KillUnit' are of the types 'si'; expected 'ssi'"
-        );
-    }
-
-    #[test]
-    fn what_is_not_there_is_said_to_be_so() {
-        let call = message(Some(public::NODE), "ListNodes", &());
-        assert_eq!(
-            parse(&node(), &call).expect_err("unknown").name,
-            error::UNKNOWN_METHOD
-        );
-    }
-
-    #[test]
-    fn stars_mean_all() {
-        let monitor = Object::Monitor(MonitorId(1));
-        let call = message(
-            Some(public::MONITOR),
-            "SubscribeList",
-            &("*", vec!["a.service", "*"]),
-        );
-        let Ok(Verb::Monitor(MonitorRequest::Subscribe { node, units, .. })) =
-            parse(&monitor, &call)
-        else {
-            panic!("no subscription");
-        };
-        assert_eq!(node, Choice::All);
-        let unit = "a.service".parse().expect("name");
-        assert_eq!(units, [Choice::All, Choice::One(unit)].into());
-        let call = message(Some(public::MONITOR), "Subscribe", &("*", "a"));
-        assert_eq!(
-            parse(&monitor, &call).expect_err("no unit").name,
-            error::INVALID_ARGS
-        );
-        let call = message(Some(public::MONITOR), "AddPeer", &"org.example");
-        assert_eq!(
-            parse(&monitor, &call).expect_err("no unique name").name,
-            error::INVALID_ARGS
-        );
-    }
-
-    /// The committed interfaces are what introspection says, so they must be what is served.
-    #[test]
-    fn every_method_that_is_introspected_is_known_and_takes_what_it_says() {
-        let objects = [
-            (Object::Controller, interface::CONTROLLER),
-            (Object::Controller, interface::FLEET),
-            (node(), interface::NODE),
-            (node(), interface::NODE_OWN),
-            (Object::Job(JobId(1)), interface::JOB),
-            (Object::Monitor(MonitorId(1)), interface::MONITOR),
-        ];
-        let mut methods = 0;
-        for (object, interface) in objects {
-            for (member, signature) in interface.methods() {
-                let call = message(Some(interface.name), member, &());
-                let result = parse(&object, &call);
-                if signature.is_empty() {
-                    result.expect(member);
-                } else {
-                    // It wants arguments, and says which where it only passes them on.
-                    let failure = result.expect_err(member);
-                    assert_eq!(failure.name, error::INVALID_ARGS, "{member}");
-                    if let Some((_, expected)) = failure.text.split_once("; expected ") {
-                        assert_eq!(expected, format!("'{signature}'"), "{member}");
-                    }
-                }
-                methods += 1;
-            }
-        }
-        assert_eq!(
-            methods,
-            8 + 10 + PASSED.len() + 5 + PASSED_OWN.len() + 4 + 1 + 6
-        );
-    }
-}
+mod tests;

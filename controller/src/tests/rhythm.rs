@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::world::{Agent, World, member};
+use super::world::{Agent, World, facts, member};
 
 /// A configuration, until it is dropped.
 struct File(PathBuf);
@@ -85,7 +85,7 @@ async fn heartbeats_keep_their_beat_and_follow_another_interval_at_once() {
     world.call(public::CONTROLLER_PATH, public::FLEET, "Reload", &());
     let report = world.answer().await;
     tokio::time::pause();
-    assert_eq!(super::facts(&report)["Result"], "\"applied\"");
+    assert_eq!(facts(&report)["Result"], "\"applied\"");
     let changed = Instant::now();
     let runs = heartbeats(&mut agent, 31).await;
     assert!(
