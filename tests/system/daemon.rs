@@ -104,6 +104,44 @@ fn a_reload_that_is_rejected_says_why_everywhere_and_changes_nothing() {
     });
 }
 
+/// Keeps whoever opens a file waiting, as a file system does that does not answer: it holds the lease of it, fcntl(2),
+/// until it is stopped.
+const HANG: &str = r#"systemd-run --quiet --unit=hang --service-type=notify -p NotifyAccess=all perl -e '
+    $SIG{IO} = "IGNORE"; open(F, "+<", "PATH") or die $!; fcntl(F, 1024, 1) or die $!;
+    system("systemd-notify --ready"); sleep;'"#;
+
+#[test]
+fn a_reload_that_takes_too_long_changes_nothing_and_keeps_nobody_waiting() {
+    scene(three("daemon"), |fleet| {
+        let main = fleet.node("main");
+        let (before, connected) = (digest(fleet)?, sessions(fleet)?);
+        let path = controller_drop_in("90-new");
+        main.write(&path, "[claims]\nloss_grace = \"31s\"\n")?;
+        main.shell(&HANG.replace("PATH", &path))?;
+        main.shell("(ctl daemon reload || echo $? >/run/code) >/run/said 2>&1 </dev/null &")?;
+        ensure!(digest(fleet)? == before);
+        let code = || main.read("/run/code").unwrap_or_default();
+        main.wait_until(|| !code().is_empty(), 2 * SOON)?;
+        let said = main.read("/run/said")?;
+        ensure!(
+            code().trim() == "5" && said.contains("not read in time"),
+            "{said}"
+        );
+        let text = main.property(CONTROLLER, "StatusText")?;
+        ensure!(
+            text.starts_with("reload rejected (not read within 20 s), configuration of "),
+            "{text}"
+        );
+        ensure!(digest(fleet)? == before && sessions(fleet)? == connected);
+
+        main.systemctl(&["stop", "hang.service"])?;
+        let (worked, text) = reload(main, CONTROLLER)?;
+        ensure!(worked && text == "3 of 3 nodes online", "{text}");
+        ensure!(digest(fleet)? != before && sessions(fleet)? == connected);
+        Ok(())
+    });
+}
+
 #[test]
 fn every_way_to_reload_is_the_same_and_no_connection_notices() {
     scene(three("daemon"), |fleet| {
