@@ -33,6 +33,13 @@ pub(crate) const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const UNANSWERED_MAX: usize =
     2 * fleet::limits::JOBS_PER_NODE_MAX + fleet::limits::CALLS_PER_NODE_MAX + 2;
 
+/// Agents of BlueChi's that are asked for all of their units at once, as they connect: up to 100 kB each.
+pub(crate) const LISTS_AT_ONCE_MAX: usize = 8;
+
+/// After how many heartbeats others have the turn of an agent that has not answered: by then it has had one whole
+/// interval.
+pub(crate) const LIST_BEATS_MAX: u8 = 2;
+
 /// Lists of the whole fleet that are being made at once; each asks every node.
 pub(crate) const GATHERS_MAX: usize = 32;
 

@@ -105,7 +105,7 @@ pub struct Plan {
     /// How often each asks the controller whether it is there, to see how long that takes; never, if
     /// this is zero.
     pub ping: Duration,
-    /// The version of the protocol that they speak.
+    /// The version of the protocol that they speak; 0 is BlueChi's, which has no needs, no holds and no memory.
     pub protocol: u32,
     /// What has happened to them.
     pub counts: Arc<Counts>,
@@ -117,6 +117,10 @@ pub struct Plan {
 }
 
 impl Plan {
+    fn is_bluechis(&self) -> bool {
+        self.protocol == 0
+    }
+
     /// `count` agents of this controller, with ten services each, whose jobs take 10 ms.
     pub fn new(controller: Address, count: usize) -> Self {
         Self {

@@ -3,6 +3,7 @@
 mod bluechi;
 mod peer;
 mod tell;
+mod turns;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -30,6 +31,7 @@ use crate::{
     },
     public::error_of,
 };
+use turns::Turns;
 
 /// The connections of agents.
 #[derive(Debug, Default)]
@@ -45,6 +47,8 @@ pub(crate) struct Agents {
     measure: bool,
     /// The nodes whose agents only know BlueChi's protocol.
     bluechi: BTreeMap<NodeName, Bluechi>,
+    /// Which of these are asked for their units.
+    turns: Turns,
     /// What was said on behalf of these.
     inbox: VecDeque<Input>,
     /// How long what such a node holds for nobody is left alone.
@@ -138,7 +142,7 @@ impl Agents {
     pub(crate) fn forget(&mut self, peer: PeerId) {
         if let Some(gone) = self.peers.remove(&peer) {
             if gone.adapted {
-                self.unadapt(&gone.node);
+                self.unadapt(peer, &gone.node);
             }
             for waiting in gone.waiting.into_values() {
                 if let Waiting::Call(id) = waiting {

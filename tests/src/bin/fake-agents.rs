@@ -45,7 +45,7 @@ struct Cli {
     /// How often each asks the controller whether it is there, in ms; 0 is never
     #[arg(long, default_value_t = 0)]
     ping: u64,
-    /// Which version of the protocol they speak
+    /// Which version of the protocol they speak; 0 is BlueChi's
     #[arg(long, default_value_t = PROTOCOL)]
     protocol: u32,
     /// Write the drop-in that a controller needs to let them in, and end

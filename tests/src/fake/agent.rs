@@ -186,6 +186,15 @@ impl Agent {
     }
 
     fn hello(&self, sender: &LinkSender) -> Result<CallSerial> {
+        if self.plan.is_bluechis() {
+            let serial = sender.next_serial();
+            let register = Method {
+                interface: internal::CONTROLLER,
+                ..controller("Register")
+            };
+            sender.try_send(link::call(serial, register, &self.name.as_str())?)?;
+            return Ok(serial);
+        }
         let hello = Hello {
             node: self.name.clone(),
             protocol: self.plan.protocol,
@@ -206,6 +215,9 @@ impl Agent {
         self.claims.connected();
         self.hold_states.connected();
         (self.claims_call, self.states_call) = (None, None);
+        if self.plan.is_bluechis() {
+            return Ok(());
+        }
         self.jobs.tell(sender)?;
         self.tell_sets(sender)
     }
@@ -273,7 +285,7 @@ impl Agent {
                 self.work.retain(|(_, work)| !is_it(work));
                 reply(sender, message)?;
                 if self.work.len() < before {
-                    self.jobs.ended(sender, canceled, JobResult::Canceled)?;
+                    self.end(sender, canceled, JobResult::Canceled)?;
                 }
                 Ok(())
             }
@@ -403,14 +415,12 @@ impl Agent {
             return Ok(());
         };
         match work {
-            Work::Job { id, .. } if self.is_failing() => {
-                self.jobs.ended(sender, id, JobResult::Failed)
-            }
+            Work::Job { id, .. } if self.is_failing() => self.end(sender, id, JobResult::Failed),
             Work::Job { id, unit, active } => {
                 if let Some(active) = active {
                     self.set(sender, &unit, active)?;
                 }
-                self.jobs.ended(sender, id, JobResult::Done)
+                self.end(sender, id, JobResult::Done)
             }
             Work::Hold(key, token) => {
                 let held = self.holds.entries().get(&key);
@@ -422,6 +432,14 @@ impl Agent {
                 Ok(())
             }
         }
+    }
+
+    fn end(&mut self, sender: &LinkSender, id: u32, result: JobResult) -> Result<()> {
+        if self.plan.is_bluechis() {
+            // It is said once, and whoever has not heard it never will.
+            return emit(sender, "JobDone", &(id, result.as_str()));
+        }
+        self.jobs.ended(sender, id, result)
     }
 
     fn set(&mut self, sender: &LinkSender, unit: &UnitName, active: bool) -> Result<()> {
@@ -441,6 +459,9 @@ impl Agent {
 
     /// Tells the controller what it does not know yet.
     fn tell_sets(&mut self, sender: &LinkSender) -> Result<()> {
+        if self.plan.is_bluechis() {
+            return Ok(());
+        }
         if let Some(delta) = self.hold_states.poll() {
             let serial = sender.next_serial();
             self.states_call = Some((serial, delta.generation));

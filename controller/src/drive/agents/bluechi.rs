@@ -64,10 +64,12 @@ impl Agents {
     }
 
     /// The connection of an agent is gone.
-    pub(super) fn unadapt(&mut self, node: &NodeName) {
+    pub(super) fn unadapt(&mut self, id: PeerId, node: &NodeName) {
         if let Some(bluechi) = self.bluechi.get_mut(node) {
             bluechi.disconnected();
         }
+        self.turns.over(id);
+        self.ask_for_units();
     }
 
     /// A node is not one of the fleet any more.
@@ -89,6 +91,8 @@ impl Agents {
             }
             ToAgent::Heartbeat => {
                 bluechi.tick(now);
+                self.turns.beat(id);
+                self.ask_for_units();
                 false
             }
             ToAgent::Welcome(_)
@@ -154,7 +158,11 @@ impl Agents {
         let answered = match question {
             Question::There => Answered::There,
             Question::Watched(unit) => Answered::Watched(unit),
-            Question::Units => Answered::Units(active_units(answer)),
+            Question::Units => {
+                self.turns.over(id);
+                self.ask_for_units();
+                Answered::Units(active_units(answer))
+            }
         };
         if let Some(bluechi) = self.adapted(id) {
             bluechi.answered(&answered);
@@ -230,7 +238,11 @@ impl Agents {
                 };
                 peer.send_built(call.map(Some));
             }
-            Act::Ask(question) => {
+            Act::Ask(Question::Units) => {
+                self.turns.want(id);
+                self.ask_for_units();
+            }
+            Act::Ask(question @ (Question::There | Question::Watched(_))) => {
                 if let Question::Watched(unit) = &question
                     && peer.watched.contains(&Choice::One(unit.clone()))
                 {
@@ -240,6 +252,13 @@ impl Agents {
                 }
                 self.ask(id, question);
             }
+        }
+    }
+
+    /// Asks those whose turn it is.
+    fn ask_for_units(&mut self) {
+        while let Some(id) = self.turns.next() {
+            self.ask(id, Question::Units);
         }
     }
 

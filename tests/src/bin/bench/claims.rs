@@ -36,6 +36,7 @@ fn row(neighbours: usize) -> Result<Row> {
     plain.connect(Agents {
         count: NODES,
         services: SERVICES,
+        of_bluechi: false,
     })?;
     let mut client = Client::connect(&plain.address)?;
     for number in 1..=NODES {

@@ -31,6 +31,7 @@ impl Audience {
         plain.connect(Agents {
             count: 1,
             services: 1,
+            of_bluechi: false,
         })?;
         let mut clients = Vec::new();
         for first in (0..count).step_by(EACH) {

@@ -49,6 +49,8 @@ pub(crate) struct Agents {
     pub(crate) count: usize,
     /// Units of each.
     pub(crate) services: usize,
+    /// Whether they know only BlueChi's protocol.
+    pub(crate) of_bluechi: bool,
 }
 
 impl Plain {
@@ -166,6 +168,7 @@ impl Plain {
             .fake(agents.count)
             .args(["--services", &agents.services.to_string()])
             .args(["--job-time", "0"])
+            .args(agents.of_bluechi.then_some("--protocol=0"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

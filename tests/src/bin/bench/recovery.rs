@@ -33,6 +33,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         plain.connect(Agents {
             count: *count,
             services: 10,
+            of_bluechi: false,
         })?;
         let (mut all, mut answers) = (Sample::default(), Sample::default());
         for _ in 0..report.size.pick(20, 3) {

@@ -17,6 +17,9 @@ use crate::{
 /// Calls and jobs under way at once.
 const AT_ONCE: usize = 16;
 
+/// After so long nothing of the connecting is left to do, as the questions that agents of BlueChi's are asked.
+const SETTLED: Duration = Duration::from_millis(500);
+
 /// Units of each node, where all of them are listed.
 const UNITS: usize = 100;
 
@@ -53,17 +56,22 @@ fn median_of(times: usize, mut call: impl FnMut() -> Result<()>) -> Result<Durat
 }
 
 #[expect(clippy::cast_precision_loss, reason = "three digits are enough")]
-fn row(report: &Report, count: usize) -> Result<Row> {
+fn row(report: &Report, count: usize, of_bluechi: bool) -> Result<Row> {
     let services = UNITS.min(UNITS_ALL / count);
     let mut plain = Plain::new(count)?;
     let process = plain.process()?;
     let before = process.memory()?.anonymous;
-    let online = plain.connect(Agents { count, services })?;
+    let online = plain.connect(Agents {
+        count,
+        services,
+        of_bluechi,
+    })?;
     let memory = (before, process.memory()?.anonymous);
 
     let idle_for = report
         .size
         .pick(Duration::from_secs(10), Duration::from_secs(2));
+    thread::sleep(SETTLED);
     let begun = (process.processor()?, Instant::now());
     thread::sleep(idle_for);
     let idle = (process.processor()? - begun.0).as_secs_f64() / begun.1.elapsed().as_secs_f64();
@@ -96,8 +104,8 @@ fn row(report: &Report, count: usize) -> Result<Row> {
 }
 
 pub(crate) fn measure(report: &mut Report) -> Result<()> {
-    let all = [10, 100, 1_000, 5_000, 10_000];
-    let few = [10, 100, 1_000];
+    let all = [10, 100, 1_000, 5_000, 10_000].map(|count| (count, false));
+    let few = [10, 100, 1_000].map(|count| (count, false));
     let counts = report.size.pick(&all[..], &few[..]);
     let mut fleet = Table::new(
         "A controller with so many simulated agents that say every 2 s that they live",
@@ -124,9 +132,13 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         ],
     );
     let mut first: Option<(f64, Duration)> = None;
-    for count in counts {
-        let row = row(report, *count)?;
-        let name = count.to_string();
+    for (count, of_bluechi) in counts.iter().chain(&[(1_000, true)]) {
+        let row = row(report, *count, *of_bluechi)?;
+        let name = if *of_bluechi {
+            format!("{count}, BlueChi's")
+        } else {
+            count.to_string()
+        };
         let each = row.memory.1.saturating_sub(row.memory.0) / u64::try_from(*count)?;
         fleet.row(
             &name,
@@ -157,14 +169,14 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         );
         if *count == 1_000 {
             fleet.check(
-                "bytes of memory for each of 1000 agents",
+                &format!("bytes of memory for each of {name} agents"),
                 f64::from(u32::try_from(each)?),
                 16.0 * 1024.0,
             );
             // Processor time, not time: whatever else runs takes none of it. It is a slope; were
             // there a walk over all nodes in a job, it would be tens.
             jobs.check(
-                "processor time for a job with 1000 agents beside 10",
+                &format!("processor time for a job with {name} agents beside 10"),
                 ratio(row.job, job),
                 3.0,
             );
