@@ -114,7 +114,7 @@ pub(crate) const KEYS: &[Key] = &[
         "max_old_generations",
         Kind::Number,
         "N",
-        "so many generations may drain at once [3]",
+        "so many generations may drain at once, one at least [3]",
     ),
     key(
         "on_reload_failure",

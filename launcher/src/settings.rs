@@ -191,7 +191,7 @@ pub(crate) fn prove(root: &Section<'_>, fixed: Option<&Fixed>) -> Settings {
         graceful: limit(graceful),
         reload_graceful: limit(time("reload_graceful_timeout", any, graceful)),
         max_old_generations: root
-            .integer("max_old_generations", 0..=1000)
+            .integer("max_old_generations", 1..=1000)
             .map_or(default.max_old_generations, |it| {
                 u32::try_from(it.value).unwrap_or(0)
             }),

@@ -149,7 +149,7 @@ impl Shell {
         let core = self.core.deadline().map(|(at, _)| at);
         let own = self
             .watchdog
-            .filter(|_| !self.workers_are_watched())
+            .filter(|_| !self.core.is_spoken_for())
             .map(|(_, at)| at);
         let reading = self.reading.as_ref().map(|it| it.until);
         let all = core.into_iter().chain(own).chain(reading);

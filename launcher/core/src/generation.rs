@@ -77,7 +77,12 @@ pub(crate) enum Phase {
         alive: bool,
     },
     /// It was sent TERM.
-    Draining { since: Moment },
+    Draining {
+        since: Moment,
+        /// Whether it served nobody yet. A launcher before this one did not say.
+        #[serde(default)]
+        is_idle: bool,
+    },
     /// It was sent ABRT for its silence.
     Aborted,
     /// It was sent KILL.

@@ -78,6 +78,7 @@ impl Launcher {
                     why: Why::Term,
                     code: 0,
                 };
+                self.note(Note::Stopping("terminated, with a limit from now on"));
                 self.drain_all(false, now);
             }
             (Stop::Quit, Some(Why::Term)) => {
@@ -85,6 +86,7 @@ impl Launcher {
                     why: Why::Quit,
                     code: 0,
                 };
+                self.note(Note::Stopping("asked to quit, without a limit from now on"));
                 self.drain_all(true, now);
             }
             (Stop::Term, Some(Why::Term))
@@ -137,7 +139,7 @@ impl Launcher {
                 continue;
             };
             let limit = if is_unlimited {
-                if matches!(it.phase, Phase::Draining { .. }) {
+                if matches!(it.phase, Phase::Draining { is_idle: false, .. }) {
                     self.timers.cancel(Timer::Limit(process));
                 }
                 Limit::Unlimited

@@ -236,6 +236,8 @@ impl Launcher {
             self.vacate(before);
         }
         self.tries = 0;
+        // Those of what was replaced say nothing of this one.
+        self.crashes.clear();
         let settings = self.generations.get(&id).map(|it| it.settings.clone());
         let settle = settings.as_ref().map(|it| it.settle).unwrap_or_default();
         self.outputs.push_back(Output::Publish(id));
@@ -244,12 +246,16 @@ impl Launcher {
             .iter()
             .filter(|(_, it)| it.role == Role::Old)
             .map(|(id, _)| *id)
+            .filter(|id| self.of(*id).any(|(it, _)| self.is_starting_or_ready(it)))
             .collect();
         for old in replaced {
+            let settles = Timer::Settle(old);
             if settle.is_zero() {
+                self.timers.cancel(settles);
                 self.drain_replaced(old, now);
-            } else {
-                self.timers.set(Timer::Settle(old), now.plus(settle));
+            } else if self.timers.at(settles).is_none() {
+                // The name has left those before it earlier, and they have had their time or have it still.
+                self.timers.set(settles, now.plus(settle));
             }
         }
         match self.reload {

@@ -32,7 +32,7 @@ impl Shell {
                 Output::Ready => self.upstream.say("READY=1"),
                 Output::Stopping => self.upstream.say("STOPPING=1"),
                 Output::Alive => {
-                    if self.workers_are_watched() {
+                    if self.core.is_spoken_for() {
                         self.upstream.say("WATCHDOG=1");
                     }
                 }

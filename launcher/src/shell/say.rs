@@ -77,18 +77,10 @@ impl Shell {
         all.to_string()
     }
 
-    /// Whether workers say that they live, so that the launcher only passes it on.
-    pub(super) fn workers_are_watched(&self) -> bool {
-        let serving = self
-            .core
-            .serving_generation()
-            .and_then(|it| self.plans.get(&it));
-        serving.is_some_and(|it| it.watchdog_micros.is_some())
-    }
-
-    /// Where the service manager watches and workers are not asked, the launcher speaks for itself.
+    /// Where the service manager watches and no worker is there who would say that it lives, the launcher speaks for
+    /// itself.
     pub(super) fn sign_of_life(&mut self) {
-        if self.workers_are_watched() {
+        if self.core.is_spoken_for() {
             return;
         }
         if let Some((every, at)) = &mut self.watchdog

@@ -96,6 +96,30 @@ fn where_workers_are_not_watched_the_launcher_says_that_it_lives() {
 }
 
 #[test]
+fn a_launcher_that_waits_to_start_its_only_worker_again_is_alive() {
+    let case = Case::new();
+    case.settings(&format!(
+        "{PLAIN}workers = 1\nwatchdog = \"60s\"\nrespawn_delay = \"30s\"\nenvironment = [\"WORKER_LIVES=50\"]"
+    ));
+    let file = case.path("settings.toml");
+    let (file, worker) = (super::world::text_of(&file), super::world::worker());
+    let address = format!("http={}", case.address);
+    let worker = ["--", super::world::text_of(&worker)];
+    let arguments = [&["--listen", &address, "--settings", file], &worker[..]].concat();
+    let mut launcher = case
+        .launch(&arguments, &[("WATCHDOG_USEC", "200000")])
+        .ready();
+    launcher.wait_told("WATCHDOG=1", 2);
+    let (_, pid) = launcher.workers()[0];
+    kill_process(pid, Signal::KILL).expect("sent");
+    launcher.wait_log("started again in", 1);
+    let before = launcher.told().iter().filter(|it| *it == "WATCHDOG=1");
+    let before = before.count();
+    launcher.wait_told("WATCHDOG=1", before + 4);
+    assert_eq!(launcher.workers().len(), 0);
+}
+
+#[test]
 fn where_workers_are_watched_the_service_manager_hears_from_all_or_from_nobody() {
     let case = Case::new();
     let settings = "workers = 2\nwatchdog = \"60s\"\nenvironment = [\"WORKER_LIVES=50\"]";

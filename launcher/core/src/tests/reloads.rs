@@ -329,6 +329,24 @@ fn a_published_name_settles_before_the_old_one_goes() {
 }
 
 #[test]
+fn a_name_that_moves_on_gives_nobody_more_time() {
+    let settings = Settings {
+        settle: Duration::from_millis(100),
+        ..plain(1)
+    };
+    let mut world = World::started(settings.clone());
+    for old in 1..10 {
+        world.reload(settings.clone());
+        world.all_ready();
+        world.pass(Duration::from_millis(60));
+        if old > 1 {
+            assert!(world.workers[&world.process(old - 1, 1)].is_termed, "{old}");
+        }
+    }
+    world.right();
+}
+
+#[test]
 fn what_a_launcher_before_has_left_serves_until_the_first_generation_does() {
     let left = [GenerationId(6), GenerationId(7), GenerationId(7)];
     let settings = Settings {

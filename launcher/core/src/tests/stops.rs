@@ -3,7 +3,7 @@ use std::time::Duration;
 use test_case::test_case;
 
 use super::world::{World, plain, seconds};
-use crate::{Exit, Input, Limit, Note, Output, Settings, Stop};
+use crate::{Exit, Input, Limit, Note, Output, Settings, Stop, limits::IDLE_GRACE};
 
 #[test]
 fn a_stop_drains_everything_once_and_ends_well() {
@@ -65,6 +65,22 @@ fn a_stop_has_its_limit(stops: &[Stop], graceful: Limit, cut: Option<u64>) {
                 .any(|it| matches!(it, Output::Note(Note::Cut(..))))
         );
     }
+    world.right();
+}
+
+/// Nothing is cut with a worker that has never served.
+#[test_case(&[Stop::Term])]
+#[test_case(&[Stop::Quit])]
+#[test_case(&[Stop::Term, Stop::Quit]; "quit takes no limit away from it")]
+#[test_case(&[Stop::Quit, Stop::Term]; "term gives it no more time")]
+fn a_worker_that_is_not_ready_yet_keeps_no_stop_waiting(stops: &[Stop]) {
+    let mut world = World::new(plain(1));
+    for stop in stops {
+        world.stop(*stop);
+    }
+    world.pass(IDLE_GRACE);
+    world.reap();
+    assert_eq!(world.code, Some(0));
     world.right();
 }
 

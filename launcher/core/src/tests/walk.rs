@@ -146,7 +146,9 @@ impl Launcher {
         it.timers = Timers::from(timers.collect::<Vec<_>>());
         for process in it.processes.values_mut() {
             match &mut process.phase {
-                Phase::Ready { since, .. } | Phase::Draining { since } => *since = rebase(*since),
+                Phase::Ready { since, .. } | Phase::Draining { since, .. } => {
+                    *since = rebase(*since)
+                }
                 Phase::Starting | Phase::Aborted | Phase::Killed => {}
             }
         }

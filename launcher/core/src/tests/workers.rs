@@ -81,6 +81,27 @@ fn too_many_crashes_drain_the_rest_and_end() {
 }
 
 #[test]
+fn crashes_of_what_was_replaced_say_nothing_of_what_has_replaced_it() {
+    let settings = Settings {
+        max_crashes: Some(MaxCrashes {
+            count: 2,
+            within: seconds(60),
+        }),
+        ..plain(1)
+    };
+    let mut world = World::started(settings.clone());
+    world.exits(world.process(1, 1), 1);
+    world.reload(settings);
+    world.all_ready();
+    world.exits(world.process(2, 1), 1);
+    assert!(!world.told.contains(&Output::Stopping), "it is the first");
+    world.pass(seconds(1));
+    world.exits(world.process(2, 1), 1);
+    assert!(world.told.contains(&Output::Stopping));
+    world.right();
+}
+
+#[test]
 fn a_reload_takes_no_time_off_for_crashes() {
     let mut world = World::started(plain(1));
     for _ in 0..9 {
@@ -139,6 +160,56 @@ fn a_silent_worker_is_aborted_and_the_service_manager_hears_when_all_live() {
     world.pass(seconds(2));
     assert!(world.workers[&two].is_killed);
     world.reap();
+    world.right();
+}
+
+#[test]
+fn a_worker_that_was_silent_after_a_long_life_is_started_again_at_once() {
+    let settings = Settings {
+        watchdog: Some(seconds(60)),
+        ..plain(1)
+    };
+    let mut world = World::started(settings);
+    for _ in 0..20 {
+        let worker = world.process(1, 1);
+        world.pass(seconds(60));
+        assert!(world.workers[&worker].is_aborted);
+        world.give(Input::Exited(worker, Exit::Signal(6)));
+        // The first wait is 100 ms, with jitter less.
+        world.pass(Duration::from_millis(100));
+        world.all_ready();
+    }
+    world.right();
+}
+
+#[test]
+fn somebody_else_has_to_speak_while_no_worker_can() {
+    let settings = Settings {
+        watchdog: Some(seconds(10)),
+        ..plain(1)
+    };
+    let mut world = World::new(settings.clone());
+    assert!(!world.launcher.is_spoken_for(), "nobody is ready");
+    world.all_ready();
+    assert!(world.launcher.is_spoken_for());
+    world.exits(world.process(1, 1), 1);
+    assert!(
+        !world.launcher.is_spoken_for(),
+        "it waits to be started again"
+    );
+    world.pass(seconds(1));
+    assert!(!world.launcher.is_spoken_for(), "it is not ready");
+    world.all_ready();
+    assert!(world.launcher.is_spoken_for());
+    world.reload(Settings {
+        watchdog: None,
+        ..settings
+    });
+    world.all_ready();
+    assert!(
+        !world.launcher.is_spoken_for(),
+        "the new ones are not asked"
+    );
     world.right();
 }
 

@@ -23,7 +23,13 @@ impl Launcher {
         match it.phase {
             Phase::Starting | Phase::Ready { .. } => {
                 self.timers.forget(process);
-                self.phase(process, Phase::Draining { since: now });
+                self.phase(
+                    process,
+                    Phase::Draining {
+                        since: now,
+                        is_idle,
+                    },
+                );
                 self.outputs
                     .push_back(Output::Signal(process, Signal::Term));
             }
@@ -43,16 +49,18 @@ impl Launcher {
         }
     }
 
-    /// Whether a worker serves nobody yet, so that nothing is cut with it. One that does not say when
+    /// Whether a worker serves nobody yet, or did not when it was told to drain, so that nothing is cut with it. One that does not say when
     /// it is ready may be serving all the same.
     fn is_idle(&self, process: ProcessId) -> bool {
-        let phase = self.processes.get(&process).map(|it| it.phase);
-        phase == Some(Phase::Starting)
-            && match self.readiness(process) {
+        match self.processes.get(&process).map(|it| it.phase) {
+            Some(Phase::Starting) => match self.readiness(process) {
                 Some(Readiness::Notify | Readiness::Probe) | None => true,
                 Some(Readiness::Auto(_)) => self.has_notified,
                 Some(Readiness::After(_)) => false,
-            }
+            },
+            Some(Phase::Draining { is_idle, .. }) => is_idle,
+            Some(Phase::Ready { .. } | Phase::Aborted | Phase::Killed) | None => false,
+        }
     }
 
     pub(crate) fn limit_reached(&mut self, process: ProcessId, now: Moment) {
@@ -60,7 +68,7 @@ impl Launcher {
             return;
         };
         match it.phase {
-            Phase::Draining { since } => {
+            Phase::Draining { since, .. } => {
                 let note = Note::Cut(it.generation, it.worker, now.since(since));
                 self.note(note);
                 self.kill(process);
@@ -81,6 +89,7 @@ impl Launcher {
     }
 
     pub(crate) fn exited(&mut self, process: ProcessId, exit: Exit, now: Moment) {
+        self.forgive(process, now);
         let Some(it) = self.processes.remove(&process) else {
             return;
         };
@@ -134,17 +143,7 @@ impl Launcher {
             return;
         };
         let settings = &generation.settings;
-        let lived = match it.phase {
-            Phase::Ready { since, .. } => now.since(since),
-            Phase::Starting | Phase::Draining { .. } | Phase::Aborted | Phase::Killed => {
-                std::time::Duration::ZERO
-            }
-        };
-        let crashes = if lived >= settings.respawn_reset {
-            1
-        } else {
-            it.crashes.saturating_add(1)
-        };
+        let crashes = it.crashes.saturating_add(1);
         let wait = settings.respawn().wait(crashes, random);
         let max_crashes = settings.max_crashes;
         generation
@@ -167,6 +166,22 @@ impl Launcher {
             {
                 self.give_up(max, now);
             }
+        }
+    }
+
+    /// Those that ended in its place before are forgotten if this one has lived for long. It is to be asked while it
+    /// counts as ready: later nobody knows since when it was.
+    pub(super) fn forgive(&mut self, process: ProcessId, now: Moment) {
+        let Some(it) = self.processes.get_mut(&process) else {
+            return;
+        };
+        let Some(generation) = self.generations.get(&it.generation) else {
+            return;
+        };
+        if let Phase::Ready { since, .. } = it.phase
+            && now.since(since) >= generation.settings.respawn_reset
+        {
+            it.crashes = 0;
         }
     }
 

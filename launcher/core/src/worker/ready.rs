@@ -115,6 +115,19 @@ impl Launcher {
         }
     }
 
+    /// Whether there is a worker in service who is to say that it lives. While there is none, since they are not
+    /// watched, or all of them start or wait to be started, it is the owner who speaks to the service manager.
+    pub fn is_spoken_for(&self) -> bool {
+        let Some(serving) = self.serving() else {
+            return false;
+        };
+        let settings = self.generations.get(&serving).map(|it| &it.settings);
+        settings.is_some_and(|it| it.watchdog.is_some())
+            && self
+                .of(serving)
+                .any(|(_, it)| matches!(it.phase, Phase::Ready { .. }))
+    }
+
     /// Tells the service manager that all is well once every worker in service has said so since the
     /// last time.
     fn tell_alive(&mut self, serving: GenerationId) {
@@ -162,6 +175,7 @@ impl Launcher {
             return;
         }
         self.note(Note::Silent(it.generation, it.worker, after));
+        self.forgive(process, now);
         self.timers.forget(process);
         self.timers
             .set(Timer::Limit(process), now.plus(limits::ABORT_GRACE));
