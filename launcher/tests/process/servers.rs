@@ -3,13 +3,18 @@
 
 use std::{
     fs,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use rustix::process::Signal;
-use tests::load::{Load, Running, Target};
+use rustix::process::{Signal, kill_process};
+use test_case::test_case;
+use tests::{
+    daemon::wait_until,
+    load::{Load, Running, Target},
+};
 
 use super::world::{Case, LAUNCHER, Launcher};
 
@@ -77,9 +82,12 @@ fn nothing_was_lost(launcher: &Launcher, load: Running) {
     );
 }
 
-/// The command line of hupwatch's own manual, with the launcher in its place, and `kill -HUP`.
-#[test]
-fn a_command_line_of_hupwatch_works_as_it_is() {
+/// The command line of hupwatch's own manual, with the launcher in its place, and `kill -HUP`; as it is there, and with
+/// what its help has.
+#[test_case(&[]; "as in the manual")]
+#[test_case(&["-w", "1"]; "with a time to warm up")]
+#[test_case(&["-vv", "--warmup-time", "0.5", "--kill-at-exit"]; "with all options")]
+fn a_command_line_of_hupwatch_works_as_it_is(options: &[&str]) {
     if !is_there("gunicorn") {
         return;
     }
@@ -87,22 +95,43 @@ fn a_command_line_of_hupwatch_works_as_it_is() {
     fs::write(case.path("myapp.py"), WSGI).expect("written");
     let socket = case.path("myapp.sock");
     let bind = format!("unix:{}", socket.display());
-    let line = [
-        "-w",
-        "1",
-        "--",
-        "gunicorn",
-        "myapp:application",
-        "--bind",
-        &bind,
-    ];
+    let server = ["--", "gunicorn", "myapp:application", "--bind", &bind];
+    let line = [options, &server].concat();
     let launcher = launch(&case, &line, &["gunicorn"]).ready();
-    let load = Load::new(Target::Unix(socket), 4).start();
+    let load = Load::new(Target::Unix(socket.clone()), 4).start();
     for generation in 2..4 {
         launcher.signal(Signal::HUP);
         launcher.wait_log(&format!("done: gen {generation} serves"), 1);
     }
     nothing_was_lost(&launcher, load);
+    // Whatever ends the launcher ends the server, here without being asked as well.
+    launcher.signal(Signal::KILL);
+    launcher.wait("nobody answers", || {
+        UnixStream::connect(&socket).is_err().then_some(())
+    });
+}
+
+/// hupwatch leaves its child behind unless it is told otherwise; here that is asked for.
+#[test]
+fn a_server_may_be_left_behind_as_hupwatch_does() {
+    if !is_there("gunicorn") {
+        return;
+    }
+    let case = Case::new();
+    fs::write(case.path("myapp.py"), WSGI).expect("written");
+    let socket = case.path("myapp.sock");
+    let bind = format!("unix:{}", socket.display());
+    let server = ["--", "gunicorn", "myapp:application", "--bind", &bind];
+    let line = [&["--leave-at-exit"][..], &server].concat();
+    let launcher = launch(&case, &line, &["gunicorn"]).ready();
+    let (_, left) = launcher.workers()[0];
+    let load = Load::new(Target::Unix(socket), 4).start();
+    launcher.signal(Signal::KILL);
+    std::thread::sleep(Duration::from_millis(500));
+    nothing_was_lost(&launcher, load);
+    kill_process(left, Signal::TERM).expect("it is there");
+    let program = format!("/proc/{left}/exe");
+    wait_until("it has ended", || fs::read_link(&program).is_err());
 }
 
 #[test]
