@@ -196,12 +196,5 @@ pub(crate) fn problem(address: &ListenAddress, error: &ListenError, entries: &[E
         .next()
         .unwrap_or_default()
         .to_owned();
-    match entries.iter().find(|entry| entry.key == key) {
-        Some(entry) => Problem::at(entry, reason),
-        None => Problem {
-            key: key.to_owned(),
-            reason,
-            ..Problem::default()
-        },
-    }
+    Problem::about(key, entries, reason)
 }

@@ -106,10 +106,9 @@ impl Agent {
                 match log.open(new.target, new.format) {
                     Ok(output) => Some(output),
                     Err(why) => {
-                        let mut entries = loaded.entries.iter();
-                        let at = entries.find(|entry| entry.key == "log.target");
-                        let problem = |at| Problem::at(at, chain(&why));
-                        return Ended::Failed(at.map(problem).into_iter().collect());
+                        let entries = &loaded.entries;
+                        let problem = Problem::about("log.target", entries, chain(&why));
+                        return Ended::Failed(vec![problem]);
                     }
                 }
             }

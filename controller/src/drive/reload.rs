@@ -96,9 +96,7 @@ impl Drive {
             (sockets, log) => {
                 let mut problems = sockets.err().unwrap_or_default();
                 if let Err(error) = log {
-                    let reason = with_source(&error);
-                    let at = entries.iter().find(|entry| entry.key == "log.target");
-                    problems.extend(at.map(|at| Problem::at(at, reason)));
+                    problems.push(Problem::about("log.target", entries, with_source(&error)));
                 }
                 Err(problems)
             }

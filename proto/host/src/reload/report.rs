@@ -88,8 +88,20 @@ impl Problem {
         }
     }
 
-    /// Something about a value that a file sets.
-    pub fn at(entry: &Entry, reason: String) -> Self {
+    /// Something about the value of this key, at the place where a file sets it; where none does, as of a default
+    /// that does not hold here, by the name alone.
+    pub fn about(key: &str, entries: &[Entry], reason: String) -> Self {
+        match entries.iter().find(|entry| entry.key == key) {
+            Some(entry) => Self::at(entry, reason),
+            None => Self {
+                key: key.to_owned(),
+                reason,
+                ..Self::default()
+            },
+        }
+    }
+
+    fn at(entry: &Entry, reason: String) -> Self {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let (line, column) = entry.place.position.unwrap_or_default();
         Self {

@@ -167,3 +167,14 @@ async fn files_that_cannot_be_read_in_time_change_nothing() {
         "{status}"
     );
 }
+
+#[test]
+fn what_is_said_about_a_key_names_the_place_of_its_value_or_the_key_alone() {
+    let file = File::new("wait = \"1s\"\n");
+    let sources = Sources::file(&file.0, &Scope::System);
+    let entries = load(&sources, prove).expect("valid").entries;
+    let said = |key| Problem::about(key, &entries, "it is so".to_owned()).to_string();
+    assert!(said("wait").ends_with(":1:8: wait: it is so"));
+    // A default that does not hold here: nothing in a file could be pointed at.
+    assert_eq!(said("other"), "other: it is so");
+}
