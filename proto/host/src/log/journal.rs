@@ -5,9 +5,15 @@ use std::{
     fmt::{self, Write as _},
     io,
     os::unix::net::UnixDatagram,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
+use rustix::{
+    io::Errno,
+    net::{SendFlags, SocketAddrUnix, sendto},
+};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -37,12 +43,16 @@ const ABOUT: (&str, &str) = ("at.unit", "OBJECT_SYSTEMD_UNIT");
 const VALUE_BYTES_MAX: usize = 8 * 1024;
 
 /// How long a line waits for a journal that does not keep up. A daemon has more to do than to write,
-/// so the line is lost then.
+/// so the line is lost then, and those after it do not wait at all until one is taken again: thousands
+/// of lines of a state, or of a fleet that connects, must not stand still for minutes.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Writes every event to the journal.
 pub(super) struct Journal {
     socket: UnixDatagram,
+    address: SocketAddrUnix,
+    /// Whether the line before was lost.
+    is_behind: AtomicBool,
     identifier: String,
 }
 
@@ -53,10 +63,16 @@ impl Journal {
     ///
     /// Fails when it is not there.
     pub(super) fn connect(identifier: &str) -> io::Result<Self> {
+        Self::connect_to(SOCKET, identifier)
+    }
+
+    fn connect_to(path: impl AsRef<Path>, identifier: &str) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(PATIENCE))?;
         let journal = Self {
             socket,
+            address: SocketAddrUnix::new(path.as_ref())?,
+            is_behind: AtomicBool::new(false),
             identifier: identifier.to_owned(),
         };
         // An empty datagram is ignored, and tells whether somebody is there.
@@ -66,7 +82,15 @@ impl Journal {
 
     /// To the path each time, because a socket that is bound there anew is another one.
     fn send(&self, entry: &[u8]) -> io::Result<usize> {
-        self.socket.send_to(entry, SOCKET)
+        let flags = if self.is_behind.load(Ordering::Relaxed) {
+            SendFlags::DONTWAIT
+        } else {
+            SendFlags::empty()
+        };
+        let sent = sendto(&self.socket, entry, flags, &self.address);
+        let is_behind = matches!(sent, Err(Errno::AGAIN));
+        self.is_behind.store(is_behind, Ordering::Relaxed);
+        Ok(sent?)
     }
 }
 
@@ -150,7 +174,10 @@ fn name(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        sync::{Arc, Mutex},
+        time::Instant,
+    };
 
     use test_case::test_case;
     use tracing_subscriber::layer::SubscriberExt as _;
@@ -207,6 +234,26 @@ mod tests {
         assert_eq!(field(&fields, "UNITLINK_WHY"), Some("gone\nfor good"));
         assert_eq!(field(&fields, "UNITLINK_JOBS"), Some("3"));
         assert_eq!(fields.len(), 6);
+    }
+
+    #[test]
+    fn a_journal_that_stands_still_is_waited_for_once() {
+        let path = std::env::temp_dir().join(format!("host-journal-{}", std::process::id()));
+        let stands_still = UnixDatagram::bind(&path).expect("bound");
+        let journal = Journal::connect_to(&path, "test").expect("there");
+        // As many as it takes until the socket is full, and far more.
+        let began = Instant::now();
+        let sent = (0..10_000).map(|_| journal.send(&[b'x'; 1000]));
+        let lost = sent.filter(Result::is_err).count();
+        let took = began.elapsed();
+        assert!(lost > 1_000, "{lost} of them are lost");
+        assert!(took >= PATIENCE && took < 50 * PATIENCE, "{took:?}");
+        // It goes on: of what is said then nothing is lost.
+        let mut bytes = [0; 2000];
+        stands_still.set_nonblocking(true).expect("set");
+        while stands_still.recv(&mut bytes).is_ok() {}
+        assert!((0..3).all(|_| journal.send(b"y").is_ok()));
+        std::fs::remove_file(&path).expect("removed");
     }
 
     #[test]
