@@ -388,7 +388,9 @@ impl Agent {
                         | Request::Look(_)
                         | Request::Describe(_)
                         | Request::WaitsOf(_)
-                        | Request::LookAgain(_) => None,
+                        | Request::LookAgain(_)
+                        | Request::UpheldBy(_)
+                        | Request::LookUpheld(_) => None,
                     };
                     let manager = &self.around.manager;
                     match made {
@@ -445,6 +447,7 @@ impl Agent {
             | Event::ManagerLost
             | Event::ManagerReached { .. }
             | Event::OrderFailed { .. }
+            | Event::Overlooked { .. }
             | Event::ProxyRestarting { .. }
             | Event::ProxyStopping { .. }
             | Event::RecordDamaged { .. }

@@ -53,6 +53,9 @@ pub(crate) fn log(event: &Event) {
         } => {
             warn!(at.unit = %proxy, %kind, %proxy, %reason, cause = %reason.cause, "unit of another node was not stopped or reloaded");
         }
+        Event::Overlooked { proxy } => {
+            info!(at.unit = %proxy, %proxy, "proxy is down and a unit upholds it, having systemd look whether it is to be started");
+        }
         Event::Retrying { unit, why } => {
             warn!(at.unit = %unit, %unit, why, "systemd refused, trying again")
         }

@@ -4,6 +4,7 @@ mod circle;
 mod job;
 mod kinds;
 mod stage;
+mod upheld;
 
 use std::time::Duration;
 
@@ -316,26 +317,6 @@ fn a_target_that_is_restarted_restarts_its_source(how: &str) {
     stage.both_run();
     assert_ne!(stage.run_of("a", "source.service"), before);
     stage.is_quiet();
-}
-
-#[test]
-fn an_upheld_target_is_started_again_each_time_and_its_source_stays_up() {
-    let mut stage = Stage::new(&["a", "b"])
-        .target("b", "target.service")
-        .runs_for("b", "target.service", secs(5))
-        .upholds("a", "source.service", "b", "target.service")
-        .begin();
-    stage.systemctl(Verb::Start, "a", "source.service");
-    stage.run(secs(1));
-    let source = stage.run_of("a", "source.service");
-    let mut runs = Vec::new();
-    for _ in 0..6 {
-        runs.push(stage.run_of("b", "target.service"));
-        stage.run(ms(5_200));
-    }
-    runs.dedup();
-    assert_eq!(runs.len(), 6);
-    assert_eq!(stage.run_of("a", "source.service"), source);
 }
 
 #[test]

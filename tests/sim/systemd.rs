@@ -19,7 +19,7 @@
 //! | `Upholds=`: started again whenever inactive and without a job, 16 times in 10 s | `unit_is_upheld_by_active()`, tried |
 //! | `StopWhenUnneeded=`: looked at when the unit has started and when one that needs it has stopped | `unit_is_unneeded()` |
 //! | … and not when only the *job* of one that needs it fails: the unit then stays | tried |
-//! | … and by `Upholds=` only while the upholding unit has no job; nobody looks again after that | `unit_is_upheld_by_active()` |
+//! | … and by `Upholds=` only while the upholding unit has no job; nobody looks again after that, but at the end of a job of its own, and when units are read again | `unit_is_upheld_by_active()`, `job_finish_and_invalidate()`, `unit_coldplug()`, tried |
 //! | a unit that is merely wanted is started although something that it requires is masked | `transaction_add_job_and_dependencies()` |
 //! | a unit without a process at stop (the proxy) is inactive in the same turn, and nobody may see it | tried |
 //! | a change of a unit is told some time later, with the state it has then; before the end of its job is told | `bus_unit_send_pending_change_signal()` |
@@ -240,6 +240,12 @@ impl Systemd {
         }
     }
 
+    /// `systemctl daemon-reload`: each unit is put into its state anew, and at that systemd looks at what is upheld.
+    pub(crate) fn read_again(&mut self, now: Moment) {
+        self.check_upheld.extend(self.units.keys().cloned());
+        self.settle(now);
+    }
+
     /// Whoever writes unit files has repaired them (and `systemctl daemon-reload`): every service
     /// starts, quickly, and stays up.
     pub(crate) fn heal(&mut self) {
@@ -431,6 +437,11 @@ impl Systemd {
     /// Units that need this one: `RequiredBy`, `BoundBy`, `WantedBy`, `UpheldBy`.
     fn needing(&self, unit: &UnitName) -> Vec<UnitName> {
         self.find(|spec| spec.needs(unit))
+    }
+
+    /// The property `UpheldBy`: units that are loaded.
+    pub(crate) fn upheld_by(&self, unit: &UnitName) -> Vec<UnitName> {
+        self.find(|spec| spec.upholds.contains(unit))
     }
 
     fn find(&self, which: impl Fn(&Spec) -> bool) -> Vec<UnitName> {

@@ -44,6 +44,8 @@ pub(crate) enum Purpose {
     Waits,
     /// Proxies that may not be needed.
     Needless,
+    /// A proxy that may be upheld.
+    Upheld,
 }
 
 /// How far an operation is.
@@ -223,12 +225,16 @@ impl Cx<'_> {
 pub(crate) fn job_of(result: Result<Answer, ManagerError>) -> Result<ManagerJob, ManagerError> {
     match result {
         Ok(Answer::Job(job)) => Ok(job),
-        Ok(Answer::Done | Answer::Unit(_) | Answer::Description(_) | Answer::Waits(_)) => {
-            Err(ManagerError {
-                name: proto::dbus::error::FAILED.to_owned(),
-                text: "the answer names no job".to_owned(),
-            })
-        }
+        Ok(
+            Answer::Done
+            | Answer::Unit(_)
+            | Answer::Description(_)
+            | Answer::Waits(_)
+            | Answer::Units(_),
+        ) => Err(ManagerError {
+            name: proto::dbus::error::FAILED.to_owned(),
+            text: "the answer names no job".to_owned(),
+        }),
         Err(error) => Err(error),
     }
 }

@@ -253,7 +253,13 @@ impl Claims {
                 // The helper is a process of the proxy: while it is there, so is the run.
                 Err(_) if !proxy.waiters.is_empty() => {}
                 Err(_)
-                | Ok(Answer::Job(_) | Answer::Done | Answer::Description(_) | Answer::Waits(_)) => {
+                | Ok(
+                    Answer::Job(_)
+                    | Answer::Done
+                    | Answer::Description(_)
+                    | Answer::Waits(_)
+                    | Answer::Units(_),
+                ) => {
                     self.remove(unit, cx.out);
                 }
             }

@@ -312,7 +312,13 @@ impl Holds {
             Some(Work::Describe { call: open, .. }) if *open == call => {
                 let description = match result {
                     Ok(Answer::Description(description)) => Some(description),
-                    Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_) | Answer::Waits(_))
+                    Ok(
+                        Answer::Job(_)
+                        | Answer::Done
+                        | Answer::Unit(_)
+                        | Answer::Waits(_)
+                        | Answer::Units(_),
+                    )
                     | Err(_) => None,
                 };
                 self.described(unit, description, cx);

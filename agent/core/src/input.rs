@@ -120,6 +120,8 @@ pub enum Answer {
     Description(Description),
     /// To a question what jobs wait for.
     Waits(Vec<Waited>),
+    /// To a question which units uphold one.
+    Units(Vec<UnitName>),
 }
 
 /// A job that waits until a proxy has started.

@@ -16,6 +16,7 @@ impl Node {
     pub fn check(&self) -> Result<(), String> {
         self.holds.check(&self.units, &self.calls)?;
         self.claims.check(&self.calls)?;
+        self.upheld.check(&self.units)?;
         self.waits.check(&self.holds, &self.calls)?;
         if !self.jobs.are_requests_right() {
             return Err("requests are known by jobs that are not, or the other way round".into());

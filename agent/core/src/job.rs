@@ -248,7 +248,13 @@ impl Jobs {
                 let end = *end;
                 let description = match result {
                     Ok(Answer::Description(description)) => Some(description),
-                    Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_) | Answer::Waits(_))
+                    Ok(
+                        Answer::Job(_)
+                        | Answer::Done
+                        | Answer::Unit(_)
+                        | Answer::Waits(_)
+                        | Answer::Units(_),
+                    )
                     | Err(_) => None,
                 };
                 let why = cx.why(&job.task.unit, &Ending::Job(end), description.as_ref());

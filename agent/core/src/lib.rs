@@ -50,6 +50,7 @@ mod output;
 mod reason;
 pub mod record;
 mod unit;
+mod upheld;
 mod wait;
 
 #[cfg(test)]
@@ -84,6 +85,7 @@ use link::Link;
 use needless::Needless;
 use order::Orders;
 use unit::Units;
+use upheld::Upheld;
 use wait::Waits;
 
 /// What a node is told at its start.
@@ -111,6 +113,7 @@ pub struct Node {
     holds: Holds,
     waits: Waits,
     needless: Needless,
+    upheld: Upheld,
     orders: Orders,
     units: Units,
     calls: Calls,
@@ -147,6 +150,7 @@ impl Node {
             holds: Holds::new(records.entries),
             waits: Waits::default(),
             needless: Needless::default(),
+            upheld: Upheld::default(),
             orders: Orders::default(),
             units: Units::default(),
             calls: Calls::default(),
@@ -222,6 +226,7 @@ impl Node {
             Input::Drain => self.jobs.drain(),
             Input::Stop => {
                 self.needless.stop();
+                self.upheld.stop();
                 // What is known is said before the goodbye: at a shutdown, units that others need
                 // have just been stopped, and those others are to hear of a stop, not of a loss.
                 self.holds.conclude(cx!(self, now));
@@ -258,8 +263,9 @@ impl Node {
             .deadline(&self.units, self.link.registered().is_some());
         let waits = self.waits.deadline(&self.units);
         let needless = self.needless.deadline(&self.units);
+        let upheld = self.upheld.deadline(&self.units);
         let orders = self.orders.deadline(self.link.registered().is_some());
-        [link, claims, holds, waits, needless, orders]
+        [link, claims, holds, waits, needless, upheld, orders]
             .into_iter()
             .flatten()
             .min()
@@ -399,6 +405,7 @@ impl Node {
         let (claims, holds) = (&self.claims, &self.holds);
         self.waits.settle(touched, claims, holds, cx!(self, now));
         self.needless.settle(cx!(self, now));
+        self.upheld.settle(cx!(self, now));
         self.orders.settle(cx!(self, now));
         let hold_states = self.holds.poll().map(ToController::HoldStates);
         let claims = self.claims.poll().map(ToController::Claims);

@@ -47,6 +47,14 @@ pub const NEEDLESS_SETTLE: Duration = Duration::from_secs(1);
 /// From one look for proxies that nobody needs to the next: each is a unit with a process.
 pub const NEEDLESS_GAP: Duration = Duration::from_secs(4);
 
+/// From the end of a job to the look whether it has hidden a proxy that is upheld: what systemd sees by itself at that
+/// end it has begun by then.
+pub const UPHELD_SETTLE: Duration = Duration::from_millis(100);
+
+/// Units that uphold one proxy, of which the end of a job counts. One that so many uphold is overlooked only where each
+/// of them that is active has a job at the same moment.
+pub const UPHOLDERS_MAX: usize = 256;
+
 /// Starts that are told to wait for proxies: one for each record of a hold that is starting.
 pub const WAITS_MAX: usize = HOLDS_MAX;
 

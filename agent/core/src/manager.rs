@@ -23,6 +23,7 @@ impl Node {
             FromManager::Reloaded(snapshot) => {
                 if self.units.connected {
                     self.take_snapshot(now, snapshot.units);
+                    self.upheld.manager_reloaded(&self.units, &snapshot.jobs);
                 }
             }
             FromManager::Disconnected => {
@@ -42,11 +43,13 @@ impl Node {
             FromManager::Changed(state) => self.unit_changed(now, state),
             FromManager::Gone(unit) => {
                 self.units.gone(&unit);
+                self.upheld.unit_changed(&unit, &self.units);
                 self.claims.unit_gone(&unit, &mut self.batch);
                 self.hold_changed(&unit);
             }
             FromManager::Unbound(unit) => self.holds.unbound(&unit, cx!(self, now)),
             FromManager::JobNew { job, unit } => {
+                self.upheld.job_new(job);
                 if let Some(state) = self.units.job_new(&unit, job) {
                     self.unit_changed(now, state);
                 }
@@ -61,13 +64,15 @@ impl Node {
                         | Purpose::Proxy(_)
                         | Purpose::Again(_)
                         | Purpose::Waits
-                        | Purpose::Needless => {}
+                        | Purpose::Needless
+                        | Purpose::Upheld => {}
                     }
                 }
             }
             FromManager::JobRemoved { job, unit, result } => {
                 self.holds.unit_job_ended(&unit, result, cx!(self, now));
                 self.needless.job_ended(&unit, result, now);
+                self.upheld.job_ended(job, &unit, now);
                 if let Some(state) = self.units.job_removed(&unit, job) {
                     self.unit_changed(now, state);
                 }
@@ -84,7 +89,8 @@ impl Node {
                         | Purpose::Followers
                         | Purpose::Again(_)
                         | Purpose::Waits
-                        | Purpose::Needless => {}
+                        | Purpose::Needless
+                        | Purpose::Upheld => {}
                     }
                 }
             }
@@ -109,6 +115,7 @@ impl Node {
                     Some(Purpose::Needless) => {
                         self.needless.answered(call, result, cx!(self, now));
                     }
+                    Some(Purpose::Upheld) => self.upheld.answered(call, result, cx!(self, now)),
                     Some(Purpose::Cancel | Purpose::Followers) | None => {}
                 }
                 self.calls.tidy();
@@ -135,9 +142,16 @@ impl Node {
                 self.units.put(state.clone());
             }
             Ok(Answer::Unit(None)) => self.units.gone(unit),
-            Ok(Answer::Job(_) | Answer::Done | Answer::Description(_) | Answer::Waits(_))
+            Ok(
+                Answer::Job(_)
+                | Answer::Done
+                | Answer::Description(_)
+                | Answer::Waits(_)
+                | Answer::Units(_),
+            )
             | Err(_) => {}
         }
+        self.upheld.unit_changed(unit, &self.units);
     }
 
     fn manager_reached(&mut self, now: Moment, snapshot: Snapshot) {
@@ -153,12 +167,15 @@ impl Node {
                 | Purpose::Followers
                 | Purpose::Again(_)
                 | Purpose::Waits
-                | Purpose::Needless => {}
+                | Purpose::Needless
+                | Purpose::Upheld => {}
             }
         }
         self.jobs.manager_reached(&snapshot.jobs, cx!(self, now));
         self.take_snapshot(now, snapshot.units);
         self.needless.manager_reached(&self.units, now);
+        self.upheld
+            .manager_reached(&self.units, &snapshot.jobs, now);
         self.link.start(cx!(self, now));
     }
 
@@ -183,17 +200,20 @@ impl Node {
                 | Purpose::Proxy(_)
                 | Purpose::Again(_)
                 | Purpose::Waits
-                | Purpose::Needless => {}
+                | Purpose::Needless
+                | Purpose::Upheld => {}
             }
         }
         self.waits.manager_lost();
         self.needless.manager_lost();
+        self.upheld.manager_lost();
         self.claims.manager_lost();
         self.holds.manager_lost();
     }
 
     fn unit_changed(&mut self, now: Moment, state: UnitState) {
         if self.take_unit(state.clone()) {
+            self.upheld.unit_changed(&state.name, &self.units);
             self.claims.unit_changed(&state, false, cx!(self, now));
             self.hold_changed(&state.name);
         }

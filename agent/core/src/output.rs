@@ -110,6 +110,12 @@ pub enum Request {
     /// them, is started without what it wants, and ends at once: at the end of a unit systemd looks at
     /// all that it wanted.
     LookAgain(Vec<UnitName>),
+    /// Say which units uphold one (`UpheldBy`); answered with [`Answer::Units`](crate::Answer::Units).
+    UpheldBy(UnitName),
+    /// Look again whether this unit is to be started because another one upholds it (`Upholds=`), which is the
+    /// manager's to decide; answered with [`Answer::Job`](crate::Answer::Job). The job is of the type `nop`, which
+    /// is nothing to a unit, whatever state it is in; at the end of each job systemd looks whether its unit is upheld.
+    LookUpheld(UnitName),
 }
 
 /// The unit of [`Request::LookAgain`].
@@ -250,6 +256,11 @@ pub enum Event {
         proxy: UnitName,
         /// Why.
         reason: Reason,
+    },
+    /// A proxy is down and a unit upholds it, which may have had a job when it went down; systemd is made to look again.
+    Overlooked {
+        /// The proxy.
+        proxy: UnitName,
     },
     /// systemd did not do what was asked for a unit of ours; it is asked again.
     Retrying {

@@ -13,6 +13,7 @@ mod remembered;
 mod show;
 mod source;
 mod target;
+mod upheld;
 mod wait;
 
 use std::time::Duration;
@@ -409,6 +410,12 @@ fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
         ["done"] => Ok(Answer::Done),
         ["unit", rest @ ..] => Ok(Answer::Unit(Some(unit(rest)))),
         ["waits", rest @ ..] => Ok(Answer::Waits(waits(&rest.join(" ")))),
+        ["units", units @ ..] => Ok(Answer::Units(
+            units
+                .iter()
+                .map(|unit| unit.parse().expect("unit"))
+                .collect(),
+        )),
         ["no-unit"] => Ok(Answer::Unit(None)),
         [ran @ ("ran" | "runs")] => Ok(Answer::Description(Description {
             load: "loaded".to_owned(),

@@ -134,7 +134,13 @@ impl Waits {
         };
         let waited = match result {
             Ok(Answer::Waits(waited)) => waited,
-            Ok(Answer::Job(_) | Answer::Done | Answer::Unit(_) | Answer::Description(_))
+            Ok(
+                Answer::Job(_)
+                | Answer::Done
+                | Answer::Unit(_)
+                | Answer::Description(_)
+                | Answer::Units(_),
+            )
             | Err(_) => return,
         };
         let now = claims.activating();

@@ -40,6 +40,10 @@ pub(super) enum Purpose {
     Watch(Scope),
     /// The core asks what jobs wait for: what this one does.
     Walk(CallId, ManagerJob),
+    /// The core asks who upholds a unit.
+    Upholders(CallId),
+    /// The core wants a unit looked at, by a job that does nothing.
+    Nop(CallId),
     /// Somebody else asks.
     Raw(oneshot::Sender<Answer>),
 }

@@ -4,6 +4,7 @@ mod alone;
 mod begin;
 mod made;
 mod signal;
+mod upheld;
 mod walk;
 mod watched;
 
@@ -217,6 +218,8 @@ impl Session {
             ),
             Request::WaitsOf(jobs) => self.walk(call, jobs),
             Request::LookAgain(units) => self.look_again(call, &units),
+            Request::UpheldBy(unit) => self.ask_upholders(call, &unit),
+            Request::LookUpheld(unit) => self.look_upheld(call, &unit),
         }
     }
 
@@ -316,6 +319,8 @@ impl Session {
                 let description = cache::description(&read(&message.body())?);
                 self.tell_answer(call, Ok(Answer::Description(description)));
             }
+            (Purpose::Upholders(call), Ok(message)) => self.upholders(call, message)?,
+            (Purpose::Nop(call), Ok(message)) => self.looked_upheld(call, message)?,
             (Purpose::Followers(call, unit), answer) => self.followers(call, &unit, answer.ok())?,
             (Purpose::ReloadFollowers, answer) => self.reload_each(answer.ok())?,
             (Purpose::Ignored, Ok(_)) => {}
@@ -331,7 +336,9 @@ impl Session {
                 | Purpose::Done(call)
                 | Purpose::Look(call)
                 | Purpose::Find(call)
-                | Purpose::Describe(call),
+                | Purpose::Describe(call)
+                | Purpose::Upholders(call)
+                | Purpose::Nop(call),
                 Err(error),
             ) => self.tell_answer(call, Err(error)),
         }
@@ -446,6 +453,8 @@ impl Session {
             | Purpose::Describe(_)
             | Purpose::Walk(..)
             | Purpose::Watch(_)
+            | Purpose::Upholders(_)
+            | Purpose::Nop(_)
             | Purpose::Raw(_) => false,
         };
         if counted {

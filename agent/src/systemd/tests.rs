@@ -565,6 +565,50 @@ async fn systemd_is_made_to_look_again_by_a_unit_that_wants_what_is_looked_at() 
     assert_eq!(scene.answered().await, Ok(CoreAnswer::Job(ManagerJob(7))));
 }
 
+#[tokio::test(start_paused = true)]
+async fn systemd_is_made_to_look_whether_a_unit_is_upheld_by_a_job_that_does_nothing() {
+    let mut scene = Scene::reached(Way::Private).await;
+    let proxy: proto::name::UnitName = "proxy@b_t.service".parse().expect("name");
+    scene.ask(Request::UpheldBy(proxy.clone()));
+    let call = scene.systemd.call("Get").await;
+    let header = call.header();
+    let path_of_unit = "/org/freedesktop/systemd1/unit/proxy_40b_5ft_2eservice";
+    assert_eq!(header.path().map(|it| it.as_str()), Some(path_of_unit));
+    let body = call.body();
+    let asked: (&str, &str) = body.deserialize().expect("body");
+    assert_eq!(asked, (systemd::UNIT, "UpheldBy"));
+    scene
+        .systemd
+        .reply(&call, &Variant::from(vec!["source.service"]));
+    let units = vec!["source.service".parse().expect("name")];
+    assert_eq!(scene.answered().await, Ok(CoreAnswer::Units(units)));
+
+    scene.ask(Request::LookUpheld(proxy.clone()));
+    let call = scene.systemd.call("EnqueueUnitJob").await;
+    let body = call.body();
+    let said: (&str, &str, &str) = body.deserialize().expect("body");
+    assert_eq!(said, (proxy.as_str(), "nop", "fail"));
+    let (job, unit) = ("/org/freedesktop/systemd1/job/7", path(path_of_unit));
+    let others: Vec<(u32, Path, &str, Path, &str)> = Vec::new();
+    scene.systemd.reply(
+        &call,
+        &(7_u32, path(job), proxy.as_str(), unit, "nop", others),
+    );
+    assert_eq!(scene.answered().await, Ok(CoreAnswer::Job(ManagerJob(7))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_of_all_units_are_told() {
+    let mut scene = Scene::reached(Way::Private).await;
+    let job = path("/org/freedesktop/systemd1/job/7");
+    scene
+        .systemd
+        .manager("JobNew", &(7_u32, job, "source.service"));
+    let unit = "source.service".parse().expect("name");
+    let job = ManagerJob(7);
+    assert_eq!(scene.said().await, FromManager::JobNew { job, unit });
+}
+
 /// What systemd does with units that follow another one is done for a proxy: before its stop, and
 /// instead of a reload.
 #[test_case(true, "PropagatesStopTo", "StopUnit", "replace"; "stop")]

@@ -233,8 +233,11 @@ fn units_agree(machine: &NodeName, systemd: &Systemd, wrong: &mut Wrong) {
         // A service that ends by itself takes with it only what is bound to it; a proxy never does.
         let required = required.filter(|other| ProxyName::is_proxy(other));
         let strict = required.chain(&unit.spec.binds_to);
-        let upheld = unit.spec.upholds.iter();
-        for other in strict.chain(upheld.filter(|other| !systemd.unstarted.contains(*other))) {
+        // What systemd has passed over stays down; but the agent has it look at a proxy again.
+        let overlooked =
+            |name: &UnitName| systemd.unstarted.contains(name) && !ProxyName::is_proxy(name);
+        let upheld = unit.spec.upholds.iter().filter(|name| !overlooked(name));
+        for other in strict.chain(upheld) {
             if systemd.state(other) != State::Active {
                 wrong.push(format!(
                     "{name} of {machine} is active, and {other} is {:?}",

@@ -129,6 +129,12 @@ impl Stage {
         self
     }
 
+    /// The same on one node.
+    pub(super) fn wants_here(mut self, name: &str, service: &str, other: &str) -> Self {
+        self.spec(name, service).wants.push(unit(other));
+        self
+    }
+
     pub(super) fn upholds(mut self, name: &str, service: &str, to: &str, target: &str) -> Self {
         let proxy = proxy(&node(to), &unit(target));
         self.spec(name, service).upholds.push(proxy);

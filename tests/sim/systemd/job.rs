@@ -215,6 +215,24 @@ impl Systemd {
         job
     }
 
+    /// A job of the type `nop`, which does nothing and ends at once; at its end systemd looks whether the unit is upheld.
+    pub(crate) fn look_upheld(&mut self, now: Moment, unit: &UnitName) -> Result<u32, CallError> {
+        if self.is_masked(unit) {
+            return Err(CallError::Masked(unit.clone()));
+        }
+        if !self.load(unit) {
+            return Err(CallError::NoSuchUnit(unit.clone()));
+        }
+        let id = self.next_job();
+        self.signal(Signal::JobNew(id, unit.clone()));
+        self.signal(Signal::JobRemoved(id, unit.clone(), JobResult::Done));
+        self.check_upheld.insert(unit.clone());
+        self.check_bound.insert(unit.clone());
+        self.check_unneeded.insert(unit.clone());
+        self.settle(now);
+        Ok(id)
+    }
+
     /// The proxies for which a job waits, each with the units in between.
     pub(crate) fn waits(&self, id: u32) -> Vec<(UnitName, Vec<UnitName>)> {
         let has = |unit: &super::Unit| unit.job.as_ref().is_some_and(|job| job.id == id);

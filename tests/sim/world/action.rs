@@ -238,6 +238,7 @@ impl World {
                     agent.dies_after = None;
                 }
             }
+            self.reads_again(at);
         }
     }
 

@@ -42,9 +42,18 @@ impl World {
 
     /// `systemctl daemon-reload`: how everything is now is told in one.
     pub(super) fn reloads(&mut self, at: usize) {
-        self.drain(at);
+        self.reads_again(at);
         if self.machines.get(at).is_some_and(|m| m.up) {
             self.tell_all(at, FromManager::Reloaded);
+        }
+    }
+
+    /// A service manager reads its units again.
+    pub(super) fn reads_again(&mut self, at: usize) {
+        let now = self.now;
+        if let Some(machine) = self.machines.get_mut(at).filter(|m| m.up) {
+            machine.systemd.read_again(now);
+            self.drain(at);
         }
     }
 
@@ -146,7 +155,13 @@ impl World {
         let answer = carry_out(systemd, now, request);
         let queued = match &answer {
             Ok(Answer::Job(job)) => Some(job.0),
-            Ok(Answer::Done | Answer::Unit(_) | Answer::Description(_) | Answer::Waits(_))
+            Ok(
+                Answer::Done
+                | Answer::Unit(_)
+                | Answer::Description(_)
+                | Answer::Waits(_)
+                | Answer::Units(_),
+            )
             | Err(_) => None,
         };
         let answer = FromManager::Answered(call, answer);
@@ -248,6 +263,11 @@ pub(crate) fn carry_out(
         Request::LookAgain(units) => {
             let job = systemd.look_again(now, units);
             Ok(Answer::Job(ManagerJob(job)))
+        }
+        Request::UpheldBy(unit) => Ok(Answer::Units(systemd.upheld_by(&unit))),
+        Request::LookUpheld(unit) => {
+            let job = systemd.look_upheld(now, &unit);
+            job.map(|job| Answer::Job(ManagerJob(job)))
         }
     };
     answer.map_err(manager_error)

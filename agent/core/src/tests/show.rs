@@ -56,6 +56,8 @@ fn show_request(request: Request) -> String {
             let units: Vec<_> = units.iter().map(ToString::to_string).collect();
             format!("look again {}", units.join(", "))
         }
+        Request::UpheldBy(unit) => format!("who upholds {unit}"),
+        Request::LookUpheld(unit) => format!("look whether {unit} is upheld"),
         Request::WaitsOf(jobs) => {
             let jobs: Vec<_> = jobs.iter().map(ToString::to_string).collect();
             format!("waits of {}", jobs.join(", "))

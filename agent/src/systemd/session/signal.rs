@@ -57,9 +57,7 @@ impl Session {
             }
             (systemd::MANAGER, "JobNew") => {
                 let (id, _, unit): (u32, ObjectPath<'_>, &str) = read(&body)?;
-                if cache::matters(unit)
-                    && let Ok(unit) = unit.parse()
-                {
+                if let Ok(unit) = unit.parse() {
                     let job = ManagerJob(id);
                     self.cache.job(&unit, job, true);
                     self.tell(FromManager::JobNew { job, unit });
