@@ -48,7 +48,10 @@ pub(crate) enum Slot {
     /// It has ended, and is started again after a while.
     Waiting { crashes: u32 },
     /// It has made room for a worker of a generation that is being tried.
-    Retired,
+    Retired {
+        /// How many workers in a row had ended here, if the next was still to be started.
+        crashes: u32,
+    },
     /// It has done its work.
     Finished,
 }
@@ -109,17 +112,33 @@ impl Generation {
     pub(crate) fn running(&self) -> impl Iterator<Item = (WorkerNumber, ProcessId)> {
         self.slots.iter().filter_map(|(number, slot)| match slot {
             Slot::Running(process) => Some((*number, *process)),
-            Slot::Due { .. } | Slot::Waiting { .. } | Slot::Retired | Slot::Finished => None,
+            Slot::Due { .. } | Slot::Waiting { .. } | Slot::Retired { .. } | Slot::Finished => None,
         })
     }
 }
 
 impl Slot {
+    /// This place when it makes room.
+    pub(crate) fn retired(self) -> Self {
+        match self {
+            Self::Due { crashes, .. } | Self::Waiting { crashes } => Self::Retired { crashes },
+            Self::Running(_) => Self::Retired { crashes: 0 },
+            Self::Retired { .. } | Self::Finished => self,
+        }
+    }
+
+    pub(crate) fn is_retired(self) -> bool {
+        match self {
+            Self::Retired { .. } => true,
+            Self::Due { .. } | Self::Running(_) | Self::Waiting { .. } | Self::Finished => false,
+        }
+    }
+
     /// Whether it holds, or will hold, a worker that serves.
     pub(crate) fn is_active(self) -> bool {
         match self {
             Self::Due { .. } | Self::Running(_) | Self::Waiting { .. } => true,
-            Self::Retired | Self::Finished => false,
+            Self::Retired { .. } | Self::Finished => false,
         }
     }
 }

@@ -160,18 +160,14 @@ impl Launcher {
                 }
                 Slot::Due { .. } => self.mode != Mode::Overlap,
                 Slot::Waiting { .. } | Slot::Finished => true,
-                Slot::Retired => is_trying && self.mode != Mode::Overlap,
+                Slot::Retired { .. } => is_trying && self.mode != Mode::Overlap,
             };
             must(found, is_kept, || {
                 format!("{worker} in service is {slot:?}, and nothing takes its place")
             });
         }
         if self.mode == Mode::Rolling && is_trying {
-            let retired = serving
-                .slots
-                .values()
-                .filter(|it| **it == Slot::Retired)
-                .count();
+            let retired = serving.slots.values().filter(|it| it.is_retired()).count();
             let ready = self.candidate().map_or(0, |id| {
                 self.of(id)
                     .filter(|(process, _)| self.is_ready(*process))

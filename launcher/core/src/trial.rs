@@ -175,7 +175,7 @@ impl Launcher {
             .filter(|slot| match slot {
                 Slot::Running(process) => is_thus(self, *process),
                 Slot::Finished => true,
-                Slot::Due { .. } | Slot::Waiting { .. } | Slot::Retired => false,
+                Slot::Due { .. } | Slot::Waiting { .. } | Slot::Retired { .. } => false,
             })
             .count()
     }
@@ -198,7 +198,7 @@ impl Launcher {
     fn retire(&mut self, id: GenerationId, wanted: usize, now: Moment) -> bool {
         let mut any = false;
         while let Some(generation) = self.generations.get_mut(&id) {
-            let retired = generation.slots.values().filter(|it| **it == Slot::Retired);
+            let retired = generation.slots.values().filter(|it| it.is_retired());
             if retired.count() >= wanted {
                 break;
             }
@@ -214,7 +214,7 @@ impl Launcher {
                 break;
             };
             let limit = generation.settings.reload_graceful;
-            generation.slots.insert(worker, Slot::Retired);
+            generation.slots.insert(worker, slot.retired());
             self.timers.cancel(Timer::Respawn(id, worker));
             if let Slot::Running(process) = slot {
                 self.drain(process, limit, now);
@@ -313,9 +313,9 @@ impl Launcher {
             match slot {
                 Slot::Due { .. } | Slot::Waiting { .. } => {
                     self.timers.cancel(Timer::Respawn(id, *worker));
-                    *slot = Slot::Retired;
+                    *slot = slot.retired();
                 }
-                Slot::Running(_) | Slot::Retired | Slot::Finished => {}
+                Slot::Running(_) | Slot::Retired { .. } | Slot::Finished => {}
             }
         }
     }
@@ -346,7 +346,7 @@ impl Launcher {
         };
         match self.reload {
             Reload::Trying { number, .. } => {
-                self.restore();
+                self.restore(now);
                 self.conclude(number, Outcome::Failed(failure), now);
                 if on_failure == OnReloadFailure::Retry && !self.again {
                     self.retry_later(now);
@@ -358,17 +358,33 @@ impl Launcher {
         }
     }
 
-    /// What has made room for a generation that failed is started again.
-    fn restore(&mut self) {
-        let serving = self.serving();
-        if let Some(generation) = serving.and_then(|id| self.generations.get_mut(&id)) {
-            for slot in generation
-                .slots
-                .values_mut()
-                .filter(|it| **it == Slot::Retired)
-            {
+    /// What has made room for a generation that failed is started again, or waits again as it did.
+    fn restore(&mut self, now: Moment) {
+        let Some(id) = self.serving() else {
+            return;
+        };
+        let Some(generation) = self.generations.get(&id) else {
+            return;
+        };
+        let respawn = generation.settings.respawn();
+        let retired = generation
+            .slots
+            .iter()
+            .filter_map(|(worker, slot)| match slot {
+                Slot::Retired { crashes } => Some((*worker, *crashes)),
+                Slot::Due { .. } | Slot::Running(_) | Slot::Waiting { .. } | Slot::Finished => None,
+            });
+        for (worker, crashes) in retired.collect::<Vec<_>>() {
+            let slot = if crashes == 0 {
                 let reason = Reason::Respawn;
-                *slot = Slot::Due { reason, crashes: 0 };
+                Slot::Due { reason, crashes }
+            } else {
+                let wait = respawn.wait(crashes, self.draw());
+                self.timers.set(Timer::Respawn(id, worker), now.plus(wait));
+                Slot::Waiting { crashes }
+            };
+            if let Some(generation) = self.generations.get_mut(&id) {
+                generation.slots.insert(worker, slot);
             }
         }
     }

@@ -181,6 +181,50 @@ fn a_rolling_reload_that_fails_brings_back_what_has_gone() {
 }
 
 #[test]
+fn what_crashes_again_and_again_waits_as_long_after_a_rolling_reload_that_failed() {
+    let settings = Settings {
+        mode: Mode::Rolling,
+        ..plain(2)
+    };
+    let mut world = World::started(settings.clone());
+    for _ in 0..12 {
+        world.pass(seconds(30));
+        world.exits(world.process(1, 2), 1);
+    }
+    assert_eq!(world.of(1).len(), 1, "it waits, for some thirty seconds");
+    world.reload(settings);
+    // It makes room before any that serves does.
+    world.ready(world.process(2, 1));
+    assert!(world.workers.values().all(|it| !it.is_termed));
+    world.exits(world.process(2, 2), 1);
+    world.obey();
+    assert_eq!((world.codes(), world.of(1).len()), (vec![4], 1));
+    world.pass(seconds(10));
+    assert_eq!(world.of(1).len(), 1, "it still waits");
+    world.pass(seconds(30));
+    assert_eq!(world.of(1).len(), 2);
+    world.right();
+}
+
+#[test]
+fn what_crashes_after_a_rolling_reload_to_fewer_is_started_while_those_before_it_still_drain() {
+    let rolling = |workers| Settings {
+        mode: Mode::Rolling,
+        ..plain(workers)
+    };
+    let mut world = World::started(rolling(4));
+    world.reload(rolling(2));
+    world.ready(world.process(2, 1));
+    world.obey();
+    world.ready(world.process(2, 2));
+    assert_eq!((world.codes(), world.workers.len()), (vec![0], 5));
+    world.exits(world.process(2, 1), 1);
+    world.pass(seconds(1));
+    assert_eq!((world.of(2).len(), world.of(1).len()), (2, 3));
+    world.right();
+}
+
+#[test]
 fn replacing_stops_the_old_ones_first_and_brings_them_back_after_a_failure() {
     let settings = Settings {
         mode: Mode::Replace,

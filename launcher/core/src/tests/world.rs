@@ -44,6 +44,8 @@ pub(super) struct World {
     pub(super) wrong: Vec<String>,
     /// How many processes a rolling reload might have after the last input.
     pub(super) promised: usize,
+    /// How many there were when the generation in service took over, with those that it has replaced.
+    pub(super) at_commit: usize,
 }
 
 impl World {
@@ -68,6 +70,7 @@ impl World {
             code: None,
             wrong: Vec::new(),
             promised: 0,
+            at_commit: 0,
         };
         for (index, generation) in adopted.iter().enumerate() {
             let process = ProcessId(index as u64 + 1);
@@ -181,6 +184,7 @@ impl World {
                 }
                 // A start may have been told before a failure at the same moment that promises less.
                 let most = self.launcher.processes_max().max(self.promised);
+                let most = most.max(self.at_commit);
                 let now = self.workers.len();
                 if self.settings.mode == crate::Mode::Rolling && self.is_up && now > most {
                     self.wrong
@@ -213,9 +217,9 @@ impl World {
             Output::Note(Note::GaveUp(..) | Note::StartFailed(_) | Note::Finished(..)) => {
                 self.is_stop_wanted = true;
             }
+            Output::Publish(_) => self.at_commit = self.workers.len(),
             Output::Open(_)
             | Output::Probe(_)
-            | Output::Publish(_)
             | Output::Close(_)
             | Output::Stopping
             | Output::Alive

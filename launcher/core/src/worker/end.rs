@@ -111,7 +111,9 @@ impl Launcher {
                 self.note(Note::Finished(it.generation, it.worker));
             }
             Role::Candidate => {
-                generation.slots.insert(it.worker, Slot::Retired);
+                generation
+                    .slots
+                    .insert(it.worker, Slot::Retired { crashes: 0 });
                 let cause = match it.phase {
                     Phase::Ready { .. } => Cause::AfterReady(exit),
                     Phase::Starting | Phase::Draining { .. } | Phase::Aborted | Phase::Killed => {
@@ -127,7 +129,9 @@ impl Launcher {
     /// A worker has ended that was told to.
     fn gone(&mut self, it: &Process, has_place: bool, exit: Exit) {
         if has_place && let Some(generation) = self.generations.get_mut(&it.generation) {
-            generation.slots.insert(it.worker, Slot::Retired);
+            generation
+                .slots
+                .insert(it.worker, Slot::Retired { crashes: 0 });
         }
         // A program without a handler ends by the signal, and is in its right to.
         let is_well = matches!(exit, Exit::Code(0 | 143) | Exit::Signal(15) | Exit::Unknown);

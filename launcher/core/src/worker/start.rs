@@ -29,12 +29,13 @@ impl Launcher {
                 .iter()
                 .find_map(|(worker, slot)| match slot {
                     Slot::Due { reason, crashes } => Some((*worker, *reason, *crashes)),
-                    Slot::Running(_) | Slot::Waiting { .. } | Slot::Retired | Slot::Finished => {
-                        None
-                    }
+                    Slot::Running(_)
+                    | Slot::Waiting { .. }
+                    | Slot::Retired { .. }
+                    | Slot::Finished => None,
                 });
             if let Some((worker, reason, crashes)) = due
-                && self.has_room(id)
+                && self.has_room(id, crashes)
             {
                 self.spawn(id, worker, reason, crashes, now);
                 return true;
@@ -43,8 +44,8 @@ impl Launcher {
         false
     }
 
-    /// Whether this generation may start one more worker now.
-    fn has_room(&self, id: GenerationId) -> bool {
+    /// Whether this generation may start one more worker now, in a place in which so many have crashed.
+    fn has_room(&self, id: GenerationId, crashes: u32) -> bool {
         let Some(generation) = self.generations.get(&id) else {
             return false;
         };
@@ -52,6 +53,16 @@ impl Launcher {
         match self.mode {
             Mode::Overlap => true,
             Mode::Rolling if is_candidate && self.serving().is_none() => true,
+            // It takes the place of one that was there. Those that were replaced may drain for long, and may be more than
+            // there are workers now: of a reload to fewer, or of a launcher before this one.
+            Mode::Rolling if crashes > 0 && self.candidate().is_none() => {
+                let old = self.processes.values().filter(|it| {
+                    let of = self.generations.get(&it.generation);
+                    of.is_some_and(|it| it.role == Role::Old)
+                });
+                let slots = generation.slots.len();
+                self.processes.len().saturating_sub(old.count()) < slots
+            }
             Mode::Rolling => {
                 // The next of a new generation waits until those before it have proved themselves.
                 let proved =
