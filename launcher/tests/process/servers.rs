@@ -104,11 +104,19 @@ fn a_command_line_of_hupwatch_works_as_it_is(options: &[&str]) {
         launcher.wait_log(&format!("done: gen {generation} serves"), 1);
     }
     nothing_was_lost(&launcher, load);
-    // Whatever ends the launcher ends the server, here without being asked as well.
+    // Whatever ends the launcher ends the server, here without being asked as well. gunicorn's own workers notice by
+    // themselves that it is gone, within a second.
+    let (_, server) = launcher.workers()[0];
+    let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+    let children = children.expect("it serves");
     launcher.signal(Signal::KILL);
     launcher.wait("nobody answers", || {
         UnixStream::connect(&socket).is_err().then_some(())
     });
+    for child in children.split_whitespace() {
+        let program = format!("/proc/{child}/exe");
+        wait_until("it has ended", || fs::read_link(&program).is_err());
+    }
 }
 
 /// hupwatch leaves its child behind unless it is told otherwise; here that is asked for.
