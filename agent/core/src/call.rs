@@ -221,6 +221,17 @@ impl Cx<'_> {
     }
 }
 
+/// The description in an answer; nothing where there is none.
+pub(crate) fn description_of(result: Result<Answer, ManagerError>) -> Option<Description> {
+    match result {
+        Ok(Answer::Description(description)) => Some(description),
+        Ok(
+            Answer::Job(_) | Answer::Done | Answer::Unit(_) | Answer::Waits(_) | Answer::Units(_),
+        )
+        | Err(_) => None,
+    }
+}
+
 /// The job that an answer names.
 pub(crate) fn job_of(result: Result<Answer, ManagerError>) -> Result<ManagerJob, ManagerError> {
     match result {

@@ -22,7 +22,7 @@ use proto::{
 };
 
 use crate::{
-    call::{Cx, Purpose, Retry, Step, job_of},
+    call::{Cx, Purpose, Retry, Step, description_of, job_of},
     input::{Answer, CallId, ManagerError},
     limits::HOLDS_MAX,
     output::{Event, Output},
@@ -310,17 +310,7 @@ impl Holds {
                 }
             }
             Some(Work::Describe { call: open, .. }) if *open == call => {
-                let description = match result {
-                    Ok(Answer::Description(description)) => Some(description),
-                    Ok(
-                        Answer::Job(_)
-                        | Answer::Done
-                        | Answer::Unit(_)
-                        | Answer::Waits(_)
-                        | Answer::Units(_),
-                    )
-                    | Err(_) => None,
-                };
+                let description = description_of(result);
                 self.described(unit, description, cx);
             }
             Some(Work::Start(_) | Work::Stop(_) | Work::Describe { .. }) | None => {}

@@ -30,7 +30,7 @@ use proto::{
 };
 
 use crate::{
-    call::{Cx, Purpose, Step, job_of},
+    call::{Cx, Purpose, Step, description_of, job_of},
     input::{Answer, CallId, ManagerError},
     limits::JOBS_MAX,
     output::{Event, Output, Request, Verb},
@@ -246,17 +246,7 @@ impl Jobs {
                 result: end,
             } if *open == call => {
                 let end = *end;
-                let description = match result {
-                    Ok(Answer::Description(description)) => Some(description),
-                    Ok(
-                        Answer::Job(_)
-                        | Answer::Done
-                        | Answer::Unit(_)
-                        | Answer::Waits(_)
-                        | Answer::Units(_),
-                    )
-                    | Err(_) => None,
-                };
+                let description = description_of(result);
                 let why = cx.why(&job.task.unit, &Ending::Job(end), description.as_ref());
                 self.done(id, end, Some(why), cx);
             }
