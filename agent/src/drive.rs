@@ -382,6 +382,7 @@ impl Agent {
                             connection.and_then(|connection| connection.take_made(unit))
                         }
                         Request::Queue { .. }
+                        | Request::Restart { .. }
                         | Request::StopAlone(_)
                         | Request::ReloadFollowers(_)
                         | Request::Cancel(_)

@@ -2,7 +2,7 @@
 //! stands in the journal of that unit too (`at.unit`).
 
 use node::Event;
-use proto::model::ClaimState;
+use proto::{model::ClaimState, name::UnitName};
 use tracing::{debug, info, warn};
 
 /// Writes an event.
@@ -40,8 +40,15 @@ pub(crate) fn log(event: &Event) {
         Event::ProxyStopping { proxy, reason } => {
             warn!(at.unit = %proxy, %proxy, %reason, "unit of another node is down, stopping its proxy");
         }
-        Event::ProxyRestarting { proxy } => {
+        Event::ProxyRestarting { proxy, spared } if spared.is_empty() => {
             info!(at.unit = %proxy, %proxy, "unit of another node has restarted, restarting its proxy");
+        }
+        Event::ProxyRestarting { proxy, spared } => {
+            let spared: Vec<&str> = spared.iter().map(UnitName::as_str).collect();
+            info!(
+                at.unit = %proxy, %proxy, spared = spared.join(" "),
+                "unit of another node has restarted because one of this node has, restarting its proxy"
+            );
         }
         Event::StartFailed { proxy, reason } => {
             warn!(at.unit = proxy, proxy, %reason, cause = %reason.cause, "proxy does not start");
@@ -75,7 +82,12 @@ fn hold(unit: &str, source: &str, state: &ClaimState) {
         ClaimState::Down(reason) | ClaimState::Refused(reason) => {
             warn!(at.unit = unit, unit, source, %reason, "not up for the node that needs it");
         }
-        ClaimState::Restarted => info!(at.unit = unit, unit, source, "has restarted under a hold"),
+        ClaimState::Restarted(wave) if wave.is_empty() => {
+            info!(at.unit = unit, unit, source, "has restarted under a hold");
+        }
+        ClaimState::Restarted(wave) => {
+            info!(at.unit = unit, unit, source, after = %wave, "has restarted under a hold");
+        }
         ClaimState::Starting | ClaimState::Waiting(_) | ClaimState::Lost(_) => {
             debug!(unit, source, state = state.as_str(), "hold");
         }

@@ -88,6 +88,9 @@ pub mod systemd {
     pub const SERVICE: &str = "org.freedesktop.systemd1.Service";
     /// Error: there is no unit of this name.
     pub const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
+    /// A job in the mode `fail` would take the place of another.
+    pub const TRANSACTION_IS_DESTRUCTIVE: &str =
+        "org.freedesktop.systemd1.TransactionIsDestructive";
 }
 
 /// Names of errors.

@@ -13,6 +13,7 @@
 //! | [`interface`] | the interfaces that are served on a bus, as documents |
 //! | [`dbus`] | every bus name, path, interface, member and error name |
 //! | [`circle`] | circles of things that wait for each other |
+//! | [`wave`] | restarts that go from node to node |
 //! | [`helper`] | where an agent leaves something for its helpers |
 //! | [`rhythm`] | when something is done that is done again and again |
 //! | [`backoff`] | bounded, jittered waiting between attempts |
@@ -28,4 +29,5 @@ pub mod name;
 pub mod rhythm;
 pub mod sync;
 pub mod time;
+pub mod wave;
 pub mod wire;

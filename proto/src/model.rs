@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use crate::message::PROTOCOL_ENDINGS;
+use crate::{message::PROTOCOL_ENDINGS, wave::Wave};
 
 /// Writes an enum of words that stand for themselves on a wire and in a table.
 macro_rules! words {
@@ -322,8 +322,8 @@ pub enum ClaimState {
     Starting,
     /// The unit is up and held.
     Up,
-    /// The unit was restarted; whoever needs it is to be restarted too.
-    Restarted,
+    /// The unit was restarted, because of these; whoever needs it is to be restarted too, but for them.
+    Restarted(Wave),
     /// The unit could not be started, or is not up any more.
     Down(Reason),
     /// It will never be up: a rule forbids it.
@@ -339,7 +339,7 @@ impl ClaimState {
             Self::Waiting(_) => "waiting",
             Self::Starting => "starting",
             Self::Up => "up",
-            Self::Restarted => "restarted",
+            Self::Restarted(_) => "restarted",
             Self::Down(_) => "down",
             Self::Refused(_) => "refused",
             Self::Lost(_) => "lost",
@@ -353,7 +353,20 @@ impl ClaimState {
             | Self::Down(reason)
             | Self::Refused(reason)
             | Self::Lost(reason) => Some(reason),
-            Self::Starting | Self::Up | Self::Restarted => None,
+            Self::Starting | Self::Up | Self::Restarted(_) => None,
+        }
+    }
+
+    /// What has led to a restart, for the state that is one.
+    pub fn wave(&self) -> Option<&Wave> {
+        match self {
+            Self::Restarted(wave) => Some(wave),
+            Self::Waiting(_)
+            | Self::Starting
+            | Self::Up
+            | Self::Down(_)
+            | Self::Refused(_)
+            | Self::Lost(_) => None,
         }
     }
 
@@ -365,7 +378,7 @@ impl ClaimState {
             | Self::Down(reason)
             | Self::Refused(reason)
             | Self::Lost(reason) => reason.cause = reason.cause.for_protocol(protocol),
-            Self::Starting | Self::Up | Self::Restarted => {}
+            Self::Starting | Self::Up | Self::Restarted(_) => {}
         }
         self
     }
@@ -373,7 +386,7 @@ impl ClaimState {
     /// Whether this is the end of its token.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Down(_) | Self::Restarted | Self::Refused(_) => true,
+            Self::Down(_) | Self::Restarted(_) | Self::Refused(_) => true,
             Self::Waiting(_) | Self::Starting | Self::Up | Self::Lost(_) => false,
         }
     }

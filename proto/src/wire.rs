@@ -15,6 +15,7 @@ use crate::{
     model::{Cause, ClaimState, Reason, Token, TokenError, UnknownWord},
     name::{NodeName, NodeNameError, UnitName, UnitNameError, UnitPattern, UnitPatternError},
     sync::{Delta, Generation},
+    wave::WaveError,
 };
 
 pub use job::{
@@ -66,6 +67,9 @@ pub enum WireError {
     /// A state is not known.
     #[error("'{0}' is no state of a claim")]
     State(String),
+    /// What has led to a restart is not valid.
+    #[error(transparent)]
+    Wave(#[from] WaveError),
     /// A fact has another type.
     #[error("'{0}' is missing or has another type")]
     Fact(&'static str),
@@ -178,7 +182,11 @@ pub fn states_to_wire<K: WireKey>(delta: &Delta<K, TokenState>) -> StatesBody {
         let (first, second) = key.to_wire();
         let (cause, text) = match state.reason() {
             Some(reason) => (reason.cause.to_string(), reason.text.clone()),
-            None => (String::new(), String::new()),
+            // Peers that know of no waves read no text here.
+            None => {
+                let wave = state.wave().map(ToString::to_string);
+                (String::new(), wave.unwrap_or_default())
+            }
         };
         (
             first,
@@ -236,7 +244,7 @@ fn state_from_wire(state: &str, cause: &str, text: &str) -> Result<ClaimState, W
         "waiting" => Ok(ClaimState::Waiting(reason()?)),
         "starting" => Ok(ClaimState::Starting),
         "up" => Ok(ClaimState::Up),
-        "restarted" => Ok(ClaimState::Restarted),
+        "restarted" => Ok(ClaimState::Restarted(text.parse()?)),
         "down" => Ok(ClaimState::Down(reason()?)),
         "refused" => Ok(ClaimState::Refused(reason()?)),
         "lost" => Ok(ClaimState::Lost(reason()?)),
@@ -372,6 +380,7 @@ pub fn unit_from_wire(text: &str) -> Result<UnitName, WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wave::Wave;
     use zbus::wire::{LE, serialized::Context, to_bytes};
 
     fn key() -> ClaimKey {
@@ -414,7 +423,8 @@ mod tests {
             ClaimState::Waiting(reason.clone()),
             ClaimState::Starting,
             ClaimState::Up,
-            ClaimState::Restarted,
+            ClaimState::Restarted(Wave::default()),
+            ClaimState::Restarted("a/t.service b/u.mount".parse().expect("wave")),
             ClaimState::Down(reason.clone()),
             ClaimState::Refused(reason.clone()),
             ClaimState::Lost(reason),

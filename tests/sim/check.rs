@@ -207,7 +207,7 @@ impl Oracle {
                 | ClaimState::Waiting(_)
                 | ClaimState::Starting
                 | ClaimState::Up
-                | ClaimState::Restarted => {}
+                | ClaimState::Restarted(_) => {}
             }
         }
         world.oracle.lost = lost;
@@ -335,23 +335,13 @@ impl Oracle {
 
     /// An agent asks its service manager for something.
     pub(crate) fn call(world: &mut World, at: usize, request: &Request) {
-        let Request::Queue { verb, unit, .. } = request else {
+        let Some(unit) = takes_down(request) else {
             return;
         };
         let wrong = if let Some(hold) = HoldName::parse(unit) {
-            match verb {
-                Verb::Stop | Verb::Restart | Verb::TryRestart => {
-                    Self::hold_stops(world, at, &hold).map(|wrong| (Rule::NeededStays, wrong))
-                }
-                Verb::Start | Verb::Reload => None,
-            }
+            Self::hold_stops(world, at, &hold).map(|wrong| (Rule::NeededStays, wrong))
         } else if let Ok(proxy) = ProxyName::parse(unit.as_str()) {
-            match verb {
-                Verb::Stop | Verb::Restart | Verb::TryRestart => {
-                    Self::proxy_stops(world, at, &proxy).map(|wrong| (Rule::UpStays, wrong))
-                }
-                Verb::Start | Verb::Reload => None,
-            }
+            Self::proxy_stops(world, at, &proxy).map(|wrong| (Rule::UpStays, wrong))
         } else {
             None
         };
@@ -420,5 +410,30 @@ impl Oracle {
                 machine.name
             )
         })
+    }
+}
+
+/// The unit that is stopped or restarted when an agent asks for this.
+pub(crate) fn takes_down(request: &Request) -> Option<&UnitName> {
+    match request {
+        Request::Queue {
+            verb: Verb::Stop | Verb::Restart | Verb::TryRestart,
+            unit,
+            ..
+        }
+        | Request::Restart { unit, .. }
+        | Request::StopAlone(unit) => Some(unit),
+        Request::Queue {
+            verb: Verb::Start | Verb::Reload,
+            ..
+        }
+        | Request::ReloadFollowers(_)
+        | Request::Cancel(_)
+        | Request::Look(_)
+        | Request::Describe(_)
+        | Request::WaitsOf(_)
+        | Request::LookAgain(_)
+        | Request::UpheldBy(_)
+        | Request::LookUpheld(_) => None,
     }
 }

@@ -44,7 +44,7 @@ use proto::{
 };
 use tests::rng::Rng;
 
-pub(crate) use job::{Job, JobType, Verb};
+pub(crate) use job::{Job, JobType, Restarted, Verb};
 pub(crate) use spec::{Behaviour, Service, Spec, Start};
 
 /// How long a start takes where nothing is wrong.
@@ -176,6 +176,8 @@ pub(crate) struct Systemd {
     lacking: BTreeSet<UnitName>,
     /// Those that were stopped without what requires them, since they were last active.
     pub(crate) ended: BTreeSet<UnitName>,
+    /// The hold units that have a job from what is being queued, each with that job.
+    touched: Vec<(UnitName, u32)>,
     jobs: u32,
     turns: Turn,
     rng: Rng,
@@ -206,6 +208,7 @@ impl Systemd {
             unreached: BTreeSet::new(),
             lacking: BTreeSet::new(),
             ended: BTreeSet::new(),
+            touched: Vec::new(),
             jobs: 0,
             turns: Turn::default(),
             rng,
@@ -231,6 +234,7 @@ impl Systemd {
         self.unreached.clear();
         self.lacking.clear();
         self.ended.clear();
+        self.touched.clear();
         self.jobs = 0;
         if self.pinned {
             let names: Vec<UnitName> = self.files.keys().cloned().collect();

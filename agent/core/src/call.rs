@@ -5,25 +5,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
-    message::ToController,
+    message::{ClaimKey, ToController},
     model::{JobId, JobResult, Reason},
     name::UnitName,
     time::Moment,
+    wave::Wave,
 };
 
 use crate::{
     Settings,
     failure::Failures,
-    input::{Answer, CallId, Description, LinkId, ManagerError},
+    input::{Answer, CallId, Description, LinkId, ManagerError, Restarting},
     limits::{EARLY_MAX, RETRY},
     output::{Event, Output, Request, Verb},
     reason::{self, Ending},
     unit::{ManagerJob, Units},
 };
-
-/// What systemd answers to a job in mode `fail` that would take the place of another.
-pub(crate) const TRANSACTION_IS_DESTRUCTIVE: &str =
-    "org.freedesktop.systemd1.TransactionIsDestructive";
 
 /// Who asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +79,8 @@ pub(crate) struct Calls {
     early: BTreeMap<ManagerJob, JobResult>,
     /// Those open calls that have a proxy stopped, with what requires it.
     stops: BTreeSet<CallId>,
+    /// What has led to the restarts of proxies that are asked for.
+    waves: BTreeMap<CallId, Wave>,
 }
 
 impl Calls {
@@ -99,9 +98,15 @@ impl Calls {
         call
     }
 
+    /// What has led to the restart for which this call asks.
+    pub(crate) fn wave(&mut self, call: CallId) -> Option<Wave> {
+        self.waves.remove(&call)
+    }
+
     /// A call was answered. Returns who asked; nobody, if it was given up.
     pub(crate) fn answered(&mut self, call: CallId) -> Option<Purpose> {
         self.stops.remove(&call);
+        self.waves.remove(&call);
         self.open.remove(&call)
     }
 
@@ -144,6 +149,7 @@ impl Calls {
     pub(crate) fn disconnected(&mut self) -> Vec<(CallId, Purpose)> {
         self.early.clear();
         self.stops.clear();
+        self.waves.clear();
         std::mem::take(&mut self.open).into_iter().collect()
     }
 
@@ -166,6 +172,11 @@ impl Calls {
 
     pub(crate) fn early(&self) -> usize {
         self.early.len()
+    }
+
+    /// Whether a job has ended before the answer that names it.
+    pub(crate) fn is_early(&self, job: ManagerJob) -> bool {
+        self.early.contains_key(&job)
     }
 
     pub(crate) fn is_open(&self, call: CallId) -> bool {
@@ -197,6 +208,26 @@ impl Cx<'_> {
         call
     }
 
+    /// Has a proxy restarted, since its unit was, to which these have led. `starts` is whether also one that is not
+    /// active. Returns what is spared, too: those of this node to whose restart this one goes back.
+    pub(crate) fn restart(
+        &mut self,
+        purpose: Purpose,
+        unit: UnitName,
+        starts: bool,
+        (wave, key): (Wave, ClaimKey),
+    ) -> (CallId, Vec<UnitName>) {
+        let spared: Vec<UnitName> = wave.on(&self.settings.node).cloned().collect();
+        let request = Request::Restart {
+            unit,
+            starts,
+            spared: spared.clone(),
+        };
+        let call = self.call(purpose, request);
+        self.calls.waves.insert(call, wave.then(key));
+        (call, spared)
+    }
+
     /// Tells the controller something, if there is one.
     pub(crate) fn say(&mut self, message: ToController) {
         if let Some(link) = self.link {
@@ -226,7 +257,12 @@ pub(crate) fn description_of(result: Result<Answer, ManagerError>) -> Option<Des
     match result {
         Ok(Answer::Description(description)) => Some(description),
         Ok(
-            Answer::Job(_) | Answer::Done | Answer::Unit(_) | Answer::Waits(_) | Answer::Units(_),
+            Answer::Job(_)
+            | Answer::Restarting(_)
+            | Answer::Done
+            | Answer::Unit(_)
+            | Answer::Waits(_)
+            | Answer::Units(_),
         )
         | Err(_) => None,
     }
@@ -235,7 +271,7 @@ pub(crate) fn description_of(result: Result<Answer, ManagerError>) -> Option<Des
 /// The job that an answer names.
 pub(crate) fn job_of(result: Result<Answer, ManagerError>) -> Result<ManagerJob, ManagerError> {
     match result {
-        Ok(Answer::Job(job)) => Ok(job),
+        Ok(Answer::Job(job) | Answer::Restarting(Restarting { job, .. })) => Ok(job),
         Ok(
             Answer::Done
             | Answer::Unit(_)

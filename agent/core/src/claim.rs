@@ -31,11 +31,11 @@ use proxy::{Phase, Proof, Proxy, Seen, seen};
 
 use crate::{
     call::{Calls, Cx, Purpose, Retry, Step, job_of},
-    input::{Answer, CallId, ManagerError, Waiter},
+    input::{Answer, CallId, ManagerError, Restarting, Waiter},
     limits::{CLAIM_STATES_MAX, CLAIMS_MAX, START_TIMEOUT},
     output::{Event, HelperAnswer, Output, Request},
     reason,
-    unit::{ManagerJob, UnitState, Units},
+    unit::{ActiveState, ManagerJob, UnitState, Units},
 };
 
 /// All claims of this node.
@@ -213,9 +213,17 @@ impl Claims {
         proxy.unit = state.name.clone();
         self.dirty.insert(key.clone());
         match (seen, state.invocation) {
-            (Seen::Gone, _) => self.remove(&key, cx.out),
+            (Seen::Gone, _) => {
+                // What requires it was not restarted with it, so it has not failed with it either.
+                proxy.again |= proxy.alone.is_some() && state.active == ActiveState::Failed;
+                self.remove(&key, cx.out);
+            }
             (Seen::Claims(phase @ (Phase::Activating | Phase::Active)), Some(token)) => {
                 proxy.run(token);
+                let is_new = proxy.alone.is_some_and(|old| old != token);
+                if phase == Phase::Active && is_new {
+                    proxy.alone = None;
+                }
                 proxy.be(phase);
             }
             (Seen::Claims(phase), _) => proxy.be(phase),
@@ -255,6 +263,7 @@ impl Claims {
                 Err(_)
                 | Ok(
                     Answer::Job(_)
+                    | Answer::Restarting(_)
                     | Answer::Done
                     | Answer::Description(_)
                     | Answer::Waits(_)
@@ -264,6 +273,9 @@ impl Claims {
                 }
             }
         } else if proxy.work == Some(Step::Called(call)) {
+            if let Ok(Answer::Restarting(Restarting { alone: true, .. })) = result {
+                proxy.alone = Some(proxy.token);
+            }
             match job_of(result) {
                 Ok(job) => {
                     proxy.work = Some(Step::Queued(job));
@@ -401,7 +413,8 @@ impl Claims {
         };
         self.told.drop(&proxy.key());
         if proxy.again {
-            self.agains.insert(unit.clone(), proxy.unit.clone());
+            let key = proxy.key();
+            self.agains.insert(unit.clone(), proxy.unit.clone(), key);
         }
         for waiter in proxy.waiters.into_keys() {
             self.waiters.remove(&waiter);

@@ -19,6 +19,7 @@ use proto::{
     name::{HoldName, NodeName, UnitName},
     sync::{Delta, Generation, Listener, SyncError, Teller},
     time::Moment,
+    wave::Wave,
 };
 
 use crate::{
@@ -60,9 +61,20 @@ struct Held {
     /// stopped or restarted, and has not ended by itself. What nobody has seen counts as a stop.
     by_job: bool,
     retry: Option<Retry>,
+    /// The restart of the hold unit that was part of that of a proxy.
+    part: Option<Part>,
     /// The unit is asked whether it is still up.
     doubt: Option<Doubt>,
     proof: Proof,
+}
+
+/// A restart of the hold unit that follows from that of a proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Part {
+    /// The job of the hold unit.
+    job: ManagerJob,
+    /// What has led to it.
+    wave: Wave,
 }
 
 /// A question whether a unit is still up whose hold unit is.
@@ -314,6 +326,15 @@ impl Holds {
                 self.described(unit, description, cx);
             }
             Some(Work::Start(_) | Work::Stop(_) | Work::Describe { .. }) | None => {}
+        }
+    }
+
+    /// A hold unit is restarted in this job as a part of the restart of a proxy, to which these have led.
+    pub(crate) fn restarts(&mut self, hold: &UnitName, job: ManagerJob, wave: &Wave) {
+        let unit = HoldName::parse(hold);
+        if let Some(held) = unit.and_then(|hold| self.units.get_mut(hold.unit())) {
+            let wave = wave.clone();
+            held.part = Some(Part { job, wave });
         }
     }
 

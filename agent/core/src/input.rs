@@ -112,6 +112,8 @@ pub struct Snapshot {
 pub enum Answer {
     /// To a verb: the job that was queued, or that there was already.
     Job(ManagerJob),
+    /// To a restart of a proxy.
+    Restarting(Restarting),
     /// To a cancelling: it is done.
     Done,
     /// To a look: the unit, if it is loaded.
@@ -122,6 +124,17 @@ pub enum Answer {
     Waits(Vec<Waited>),
     /// To a question which units uphold one.
     Units(Vec<UnitName>),
+}
+
+/// What comes of the restart of a proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Restarting {
+    /// The job of the proxy.
+    pub job: ManagerJob,
+    /// Whether something that requires it was spared, so that its restart is not that of all of them.
+    pub alone: bool,
+    /// The hold units that are restarted with it, each with its job.
+    pub holds: Vec<(UnitName, ManagerJob)>,
 }
 
 /// A job that waits until a proxy has started.

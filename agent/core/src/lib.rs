@@ -68,7 +68,7 @@ use proto::{
 
 pub use input::{
     Answer, CallId, Description, FromHelper, FromLink, FromManager, Input, LinkId, Live,
-    ManagerError, Snapshot, Waited, Waiter,
+    ManagerError, Restarting, Snapshot, Waited, Waiter,
 };
 pub use job::note::{JobNote, NoteStage};
 pub use link::LinkStatus;

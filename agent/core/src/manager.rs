@@ -95,6 +95,7 @@ impl Node {
                 }
             }
             FromManager::Answered(call, result) => {
+                self.restarting(call, &result);
                 match self.calls.answered(call) {
                     Some(Purpose::Job(id)) => self.jobs.answered(id, call, result, cx!(self, now)),
                     Some(Purpose::Hold(unit)) => {
@@ -135,6 +136,16 @@ impl Node {
         self.claims.answered(unit, call, result, cx!(self, now));
     }
 
+    /// Notes the restarts of hold units that follow from that of a proxy.
+    fn restarting(&mut self, call: CallId, result: &Result<Answer, ManagerError>) {
+        if let (Some(wave), Ok(Answer::Restarting(restarting))) = (self.calls.wave(call), result) {
+            let open = restarting.holds.iter();
+            for (hold, job) in open.filter(|(_, job)| !self.calls.is_early(*job)) {
+                self.holds.restarts(hold, *job, &wave);
+            }
+        }
+    }
+
     /// What a look has seen is how the unit is.
     fn looked(&mut self, unit: &UnitName, result: &Result<Answer, ManagerError>) {
         match result {
@@ -144,6 +155,7 @@ impl Node {
             Ok(Answer::Unit(None)) => self.units.gone(unit),
             Ok(
                 Answer::Job(_)
+                | Answer::Restarting(_)
                 | Answer::Done
                 | Answer::Description(_)
                 | Answer::Waits(_)

@@ -86,6 +86,18 @@ pub enum Request {
         /// How to deal with jobs that are queued already.
         mode: JobMode,
     },
+    /// Restart a proxy and what requires it, in the mode `fail`; answered with
+    /// [`Answer::Restarting`](crate::Answer::Restarting). Where one of the units that require it, are bound to it or are a
+    /// part of it is to be spared, the proxy is restarted without them (`ignore-requirements`), and each of
+    /// the others by itself.
+    Restart {
+        /// The proxy.
+        unit: UnitName,
+        /// Whether also one that is not active is started.
+        starts: bool,
+        /// Those that stay as they are.
+        spared: Vec<UnitName>,
+    },
     /// Stop a unit as if it had ended by itself, which is how systemd stops what belongs to such a unit:
     /// not what requires it (the mode `ignore-requirements`), but what is bound to it, and what its stop is
     /// propagated to (`PropagatesStopTo`); answered with [`Answer::Job`](crate::Answer::Job).
@@ -240,6 +252,8 @@ pub enum Event {
     ProxyRestarting {
         /// The proxy.
         proxy: UnitName,
+        /// What its unit was restarted for, and is not restarted for it in turn.
+        spared: Vec<UnitName>,
     },
     /// The start of a proxy fails.
     StartFailed {

@@ -7,6 +7,7 @@
 //! unitlink holds 1
 //! hold target.service worker1 0011…eeff up 8899…6677
 //! hold target.service worker3 2233…0011 down - unit-failed unit target.service on node … failed
+//! hold target.service worker4 4455…9900 restarted - after worker2/other.service
 //! ```
 //!
 //! A line that cannot be read costs that record and no other: the controller then tells the hold as
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use proto::{
     message::HoldKey,
     model::{ClaimState, Reason, Token},
+    wave::Wave,
 };
 
 use crate::{
@@ -48,8 +50,8 @@ pub enum RecordState {
     /// It has run to its end, which is all that it does (`Type=oneshot` without `RemainAfterExit=yes`):
     /// nothing is active, and nothing can stop any more.
     Ran,
-    /// The unit was started anew.
-    Restarted,
+    /// The unit was started anew, because of these.
+    Restarted(Wave),
     /// It could not be started, or is not up any more.
     Down(Reason),
     /// There can be no hold on it.
@@ -62,7 +64,7 @@ impl RecordState {
         match self {
             Self::Starting => ClaimState::Starting,
             Self::Up { .. } | Self::Ran => ClaimState::Up,
-            Self::Restarted => ClaimState::Restarted,
+            Self::Restarted(wave) => ClaimState::Restarted(wave.clone()),
             Self::Down(reason) => ClaimState::Down(reason.clone()),
             Self::Refused(reason) => ClaimState::Refused(reason.clone()),
         }
@@ -135,16 +137,19 @@ pub fn encode<'a>(records: impl Iterator<Item = (HoldKey, &'a Record)>) -> Strin
             RecordState::Ran => "ran",
             RecordState::Starting
             | RecordState::Up { .. }
-            | RecordState::Restarted
+            | RecordState::Restarted(_)
             | RecordState::Down(_)
             | RecordState::Refused(_) => claim_state.as_str(),
         };
         text.push_str(&format!("hold {unit} {source} {token} {word} "));
         match state {
             RecordState::Up { witness } => text.push_str(&witness.to_string()),
+            RecordState::Restarted(wave) if !wave.is_empty() => {
+                text.push_str(&format!("- after {wave}"));
+            }
             RecordState::Starting
             | RecordState::Ran
-            | RecordState::Restarted
+            | RecordState::Restarted(_)
             | RecordState::Down(_)
             | RecordState::Refused(_) => text.push('-'),
         }
@@ -180,7 +185,11 @@ fn parse_line(line: &str) -> Result<(HoldKey, Record), String> {
         "up" => RecordState::Up {
             witness: witness.parse().map_err(text_of)?,
         },
-        "restarted" => RecordState::Restarted,
+        "restarted" => RecordState::Restarted(match words.next() {
+            // The word is "after".
+            Some(_) => words.next().unwrap_or_default().parse().map_err(text_of)?,
+            None => Wave::default(),
+        }),
         "down" => RecordState::Down(reason()?),
         "refused" => RecordState::Refused(reason()?),
         other => return Err(format!("'{}' is no state", other.escape_debug())),
@@ -215,7 +224,11 @@ mod tests {
                     witness: Token([7; 16]),
                 },
             ),
-            ("c", RecordState::Restarted),
+            ("c", RecordState::Restarted(Wave::default())),
+            (
+                "h",
+                RecordState::Restarted("a/t.service b/u.mount".parse().expect("wave")),
+            ),
             ("g", RecordState::Ran),
             ("d", RecordState::Down(reason())),
             ("e", RecordState::Refused(reason())),

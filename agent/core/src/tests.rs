@@ -4,6 +4,7 @@
 //! single numbers. Messages about sets are acknowledged by themselves, and their generations left
 //! out. What is logged is left out, unless the line is `> log …`, see [`Stage::with_log`].
 
+mod around;
 mod called_off;
 mod job;
 mod link;
@@ -32,7 +33,8 @@ use show::show;
 
 use crate::{
     ActiveState, Answer, Description, FromHelper, FromLink, FromManager, Input, LinkId, Live,
-    ManagerError, ManagerJob, Node, Output, Records, Settings, Snapshot, UnitState, Waited, Waiter,
+    ManagerError, ManagerJob, Node, Output, Records, Restarting, Settings, Snapshot, UnitState,
+    Waited, Waiter,
 };
 
 /// A node and what surrounds it.
@@ -404,9 +406,24 @@ fn unit(words: &[&str]) -> UnitState {
     }
 }
 
+/// A job, `alone` or not, and hold units with their jobs.
+fn restarting(job: &str, rest: &[&str]) -> Restarting {
+    let alone = rest.first() == Some(&"alone");
+    let holds = rest[usize::from(alone)..].chunks(2).map(|hold| {
+        let unit = hold[0].parse().expect("unit");
+        (unit, manager_job(hold[1]))
+    });
+    Restarting {
+        job: manager_job(job),
+        alone,
+        holds: holds.collect(),
+    }
+}
+
 fn answer(words: &[&str]) -> Result<Answer, ManagerError> {
     match words {
         ["job", job] => Ok(Answer::Job(manager_job(job))),
+        ["restarting", job, rest @ ..] => Ok(Answer::Restarting(restarting(job, rest))),
         ["done"] => Ok(Answer::Done),
         ["unit", rest @ ..] => Ok(Answer::Unit(Some(unit(rest)))),
         ["waits", rest @ ..] => Ok(Answer::Waits(waits(&rest.join(" ")))),
@@ -551,7 +568,7 @@ fn states(generation: u64, words: &[&str]) -> Delta<ClaimKey, TokenState> {
             "waiting" => ClaimState::Waiting(reason()),
             "starting" => ClaimState::Starting,
             "up" => ClaimState::Up,
-            "restarted" => ClaimState::Restarted,
+            "restarted" => ClaimState::Restarted(words[4..].join(" ").parse().expect("wave")),
             "down" => ClaimState::Down(reason()),
             "refused" => ClaimState::Refused(reason()),
             "lost" => ClaimState::Lost(reason()),

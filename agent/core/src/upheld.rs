@@ -104,6 +104,7 @@ impl Down {
             // A systemd that is too busy to answer: the end of another job is another occasion.
             Ok(
                 Answer::Job(_)
+                | Answer::Restarting(_)
                 | Answer::Done
                 | Answer::Unit(_)
                 | Answer::Description(_)

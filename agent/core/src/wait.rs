@@ -136,6 +136,7 @@ impl Waits {
             Ok(Answer::Waits(waited)) => waited,
             Ok(
                 Answer::Job(_)
+                | Answer::Restarting(_)
                 | Answer::Done
                 | Answer::Unit(_)
                 | Answer::Description(_)

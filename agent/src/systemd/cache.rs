@@ -237,13 +237,18 @@ pub(super) fn description(properties: &Properties<'_>) -> Description {
     }
 }
 
-/// The proxies in a list of units, by their own names.
-fn proxies(properties: &Properties<'_>, key: &str) -> Vec<UnitName> {
-    let names: Vec<String> = properties
+/// A list of units.
+pub(super) fn words(properties: &Properties<'_>, key: &str) -> Vec<String> {
+    properties
         .get(key)
         .and_then(|value| value.try_clone().ok())
         .and_then(|value| value.try_into().ok())
-        .unwrap_or_default();
+        .unwrap_or_default()
+}
+
+/// The proxies in a list of units, by their own names.
+fn proxies(properties: &Properties<'_>, key: &str) -> Vec<UnitName> {
+    let names = words(properties, key);
     let proxies = names.iter().filter_map(|name| ProxyName::parse(name).ok());
     proxies.map(|proxy| proxy.name().clone()).collect()
 }

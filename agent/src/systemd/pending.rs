@@ -8,7 +8,7 @@ use node::{CallId, ManagerJob};
 use proto::name::UnitName;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Answer, watch::Scope};
+use super::{Answer, session::restart::Sparing, watch::Scope};
 use crate::limits::CALL_TIMEOUT;
 
 /// What an answer is for.
@@ -26,6 +26,12 @@ pub(super) enum Purpose {
     Followers(CallId, UnitName),
     /// The core wants reloaded what a reload is propagated to.
     ReloadFollowers,
+    /// The core wants a proxy restarted, without some of those that are restarted with it.
+    Dependents(Box<Sparing>),
+    /// One of the others is restarted.
+    Part(CallId),
+    /// The proxy is restarted.
+    Restart(CallId),
     /// Nobody waits for the answer.
     Ignored,
     /// The core only wants to know that it is done.

@@ -3,12 +3,13 @@
 mod alone;
 mod begin;
 mod made;
+pub(super) mod restart;
 mod signal;
 mod upheld;
 mod walk;
 mod watched;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use host::link::{self, Link, LinkReceiver, LinkSender, Method};
 use node::{
@@ -36,6 +37,7 @@ use super::{
     watch::Watch,
 };
 use crate::limits::CALL_TIMEOUT;
+use restart::Sparing;
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const BUS: &str = "org.freedesktop.DBus";
@@ -59,6 +61,8 @@ pub(super) struct Session {
     watch_again: bool,
     /// The question that is followed from job to job; the core asks one at a time.
     walk: Option<walk::Walk>,
+    /// Restarts that spare something, until all are answered.
+    sparing: BTreeMap<CallId, Sparing>,
     /// What is to be told, in order.
     said: VecDeque<Said>,
 }
@@ -91,6 +95,7 @@ impl Session {
             watch,
             watch_again: true,
             walk: None,
+            sparing: BTreeMap::new(),
             said: VecDeque::new(),
         }
     }
@@ -200,6 +205,11 @@ impl Session {
                 let body = (unit.as_str(), mode.as_str());
                 self.call(self.manager(verb.method()), &body, Purpose::Job(call))
             }
+            Request::Restart {
+                unit,
+                starts,
+                spared,
+            } => self.restart(call, unit, starts, spared),
             Request::StopAlone(unit) => self.stop_alone(call, unit),
             Request::ReloadFollowers(unit) => {
                 self.tell_answer(call, Ok(Answer::Done));
@@ -323,6 +333,12 @@ impl Session {
             (Purpose::Nop(call), Ok(message)) => self.looked_upheld(call, message)?,
             (Purpose::Followers(call, unit), answer) => self.followers(call, &unit, answer.ok())?,
             (Purpose::ReloadFollowers, answer) => self.reload_each(answer.ok())?,
+            (Purpose::Dependents(sparing), Ok(message)) => self.dependents(*sparing, message)?,
+            (Purpose::Dependents(sparing), Err(error)) => {
+                self.tell_answer(sparing.call, Err(error));
+            }
+            (Purpose::Part(call), answer) => self.part(call, answer)?,
+            (Purpose::Restart(call), answer) => self.restarted(call, answer)?,
             (Purpose::Ignored, Ok(_)) => {}
             (Purpose::Ignored, Err(error)) => {
                 debug!(
@@ -446,6 +462,9 @@ impl Session {
             Purpose::Job(_)
             | Purpose::Followers(..)
             | Purpose::ReloadFollowers
+            | Purpose::Dependents(_)
+            | Purpose::Part(_)
+            | Purpose::Restart(_)
             | Purpose::Ignored
             | Purpose::Done(_)
             | Purpose::Look(_)

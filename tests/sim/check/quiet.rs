@@ -173,7 +173,7 @@ fn targets_agree(world: &World, needs: &Needs, wrong: &mut Wrong) {
                 RecordState::Up { .. } => true,
                 RecordState::Ran => runs,
                 RecordState::Starting
-                | RecordState::Restarted
+                | RecordState::Restarted(_)
                 | RecordState::Down(_)
                 | RecordState::Refused(_) => false,
             };

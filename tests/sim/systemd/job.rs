@@ -2,7 +2,7 @@
 
 use proto::{
     model::{JobMode, JobResult},
-    name::{ProxyName, UnitName},
+    name::{HoldName, ProxyName, UnitName},
     time::Moment,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,6 +23,14 @@ pub(crate) enum Verb {
     Stop,
     Restart,
     TryRestart,
+}
+
+/// What comes of the restart of a proxy.
+pub(crate) struct Restarted {
+    pub(crate) job: u32,
+    /// Whether something was spared.
+    pub(crate) alone: bool,
+    pub(crate) holds: Vec<(UnitName, u32)>,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -94,6 +102,39 @@ impl Systemd {
         result
     }
 
+    /// Restarts a proxy as its agent asks for it, and says with which holds; see `Request::Restart`.
+    pub(crate) fn restart(
+        &mut self,
+        now: Moment,
+        unit: &UnitName,
+        starts: bool,
+        spared: &[UnitName],
+    ) -> Result<Restarted, CallError> {
+        self.touched.clear();
+        let verb = if starts {
+            Verb::Restart
+        } else {
+            Verb::TryRestart
+        };
+        let others = self.find(|spec| spec.stops_with(unit));
+        let alone = others.iter().any(|other| spared.contains(other));
+        let others = others.iter().filter(|other| !spared.contains(other));
+        for other in others.filter(|_| alone) {
+            match self.queue(now, Verb::TryRestart, other, JobMode::Fail) {
+                Err(CallError::Destructive) => return Err(CallError::Destructive),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let mode = if alone {
+            JobMode::IgnoreRequirements
+        } else {
+            JobMode::Fail
+        };
+        let job = self.queue(now, verb, unit, mode)?;
+        let holds = std::mem::take(&mut self.touched);
+        Ok(Restarted { job, alone, holds })
+    }
+
     /// The same from inside, where the caller goes on until all is settled.
     pub(super) fn submit(
         &mut self,
@@ -120,7 +161,9 @@ impl Systemd {
         let mut transaction = Transaction::default();
         if mode == JobMode::IgnoreRequirements {
             transaction.jobs.insert(unit.clone(), kind);
-            self.ended.insert(unit.clone());
+            if kind == JobType::Stop {
+                self.ended.insert(unit.clone());
+            }
         } else {
             self.add(&mut transaction, unit, kind)?;
         }
@@ -142,9 +185,18 @@ impl Systemd {
                 self.lacking.remove(&other);
             }
             self.install(&other, kind);
+            self.touch_hold(&other);
         }
         let id = self.units.get(unit).and_then(|u| u.job.as_ref());
         Ok(id.map_or(0, |job| job.id))
+    }
+
+    /// The job of a hold unit is part of a transaction.
+    fn touch_hold(&mut self, unit: &UnitName) {
+        let job = self.units.get(unit).and_then(|u| u.job.as_ref());
+        if let Some(job) = job.filter(|_| HoldName::parse(unit).is_some()) {
+            self.touched.push((unit.clone(), job.id));
+        }
     }
 
     /// Whether a job would take the place of one that is there.

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use node::{RecordState, Verb};
+use node::{RecordState, Request};
 use proto::{
     model::{ClaimState, NodeStatus, Token},
     name::{HoldName, NodeName, ProxyName, UnitName},
 };
 
 use super::small::{Place, Small};
-use crate::{check::Rule, systemd::State};
+use crate::{
+    check::{Rule, takes_down},
+    systemd::State,
+};
 
 /// The hold unit on the other side of a proxy: its state, and the run that it is in.
 pub(super) fn hold(small: &Small, proxy: &ProxyName) -> Option<(State, Option<Token>)> {
@@ -54,10 +57,8 @@ pub(super) fn told_up(small: &Small, proxy: &UnitName, token: Token) -> Option<S
 }
 
 /// An agent asks its service manager for something.
-pub(super) fn call(small: &Small, at: usize, verb: Verb, unit: &UnitName) -> Option<String> {
-    if matches!(verb, Verb::Start | Verb::Reload) {
-        return None;
-    }
+pub(super) fn call(small: &Small, at: usize, request: &Request) -> Option<String> {
+    let unit = takes_down(request)?;
     let here = small.places.get(at)?;
     if let Some(hold) = HoldName::parse(unit) {
         let (state, _) = hold_here(here, &hold);

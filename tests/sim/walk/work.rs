@@ -1,7 +1,7 @@
 //! What the daemons of a small fleet ask for is done.
 
 use fleet::{Input, Output};
-use node::{FromManager, HelperAnswer, LinkId, Request};
+use node::{FromManager, HelperAnswer, LinkId};
 
 use super::{
     check,
@@ -55,10 +55,8 @@ impl Small {
                 }
             }
             node::Output::Call { call, request } => {
-                if let Request::Queue { verb, unit, .. } = &request {
-                    let wrong = check::call(self, at, *verb, unit);
-                    self.violation = self.violation.take().or(wrong);
-                }
+                let wrong = check::call(self, at, &request);
+                self.violation = self.violation.take().or(wrong);
                 let Some(place) = self.places.get_mut(at) else {
                     return;
                 };

@@ -2,7 +2,7 @@
 
 use node::{
     ActiveState, Answer, CallId, Description, FromManager, Input, ManagerError, ManagerJob,
-    Request, Snapshot, UnitState, Waited,
+    Request, Restarting, Snapshot, UnitState, Waited,
 };
 use proto::{
     model::{JobMode, JobResult},
@@ -13,7 +13,7 @@ use proto::{
 use super::{Event, World};
 use crate::{
     check::Oracle,
-    systemd::{CallError, Effect, Signal, State, Systemd, Verb, View, Wake},
+    systemd::{CallError, Effect, Restarted, Signal, State, Systemd, Verb, View, Wake},
 };
 
 impl World {
@@ -154,7 +154,7 @@ impl World {
         }
         let answer = carry_out(systemd, now, request);
         let queued = match &answer {
-            Ok(Answer::Job(job)) => Some(job.0),
+            Ok(Answer::Job(job) | Answer::Restarting(Restarting { job, .. })) => Some(job.0),
             Ok(
                 Answer::Done
                 | Answer::Unit(_)
@@ -249,6 +249,21 @@ pub(crate) fn carry_out(
             };
             let job = verb.and_then(|verb| systemd.queue(now, verb, &unit, mode));
             job.map(|job| Answer::Job(ManagerJob(job)))
+        }
+        Request::Restart {
+            unit,
+            starts,
+            spared,
+        } => {
+            let restarted = systemd.restart(now, &unit, starts, &spared);
+            restarted.map(|Restarted { job, alone, holds }| {
+                let holds = holds.into_iter().map(|(unit, job)| (unit, ManagerJob(job)));
+                Answer::Restarting(Restarting {
+                    job: ManagerJob(job),
+                    alone,
+                    holds: holds.collect(),
+                })
+            })
         }
         // No unit of the simulation has StopPropagatedFrom=.
         Request::StopAlone(unit) => {

@@ -7,13 +7,16 @@
 
 use std::collections::BTreeMap;
 
-use proto::{model::JobMode, name::UnitName, time::Moment};
+use proto::{
+    dbus::systemd::TRANSACTION_IS_DESTRUCTIVE, message::ClaimKey, name::UnitName, time::Moment,
+    wave::Wave,
+};
 
 use crate::{
-    call::{Cx, Purpose, Retry, Step, TRANSACTION_IS_DESTRUCTIVE, job_of},
+    call::{Cx, Purpose, Retry, Step, job_of},
     input::{Answer, CallId, ManagerError},
     limits::CLAIMS_MAX,
-    output::{Event, Request, Verb},
+    output::Event,
     reason::one_line,
 };
 
@@ -25,16 +28,23 @@ pub(super) struct Agains(BTreeMap<UnitName, Again>);
 struct Again {
     /// What systemd calls it.
     unit: UnitName,
+    /// What it stands for.
+    key: ClaimKey,
     step: Option<Step>,
     retry: Option<Retry>,
 }
 
 impl Agains {
     /// A proxy has stopped because its unit is started again.
-    pub(super) fn insert(&mut self, name: UnitName, unit: UnitName) {
+    pub(super) fn insert(&mut self, name: UnitName, unit: UnitName, key: ClaimKey) {
         if self.0.len() < CLAIMS_MAX {
-            let (step, retry) = (None, None);
-            self.0.insert(name, Again { unit, step, retry });
+            let again = Again {
+                unit,
+                key,
+                step: None,
+                retry: None,
+            };
+            self.0.insert(name, again);
         }
     }
 
@@ -59,17 +69,13 @@ impl Agains {
         for (name, again) in &mut self.0 {
             let due = again.retry.is_none_or(|retry| cx.now >= retry.at);
             if again.step.is_none() && due {
-                let request = Request::Queue {
-                    verb: Verb::Restart,
-                    unit: again.unit.clone(),
-                    mode: JobMode::Fail,
-                };
-                let call = cx.call(Purpose::Again(name.clone()), request);
+                let purpose = Purpose::Again(name.clone());
+                let led = (Wave::default(), again.key.clone());
+                let (call, spared) = cx.restart(purpose, again.unit.clone(), true, led);
                 again.step = Some(Step::Called(call));
                 if again.retry.is_none() {
-                    cx.event(Event::ProxyRestarting {
-                        proxy: name.clone(),
-                    });
+                    let proxy = name.clone();
+                    cx.event(Event::ProxyRestarting { proxy, spared });
                 }
             }
         }

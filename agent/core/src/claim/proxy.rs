@@ -37,6 +37,8 @@ pub(super) struct Proxy {
     pub(super) wanted_again: bool,
     /// Whether it is stopped only to be restarted, because its unit is.
     pub(super) again: bool,
+    /// The run that is restarted without what requires it.
+    pub(super) alone: Option<Token>,
     /// When a helper was told that the unit is up, in this run and to this agent.
     pub(super) told_up: Option<Moment>,
     /// Whether the log says that its unit is out of sight.
@@ -97,6 +99,7 @@ impl Proxy {
             retry: None,
             wanted_again: false,
             again: false,
+            alone: None,
             told_up: None,
             lost: false,
         }

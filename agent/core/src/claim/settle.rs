@@ -7,6 +7,7 @@ use proto::{
     model::{Cause, ClaimState, JobMode, Reason},
     name::UnitName,
     time::Moment,
+    wave::Wave,
 };
 
 use super::{
@@ -28,18 +29,20 @@ enum Verdict {
     Wait(Reason),
     /// Helpers are told that the unit is up.
     Up,
-    /// The same, and an active proxy is restarted.
-    Restart,
+    /// The same, and an active proxy is restarted: its unit was, because of these.
+    Restart(Wave),
     /// Helpers are told that it is not, and an active proxy is stopped.
     Stop(Reason),
 }
 
-/// How systemd is asked for what is to be done with a proxy.
+/// What systemd is asked to do with a proxy.
 enum How {
-    /// As a job with this mode.
-    With(JobMode),
+    /// Stop it, with what requires it.
+    Stop,
     /// See [`Request::StopAlone`].
-    Alone,
+    StopAlone,
+    /// See [`Request::Restart`]; these have led to it.
+    Restart(Wave),
 }
 
 impl Claims {
@@ -113,7 +116,7 @@ impl Proxy {
                 continue;
             }
             match verdict {
-                Verdict::Up | Verdict::Restart => answers.push((*waiter, HelperAnswer::Up)),
+                Verdict::Up | Verdict::Restart(_) => answers.push((*waiter, HelperAnswer::Up)),
                 Verdict::Stop(reason) => {
                     answers.push((*waiter, HelperAnswer::Failed(reason.clone())));
                 }
@@ -140,13 +143,13 @@ impl Proxy {
 
     /// Stops or restarts an active proxy whose unit is not up any more.
     fn act(&mut self, unit: &UnitName, verdict: &Verdict, cx: &mut Cx<'_>) {
-        let (verb, how) = match verdict {
+        let how = match verdict {
             // A start that came while the proxy was still active has ended at once, in the old run,
             // whose unit will never be up. To stop again would only stop what was started since; a
             // new run gives whoever asked for the start the attempt that it asked for.
-            Verdict::Stop(_) if self.wanted_again => (Verb::TryRestart, How::With(JobMode::Fail)),
-            Verdict::Stop(reason) => (Verb::Stop, self.stopped_how(reason.cause, cx.now)),
-            Verdict::Restart => (Verb::TryRestart, How::With(JobMode::Fail)),
+            Verdict::Stop(_) if self.wanted_again => How::Restart(Wave::default()),
+            Verdict::Stop(reason) => self.stopped_how(reason.cause, cx.now),
+            Verdict::Restart(wave) => How::Restart(wave.clone()),
             Verdict::Wait(_) | Verdict::Up => {
                 self.retry = None;
                 return;
@@ -156,17 +159,11 @@ impl Proxy {
         if self.phase != Phase::Active || self.work.is_some() || !cx.units.connected || !due {
             return;
         }
-        if self.retry.is_none() {
-            let proxy = unit.clone();
-            cx.event(match verdict {
-                Verdict::Stop(reason) if !self.wanted_again => Event::ProxyStopping {
-                    proxy,
-                    reason: reason.clone(),
-                },
-                Verdict::Stop(_) | Verdict::Restart | Verdict::Wait(_) | Verdict::Up => {
-                    Event::ProxyRestarting { proxy }
-                }
-            });
+        let first = self.retry.is_none();
+        let stops = !matches!(how, How::Restart(_));
+        if let (Verdict::Stop(reason), true, true) = (verdict, first, stops) {
+            let (proxy, reason) = (unit.clone(), reason.clone());
+            cx.event(Event::ProxyStopping { proxy, reason });
         }
         if let Verdict::Stop(reason) = verdict
             && !is_well(reason.cause)
@@ -174,23 +171,34 @@ impl Proxy {
             cx.failures.note(unit, reason);
             // Nothing that its helper asks for: a stop that waited for an agent would keep it from starting, since
             // systemd stops what comes after something before it starts that.
-            if verb == Verb::Stop {
+            if stops {
                 let (token, reason) = (self.token, reason.clone());
                 cx.out.push(Output::KeepReason { token, reason });
             }
         }
         self.again = matches!(verdict, Verdict::Stop(reason) if reason.cause == Cause::UnitRestarts)
-            && verb == Verb::Stop;
-        let unit_of_systemd = self.unit.clone();
-        let request = match how {
-            How::With(mode) => Request::Queue {
-                verb,
-                unit: unit_of_systemd,
-                mode,
-            },
-            How::Alone => Request::StopAlone(unit_of_systemd),
+            && stops;
+        let (purpose, of_systemd) = (Purpose::Proxy(unit.clone()), self.unit.clone());
+        let call = match how {
+            How::Stop => {
+                let request = Request::Queue {
+                    verb: Verb::Stop,
+                    unit: of_systemd,
+                    mode: JobMode::Replace,
+                };
+                cx.call(purpose, request)
+            }
+            How::StopAlone => cx.call(purpose, Request::StopAlone(of_systemd)),
+            How::Restart(wave) => {
+                let led = (wave, self.key());
+                let (call, spared) = cx.restart(purpose, of_systemd, false, led);
+                if first {
+                    let proxy = unit.clone();
+                    cx.event(Event::ProxyRestarting { proxy, spared });
+                }
+                call
+            }
         };
-        let call = cx.call(Purpose::Proxy(unit.clone()), request);
         self.work = Some(Step::Called(call));
     }
 
@@ -199,8 +207,8 @@ impl Proxy {
     fn stopped_how(&self, cause: Cause, now: Moment) -> How {
         let fresh = self.told_up.is_some_and(|at| now < at.plus(START_SETTLE));
         match cause {
-            Cause::UnitDied if fresh => How::With(JobMode::Replace),
-            Cause::UnitEnded | Cause::UnitDied | Cause::UnitRestarts => How::Alone,
+            Cause::UnitDied if fresh => How::Stop,
+            Cause::UnitEnded | Cause::UnitDied | Cause::UnitRestarts => How::StopAlone,
             Cause::ControllerUnreachable
             | Cause::NodeUnknown
             | Cause::NotAllowed
@@ -214,7 +222,7 @@ impl Proxy {
             | Cause::InvalidName
             | Cause::Canceled
             | Cause::Limit
-            | Cause::Manager => How::With(JobMode::Replace),
+            | Cause::Manager => How::Stop,
         }
     }
 
@@ -234,7 +242,7 @@ impl Proxy {
                 ClaimState::Waiting(_)
                 | ClaimState::Starting
                 | ClaimState::Up
-                | ClaimState::Restarted
+                | ClaimState::Restarted(_)
                 | ClaimState::Down(_)
                 | ClaimState::Refused(_),
             )
@@ -279,7 +287,7 @@ fn verdict(proxy: &Proxy, state: Option<&ClaimState>, cx: &Cx<'_>) -> Verdict {
             },
         ),
         Some(ClaimState::Up) => Verdict::Up,
-        Some(ClaimState::Restarted) => Verdict::Restart,
+        Some(ClaimState::Restarted(wave)) => Verdict::Restart(wave.clone()),
         Some(ClaimState::Down(reason) | ClaimState::Refused(reason)) => {
             Verdict::Stop(reason.clone())
         }

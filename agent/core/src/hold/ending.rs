@@ -1,13 +1,14 @@
 //! How operations on hold units end, and why a unit is not up.
 
 use proto::{
+    dbus::systemd::TRANSACTION_IS_DESTRUCTIVE,
     model::{JobResult, Token},
     name::{HoldName, NodeName, UnitName},
 };
 
 use super::{Doubt, Held, Holds, View, Work, settle::queue};
 use crate::{
-    call::{Cx, Purpose, Retry, Step, TRANSACTION_IS_DESTRUCTIVE},
+    call::{Cx, Purpose, Retry, Step},
     input::Description,
     output::{Event, Request, Verb},
     reason::{self, Ending},
@@ -157,7 +158,7 @@ impl Holds {
                         RecordState::Starting => !matches!(view, View::Up { .. }),
                         RecordState::Up { .. } => view == View::Down,
                         RecordState::Ran
-                        | RecordState::Restarted
+                        | RecordState::Restarted(_)
                         | RecordState::Down(_)
                         | RecordState::Refused(_) => false,
                     },

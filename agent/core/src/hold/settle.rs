@@ -39,6 +39,9 @@ impl Held {
             }
         };
         let view = View::of(cx.units, &hold);
+        // A job that was queued later is another restart, for a reason of its own.
+        let job = cx.units.get(hold.name()).and_then(|unit| unit.job);
+        self.part.take_if(|part| job > Some(part.job));
         if acting {
             self.take_in(unit, view, holds, cx);
         }
@@ -107,6 +110,7 @@ impl Held {
             return;
         };
         self.by_job &= busy;
+        let wave = self.part.as_ref().map(|part| part.wave.clone());
         let stopping = self.is_stopping();
         for (source, token) in self.concerned(|_| true) {
             let state = match self.records.get(&source).map(|record| &record.state) {
@@ -116,13 +120,13 @@ impl Held {
                     RecordState::Up { witness }
                 }
                 Some(RecordState::Up { witness: then }) if *then != witness => {
-                    RecordState::Restarted
+                    RecordState::Restarted(wave.clone().unwrap_or_default())
                 }
                 Some(
                     RecordState::Starting
                     | RecordState::Up { .. }
                     | RecordState::Ran
-                    | RecordState::Restarted
+                    | RecordState::Restarted(_)
                     | RecordState::Down(_)
                     | RecordState::Refused(_),
                 )

@@ -47,6 +47,19 @@ fn show_event(event: &Event) -> String {
 fn show_request(request: Request) -> String {
     match request {
         Request::Queue { verb, unit, mode } => format!("{} {unit} {mode}", verb.method()),
+        Request::Restart {
+            unit,
+            starts,
+            spared,
+        } => {
+            let method = if starts {
+                "RestartUnit"
+            } else {
+                "TryRestartUnit"
+            };
+            let spared = spared.iter().map(|unit| format!(" but {unit}"));
+            format!("{method} {unit} fail{}", spared.collect::<String>())
+        }
         Request::StopAlone(unit) => format!("stop {unit} alone"),
         Request::ReloadFollowers(unit) => format!("reload what follows {unit}"),
         Request::Cancel(job) => format!("cancel {job}"),
@@ -99,8 +112,10 @@ fn show_message(message: ToController) -> String {
             |key, state| {
                 let reason = state.state.reason().map(|r| format!(" {} {r}", r.cause));
                 let (word, reason) = (state.state.as_str(), reason.unwrap_or_default());
+                let wave = state.state.wave().filter(|wave| !wave.is_empty());
+                let wave = wave.map(|wave| format!(" {wave}")).unwrap_or_default();
                 format!(
-                    "{} {} {} {word}{reason}",
+                    "{} {} {} {word}{reason}{wave}",
                     key.unit, key.source, state.token.0[0]
                 )
             },

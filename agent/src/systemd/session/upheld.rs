@@ -7,12 +7,9 @@ use proto::{
     model::JobMode,
     name::{UnitName, path_element},
 };
-use zbus::{
-    Message,
-    wire::{ObjectPath, Variant},
-};
+use zbus::{Message, wire::Variant};
 
-use super::{super::pending::Purpose, Ended, PROPERTIES, Session, read};
+use super::{super::pending::Purpose, Ended, PROPERTIES, Session, read, restart::Answered};
 
 /// Units that uphold a unit, by their own names.
 const UPHELD_BY: &str = "UpheldBy";
@@ -20,9 +17,6 @@ const UPHELD_BY: &str = "UpheldBy";
 /// The type of a job that does nothing, whatever state its unit is in; a start of the unit may be queued beside it. At the
 /// end of each job systemd looks whether its unit is upheld (`job_finish_and_invalidate()`).
 const NOP: &str = "nop";
-
-/// A job as `EnqueueUnitJob` answers it: number, path, unit, path of the unit, type.
-type Enqueued<'a> = (u32, ObjectPath<'a>, &'a str, ObjectPath<'a>, &'a str);
 
 impl Session {
     /// Asks who upholds a unit.
@@ -58,14 +52,7 @@ impl Session {
     /// The job that does nothing is queued.
     pub(super) fn looked_upheld(&mut self, call: CallId, message: &Message) -> Result<(), Ended> {
         let body = message.body();
-        let (id, ..): (
-            u32,
-            ObjectPath<'_>,
-            &str,
-            ObjectPath<'_>,
-            &str,
-            Vec<Enqueued<'_>>,
-        ) = read(&body)?;
+        let (id, ..): Answered<'_> = read(&body)?;
         self.tell_answer(call, Ok(Answer::Job(ManagerJob(id))));
         Ok(())
     }

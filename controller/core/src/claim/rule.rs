@@ -157,7 +157,7 @@ pub(crate) fn hold_adopted(report: &TokenState) -> Hold {
     let attempt = match report.state {
         ClaimState::Starting | ClaimState::Waiting(_) => Attempt::Start,
         ClaimState::Up
-        | ClaimState::Restarted
+        | ClaimState::Restarted(_)
         | ClaimState::Down(_)
         | ClaimState::Refused(_)
         | ClaimState::Lost(_) => Attempt::Keep,

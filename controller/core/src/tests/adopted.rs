@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::{message::ToController, model::ClaimState};
+use proto::{message::ToController, model::ClaimState, wave::Wave};
 use test_case::test_case;
 
 use super::{
@@ -50,7 +50,7 @@ fn a_controller_that_starts_holds_what_it_finds_until_the_source_is_heard() {
 
 #[test_case(ClaimState::Starting, "start"; "starting")]
 #[test_case(ClaimState::Up, "keep"; "up")]
-#[test_case(ClaimState::Restarted, "keep"; "restarted")]
+#[test_case(ClaimState::Restarted(Wave::default()), "keep"; "restarted")]
 fn what_is_found_is_told_back_as_it_stands(state: ClaimState, attempt: &str) {
     let mut world = World::new("a b");
     let b = world.hello("b", 1, 1);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::{
     message::{Attempt, HoldKey},
     model::{Cause, ClaimState, JobResult},
+    wave::Wave,
 };
 
 use super::world::{World, down, name, settings};
@@ -178,7 +179,7 @@ impl Walk {
         entry.1 = match state {
             0 => ClaimState::Up,
             1 => down(Cause::UnitStopped),
-            _ => ClaimState::Restarted,
+            _ => ClaimState::Restarted(Wave::default()),
         };
         let (key, entry) = (key.clone(), entry.clone());
         self.report(node, &key, entry);

@@ -152,7 +152,7 @@ impl Source {
                     acts.push_back(up(&path, "real"));
                 }
                 // It was up for a moment. Whether it is now, another attempt says.
-                (Stage::Starting, ClaimState::Restarted) => {
+                (Stage::Starting, ClaimState::Restarted(_)) => {
                     let token = self.token();
                     if let Some(proxy) = self.proxies.get_mut(key) {
                         proxy.token = token;
@@ -173,7 +173,7 @@ impl Source {
                     acts.push_back(Act::Proxy { path, tell });
                     self.forget(key);
                 }
-                (Stage::Up, ClaimState::Restarted) => {
+                (Stage::Up, ClaimState::Restarted(_)) => {
                     let tell = Told::State("inactive", "dead", "real");
                     acts.push_back(Act::Proxy { path, tell });
                     self.forget(key);
