@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod around;
 mod bindings;
 mod binds_to;
 mod bluechi;
@@ -45,6 +46,7 @@ mod order;
 mod pair;
 mod peer;
 mod policy;
+mod quiet;
 mod refused;
 mod reload;
 mod repeat;

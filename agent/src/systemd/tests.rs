@@ -2,6 +2,7 @@
 //! moved by hand.
 
 mod jobs;
+mod restart;
 
 use std::collections::HashMap;
 

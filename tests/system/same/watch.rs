@@ -1,18 +1,13 @@
 //! Where a pair is, and what becomes of it.
 
-use std::{
-    collections::BTreeMap,
-    thread::sleep,
-    time::{Duration, Instant},
-};
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tests::{fleet::Fleet, node::Node};
 
 use super::{
     event::{Event, Role},
     kind::Kind,
 };
+use crate::quiet::{Shown, quiet, show_all};
 
 /// Where source and target are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +87,15 @@ impl Pair<'_> {
     }
 }
 
-/// What `systemctl show` says of a unit that matters here.
-type Shown = BTreeMap<String, String>;
+/// The units of pairs, and what stands for them.
+const UNITS: &[&str] = &[
+    "*-s.service",
+    "*-t.service",
+    "*-k.service",
+    "proxy@*",
+    "dep@*",
+    "conflict@*",
+];
 
 /// Has everything happen, and says what has become of each pair.
 pub(super) fn observe(fleet: &Fleet, pairs: &[Pair<'_>]) -> Result<Vec<String>> {
@@ -116,15 +118,15 @@ pub(super) fn observe(fleet: &Fleet, pairs: &[Pair<'_>]) -> Result<Vec<String>> 
             )?;
         }
     }
-    quiet(fleet)?;
-    let before = show_all(fleet)?;
+    quiet(fleet, UNITS)?;
+    let before = show_all(fleet, UNITS)?;
     let mut ends = Vec::new();
     for pair in pairs {
         let node = fleet.node(pair.place.node(pair.event.at));
         let unit = pair.unit(pair.event.at);
         ends.push(run(node, &pair.event.script.replace('@', &unit))?);
     }
-    let after = quiet(fleet)?;
+    let after = quiet(fleet, UNITS)?;
     let mut seen = Vec::new();
     for (pair, end) in pairs.iter().zip(ends) {
         let mut words = vec![];
@@ -178,62 +180,4 @@ fn fate(before: Option<&Shown>, after: Option<&Shown>) -> String {
 
 fn run(node: &Node, script: &str) -> Result<bool> {
     Ok(node.run(&["sh", "-c", script])?.success())
-}
-
-type All = BTreeMap<(String, String), Shown>;
-
-fn show_all(fleet: &Fleet) -> Result<All> {
-    let mut all = All::new();
-    for node in fleet.nodes() {
-        let text = node.systemctl(&[
-            "show",
-            "--property=Id,ActiveState,InvocationID,Job",
-            "*-s.service",
-            "*-t.service",
-            "*-k.service",
-            "proxy@*",
-            "dep@*",
-            "conflict@*",
-        ])?;
-        for unit in text.split("\n\n") {
-            let shown: Shown = unit
-                .lines()
-                .filter_map(|line| line.split_once('='))
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect();
-            if let Some(id) = shown.get("Id") {
-                all.insert((node.name().to_owned(), id.clone()), shown);
-            }
-        }
-    }
-    Ok(all)
-}
-
-/// How long nothing may happen before it is believed that nothing will: many times what a change
-/// takes from one node to the other.
-const STILL: Duration = Duration::from_millis(1500);
-
-/// Waits until nothing happens any more on any node.
-fn quiet(fleet: &Fleet) -> Result<All> {
-    let end = Instant::now() + Duration::from_secs(60);
-    let mut last = All::new();
-    let mut since = Instant::now();
-    loop {
-        let now = show_all(fleet)?;
-        let moving = now.values().any(|unit| {
-            let is = |key: &str| unit.get(key).map_or("", String::as_str);
-            matches!(
-                is("ActiveState"),
-                "activating" | "deactivating" | "reloading"
-            ) || !matches!(is("Job"), "" | "0")
-        });
-        if moving || now != last {
-            last = now;
-            since = Instant::now();
-        } else if since.elapsed() >= STILL {
-            return Ok(now);
-        }
-        ensure!(Instant::now() < end, "it never becomes quiet: {last:#?}");
-        sleep(Duration::from_millis(50));
-    }
 }
