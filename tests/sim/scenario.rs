@@ -1,5 +1,6 @@
 //! Named scenarios: what one fault alone does, in the order of `docs/reference/faults.md`.
 
+mod around;
 mod circle;
 mod job;
 mod kinds;

@@ -427,7 +427,7 @@ impl Systemd {
                 unit.state == State::Inactive
                     && unit.job.is_none()
                     && !(self.pinned && self.files.contains_key(*name))
-                    && !self.units.values().any(|other| other.spec.is_after(name))
+                    && !self.units.values().any(|other| other.spec.names(name))
             });
             let Some(name) = gone.map(|(name, _)| name.clone()) else {
                 return;

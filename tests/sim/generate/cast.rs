@@ -85,6 +85,15 @@ impl Files {
             .any(|other| other == place || self.reaches(place, other))
     }
 
+    /// It needs the other, and does not wait for it.
+    fn disorder(&mut self, from: &Place, to: &Place) {
+        if let Some(name) = self.called(from.0, to, false)
+            && let Some(spec) = self.spec(from)
+        {
+            spec.unordered.push(name);
+        }
+    }
+
     fn depend(&mut self, from: &Place, to: &Place, kind: Kind, proxied: bool) {
         let Some(name) = self.called(from.0, to, proxied) else {
             return;
@@ -180,9 +189,14 @@ fn chain(
             0..4 => Kind::Requires,
             4 => Kind::Wants,
             5 => Kind::PartOf,
+            6 if back => Kind::PartOf,
             _ => Kind::BindsTo,
         };
         files.depend(from, &to, kind, false);
+        // Two that are restarted together, and are up although they need each other.
+        if back && matches!(kind, Kind::PartOf) && rng.percent(60) {
+            files.disorder(from, &to);
+        }
     }
 }
 

@@ -99,6 +99,11 @@ impl Stage {
         self.service(name, service, |service| service.runs = Some((time, true)))
     }
 
+    /// `Restart=always`
+    pub(super) fn restarts(self, name: &str, service: &str, after: Duration) -> Self {
+        self.service(name, service, |service| service.restart = Some(after))
+    }
+
     pub(super) fn only_runs(self, name: &str, service: &str) -> Self {
         self.service(name, service, |service| service.once = true)
     }
@@ -112,6 +117,16 @@ impl Stage {
     pub(super) fn requires(mut self, name: &str, service: &str, to: &str, target: &str) -> Self {
         let proxy = proxy(&node(to), &unit(target));
         self.spec(name, service).requires.push(proxy);
+        self
+    }
+
+    /// `Wants=` and `PartOf=`, without `After=`.
+    pub(super) fn part_of(mut self, name: &str, service: &str, to: &str, target: &str) -> Self {
+        let proxy = proxy(&node(to), &unit(target));
+        let spec = self.spec(name, service);
+        spec.wants.push(proxy.clone());
+        spec.part_of.push(proxy.clone());
+        spec.unordered.push(proxy);
         self
     }
 

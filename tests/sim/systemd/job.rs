@@ -303,7 +303,8 @@ impl Systemd {
                 continue;
             }
             for after in unit.spec.needed().chain(&unit.spec.part_of) {
-                if !self.has_job(after) || !seen.insert(after.clone()) {
+                if !unit.spec.is_after(after) || !self.has_job(after) || !seen.insert(after.clone())
+                {
                     continue;
                 }
                 if ProxyName::is_proxy(after) {

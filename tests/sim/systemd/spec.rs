@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use proto::name::UnitName;
 
-/// What is written in a unit file. All dependencies have `After=` beside them.
+/// What is written in a unit file. Dependencies have `After=` beside them, but for those that are `unordered`.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Spec {
     pub(crate) requires: Vec<UnitName>,
@@ -13,6 +13,7 @@ pub(crate) struct Spec {
     pub(crate) upholds: Vec<UnitName>,
     pub(crate) requisite: Vec<UnitName>,
     pub(crate) part_of: Vec<UnitName>,
+    pub(crate) unordered: Vec<UnitName>,
     pub(crate) stop_when_unneeded: bool,
     pub(crate) behaviour: Behaviour,
 }
@@ -36,9 +37,14 @@ impl Spec {
         self.needed().any(|other| other == unit)
     }
 
+    /// Whether `unit` is written in it.
+    pub(super) fn names(&self, unit: &UnitName) -> bool {
+        self.needs(unit) || self.part_of.contains(unit)
+    }
+
     /// Whether this one is ordered after `unit`.
     pub(super) fn is_after(&self, unit: &UnitName) -> bool {
-        self.needs(unit) || self.part_of.contains(unit)
+        self.names(unit) && !self.unordered.contains(unit)
     }
 
     /// Whether it only runs, and is never active.
@@ -73,6 +79,7 @@ impl fmt::Display for Spec {
             ("Upholds", &self.upholds),
             ("Requisite", &self.requisite),
             ("PartOf", &self.part_of),
+            ("not After", &self.unordered),
         ] {
             for unit in units {
                 write!(f, " {word}={unit}")?;
