@@ -120,9 +120,9 @@ impl Systemd {
         let alone = others.iter().any(|other| spared.contains(other));
         let others = others.iter().filter(|other| !spared.contains(other));
         for other in others.filter(|_| alone) {
-            match self.queue(now, Verb::TryRestart, other, JobMode::Fail) {
-                Err(CallError::Destructive) => return Err(CallError::Destructive),
-                Ok(_) | Err(_) => {}
+            let queued = self.queue(now, Verb::TryRestart, other, JobMode::Fail);
+            if queued == Err(CallError::Destructive) {
+                return Err(CallError::Destructive);
             }
         }
         let mode = if alone {
