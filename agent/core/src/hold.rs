@@ -241,6 +241,8 @@ impl Holds {
         for held in self.units.values_mut() {
             held.by_job = true;
             held.doubt = None;
+            // Another restart may come meanwhile, of which nobody hears.
+            held.part = None;
             held.proof.lost();
             match held.work {
                 Some(Work::Start(Step::Called(_)) | Work::Stop(Step::Called(_)))

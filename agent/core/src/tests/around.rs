@@ -87,6 +87,19 @@ fn a_hold_whose_restart_has_ended_before_the_answer_is_not_taken_for_the_next() 
     ));
 }
 
+#[test]
+fn a_restart_that_nobody_saw_has_a_reason_of_its_own() {
+    mutual().plays(&format!(
+        "{RESTARTED}
+         answer 1 restarting 30 dep@t.service 31
+         manager-lost
+         manager dep@t.service active 9 , proxy@a_u.service active 2
+         > persist 1
+         > hold-states change t.service a 1 restarted
+         > claims change a u.service 2 up"
+    ));
+}
+
 /// What was spared is not restarted with a proxy, and would run on without what it requires.
 #[test]
 fn a_proxy_that_fails_after_a_restart_alone_is_restarted_with_what_requires_it() {
