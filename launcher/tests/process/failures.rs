@@ -70,6 +70,7 @@ fn a_new_generation_that_fails_leaves_the_old_one(settings: &str, code: i32, tex
     };
     assert!(report.losses() <= in_hand, "{report}");
     assert!(report.answered > 0);
+    launcher.wait_log("FAILED, the old generation serves", 1);
     let log = launcher.log();
     let about: Vec<_> = log
         .lines()
@@ -171,11 +172,7 @@ fn too_many_crashes_are_a_failure() {
         .start_with(&format!("{PLAIN}max_crashes = \"3/60s\"\nworkers = 2\nenvironment = [\"WORKER_DIES_AFTER=1000\"]"))
         .ready();
     assert_eq!(launcher.code(), 71, "{}", launcher.log());
-    assert!(
-        launcher
-            .log()
-            .contains("3 crashes within 60s are too many, giving up")
-    );
+    launcher.wait_log("3 crashes within 60s are too many, giving up", 1);
 }
 
 /// For as many seconds as `UNITLINK_CRASHES` says, and for a few by default.
@@ -251,11 +248,7 @@ fn a_silent_worker_is_aborted_and_replaced() {
             .filter(|it| it.1 != pid)
             .map(|_| ())
     });
-    assert!(
-        launcher.log().contains("was silent for 400ms"),
-        "{}",
-        launcher.log()
-    );
+    launcher.wait_log("was silent for 400ms", 1);
     assert!(!runs(pid));
 }
 

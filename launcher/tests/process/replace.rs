@@ -106,13 +106,7 @@ fn workers_outlive_a_launcher_that_is_killed_and_the_next_one_takes_them_over() 
     second.wait("the old ones to go", || {
         old.iter().all(|(_, pid)| !runs(*pid)).then_some(())
     });
-    assert!(
-        second
-            .log()
-            .contains("2 workers were left by a launcher before"),
-        "{}",
-        second.log()
-    );
+    second.wait_log("2 workers were left by a launcher before", 1);
     let new = second.workers();
     assert!(
         new.len() == 2 && new.iter().all(|(generation, _)| *generation == 2),
