@@ -2,14 +2,14 @@
 //! so that it can be killed as a whole and found again when its owner is gone.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::event::PollFlags;
+use rustix::{event::PollFlags, io::Errno};
 
 use crate::command::readable;
 
@@ -128,15 +128,21 @@ impl Cgroup {
     ///
     /// When a process is still there after `timeout`.
     pub(crate) fn destroy(&self, timeout: Duration) -> Result<()> {
-        if self.v2.exists() {
-            fs::write(self.v2.join("cgroup.kill"), "1")
-                .with_context(|| format!("cannot kill {}", self.v2.display()))?;
-            self.await_empty(timeout)?;
+        // Somebody else may be at the same work, and may have removed it at any moment.
+        match self.kill(timeout) {
+            Err(error) if is_gone(&error) => {}
+            ended => ended?,
         }
         for dir in self.directories() {
             remove_tree(dir);
         }
         Ok(())
+    }
+
+    fn kill(&self, timeout: Duration) -> Result<()> {
+        fs::write(self.v2.join("cgroup.kill"), "1")
+            .with_context(|| format!("cannot kill {}", self.v2.display()))?;
+        self.await_empty(timeout)
     }
 
     fn await_empty(&self, timeout: Duration) -> Result<()> {
@@ -165,6 +171,15 @@ impl Cgroup {
             .into_iter()
             .flatten()
     }
+}
+
+/// Whether there is no such cgroup any more. A file of one that was open then says so by itself (`ENODEV`).
+fn is_gone(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| {
+        error.kind() == io::ErrorKind::NotFound
+            || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
+    })
 }
 
 /// A name for the cgroup of a new fleet of this process.
@@ -239,6 +254,13 @@ fn remove_tree(dir: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cgroup_that_somebody_else_has_removed_is_destroyed() {
+        let v2 = std::env::temp_dir().join(fresh_name().unwrap());
+        let cgroup = Cgroup { v2, v1: None };
+        cgroup.destroy(Duration::ZERO).unwrap();
+    }
 
     #[test]
     fn the_owner_is_read_back_from_a_fresh_name() {

@@ -86,7 +86,18 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Running {
     stop: Arc<AtomicBool>,
+    pulse: Arc<Mutex<Pulse>>,
     threads: Vec<JoinHandle<Report>>,
+}
+
+/// What all clients together have come to.
+#[derive(Clone, Copy, Debug)]
+struct Pulse {
+    /// When one of them was answered last.
+    last: Instant,
+    /// The longest time between two answers.
+    gap: Duration,
+    answered: u64,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -132,17 +143,31 @@ impl Load {
     pub fn start(self) -> Running {
         let stop = Arc::new(AtomicBool::new(false));
         let begun = Instant::now();
-        let last = Arc::new(Mutex::new((begun, Duration::ZERO)));
+        let pulse = Arc::new(Mutex::new(Pulse {
+            last: begun,
+            gap: Duration::ZERO,
+            answered: 0,
+        }));
         let client = |number: u32| {
-            let (load, stop, last) = (self.clone(), Arc::clone(&stop), Arc::clone(&last));
-            thread::spawn(move || Client::new(load, number, begun, last).run(&stop))
+            let (load, stop, pulse) = (self.clone(), Arc::clone(&stop), Arc::clone(&pulse));
+            thread::spawn(move || Client::new(load, number, begun, pulse).run(&stop))
         };
         let threads = (0..self.clients).map(client).collect();
-        Running { stop, threads }
+        Running {
+            stop,
+            pulse,
+            threads,
+        }
     }
 }
 
 impl Running {
+    /// How many requests have been answered so far.
+    pub fn answered(&self) -> u64 {
+        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        pulse.answered
+    }
+
     /// Ends it, and says what came of it.
     pub fn stop(self) -> Report {
         self.stop.store(true, Ordering::Relaxed);
@@ -219,19 +244,18 @@ struct Client {
     begun: Instant,
     report: Report,
     stream: Option<Stream>,
-    /// When any client was answered last, and the longest time between two answers.
-    last: Arc<Mutex<(Instant, Duration)>>,
+    pulse: Arc<Mutex<Pulse>>,
 }
 
 impl Client {
-    fn new(load: Load, number: u32, begun: Instant, last: Arc<Mutex<(Instant, Duration)>>) -> Self {
+    fn new(load: Load, number: u32, begun: Instant, pulse: Arc<Mutex<Pulse>>) -> Self {
         Self {
             load,
             number,
             begun,
             report: Report::default(),
             stream: None,
-            last,
+            pulse,
         }
     }
 
@@ -267,8 +291,9 @@ impl Client {
                 }
             }
         }
-        let (_, gap) = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        self.report.gap = gap;
+        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        self.report.gap = pulse.gap;
+        drop(pulse);
         self.report
     }
 
@@ -278,10 +303,11 @@ impl Client {
         self.report
             .micros
             .push(u32::try_from(micros).unwrap_or(u32::MAX));
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        last.1 = last.1.max(now.saturating_duration_since(last.0));
-        last.0 = now;
+        pulse.gap = pulse.gap.max(now.saturating_duration_since(pulse.last));
+        pulse.last = now;
+        pulse.answered += 1;
     }
 
     fn request(&mut self) -> Result<(), (Phase, io::Error)> {

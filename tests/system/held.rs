@@ -26,8 +26,12 @@ fn ask(main: &Node) -> Result<()> {
     Ok(())
 }
 
+/// Until it has ended: what still reaches it is lost with it, and no bus can keep that.
 fn kill(main: &Node) -> Result<()> {
-    main.kill_service(CONTROLLER, "KILL").map(drop)
+    let before = main.main_pid(CONTROLLER)?;
+    main.kill_service(CONTROLLER, "KILL")?;
+    let has_ended = || main.main_pid(CONTROLLER).ok() != Some(before);
+    main.wait_until(has_ended, SOON)
 }
 
 fn restart(main: &Node) -> Result<()> {
