@@ -127,6 +127,15 @@ impl Slot {
         }
     }
 
+    /// Whether what was here has crashed, and its successor has not been started.
+    pub(crate) fn has_crashed(self) -> bool {
+        match self {
+            Self::Due { crashes, .. } => crashes > 0,
+            Self::Waiting { .. } => true,
+            Self::Running(_) | Self::Retired { .. } | Self::Finished => false,
+        }
+    }
+
     pub(crate) fn is_retired(self) -> bool {
         match self {
             Self::Retired { .. } => true,

@@ -224,6 +224,30 @@ fn what_crashes_after_a_rolling_reload_to_fewer_is_started_while_those_before_it
     world.right();
 }
 
+/// A worker more does not take the room of one that has crashed and comes back, while others still drain.
+#[test]
+fn one_more_after_a_rolling_reload_leaves_room_for_what_has_crashed() {
+    let rolling = |workers| Settings {
+        mode: Mode::Rolling,
+        ..plain(workers)
+    };
+    let mut world = World::started(rolling(3));
+    world.reload(rolling(2));
+    world.ready(world.process(2, 1));
+    world.obey();
+    world.ready(world.process(2, 2));
+    let before = world.workers.len();
+    assert_eq!((world.codes(), before), (vec![0], 4));
+    world.exits(world.process(2, 1), 1);
+    world.give(Input::OneMore);
+    assert_eq!(world.of(2).len(), 1, "it waits");
+    world.pass(seconds(1));
+    assert_eq!((world.of(2).len(), world.workers.len()), (2, before));
+    world.obey();
+    assert_eq!(world.of(2).len(), 3, "there is room now");
+    world.right();
+}
+
 #[test]
 fn replacing_stops_the_old_ones_first_and_brings_them_back_after_a_failure() {
     let settings = Settings {

@@ -44,8 +44,9 @@ pub(super) struct World {
     pub(super) wrong: Vec<String>,
     /// How many processes a rolling reload might have after the last input.
     pub(super) promised: usize,
-    /// How many there were when the generation in service took over, with those that it has replaced.
-    pub(super) at_commit: usize,
+    /// How many there were when the generation in service took over, with those that it has replaced, or when one has
+    /// crashed since: what has crashed may come back beside the others.
+    pub(super) there: usize,
 }
 
 impl World {
@@ -70,7 +71,7 @@ impl World {
             code: None,
             wrong: Vec::new(),
             promised: 0,
-            at_commit: 0,
+            there: 0,
         };
         for (index, generation) in adopted.iter().enumerate() {
             let process = ProcessId(index as u64 + 1);
@@ -98,8 +99,13 @@ impl World {
         match &input {
             Input::Stop(_) => self.is_stop_wanted = true,
             Input::Exited(process, _) => {
-                if let Some(worker) = self.workers.remove(process) {
-                    self.has_crashed |= !worker.is_termed && !worker.is_killed;
+                let there = self.workers.len();
+                if let Some(worker) = self.workers.remove(process)
+                    && !worker.is_termed
+                    && !worker.is_killed
+                {
+                    self.has_crashed = true;
+                    self.there = self.there.max(there);
                 }
             }
             Input::Ready(process, _) => {
@@ -184,7 +190,7 @@ impl World {
                 }
                 // A start may have been told before a failure at the same moment that promises less.
                 let most = self.launcher.processes_max().max(self.promised);
-                let most = most.max(self.at_commit);
+                let most = most.max(self.there);
                 let now = self.workers.len();
                 if self.settings.mode == crate::Mode::Rolling && self.is_up && now > most {
                     self.wrong
@@ -217,7 +223,7 @@ impl World {
             Output::Note(Note::GaveUp(..) | Note::StartFailed(_) | Note::Finished(..)) => {
                 self.is_stop_wanted = true;
             }
-            Output::Publish(_) => self.at_commit = self.workers.len(),
+            Output::Publish(_) => self.there = self.workers.len(),
             Output::Open(_)
             | Output::Probe(_)
             | Output::Close(_)

@@ -24,18 +24,18 @@ impl Launcher {
             let Some(generation) = self.generations.get(&id) else {
                 continue;
             };
-            let due = generation
+            let mut due = generation
                 .slots
                 .iter()
-                .find_map(|(worker, slot)| match slot {
+                .filter_map(|(worker, slot)| match slot {
                     Slot::Due { reason, crashes } => Some((*worker, *reason, *crashes)),
                     Slot::Running(_)
                     | Slot::Waiting { .. }
                     | Slot::Retired { .. }
                     | Slot::Finished => None,
                 });
-            if let Some((worker, reason, crashes)) = due
-                && self.has_room(id, crashes)
+            if let Some((worker, reason, crashes)) =
+                due.find(|(_, _, crashes)| self.has_room(id, *crashes))
             {
                 self.spawn(id, worker, reason, crashes, now);
                 return true;
@@ -64,10 +64,14 @@ impl Launcher {
                 self.processes.len().saturating_sub(old.count()) < slots
             }
             Mode::Rolling => {
-                // The next of a new generation waits until those before it have proved themselves.
+                // The next of a new generation waits until those before it have proved themselves, and one more than there
+                // were leaves room for those that have crashed and come back.
                 let proved =
                     !is_candidate || generation.running().all(|(_, it)| self.is_confirmed(it));
-                proved && self.processes.len() < self.processes_max()
+                let is_alone = self.candidate().is_none();
+                let places = generation.slots.values();
+                let kept = places.filter(|it| is_alone && it.has_crashed()).count();
+                proved && self.processes.len().saturating_add(kept) < self.processes_max()
             }
             // Those before it must be gone, whichever they are of; of those that were adopted there
             // is no telling what they are, so they count as well.
