@@ -105,6 +105,9 @@ struct Quick {
     verb: QuickVerb,
 }
 
+/// What [`QuickVerb`] reads.
+const QUICK: [&str; 5] = ["start", "stop", "restart", "reload", "version"];
+
 #[derive(Debug, Subcommand)]
 enum QuickVerb {
     #[command(flatten)]
@@ -300,11 +303,13 @@ impl Cli {
         }
     }
 
-    /// Reads it if a verb that is used much comes first and all is valid; what is wrong, or a wish
+    /// Reads it if its verb is one that is used much and all is valid; what is wrong, or a wish
     /// for help, is for [`Cli`] to say, which knows all verbs.
     fn quick(words: &[OsString]) -> Option<Self> {
-        let verb = words.get(1)?.to_str()?;
-        if !["start", "stop", "restart", "reload", "version"].contains(&verb) {
+        let is_one = |word: &OsString| QUICK.iter().any(|verb| word == verb);
+        // Options and their values may come before it. What is a verb here and a node or a unit in truth is found out
+        // below, and costs what it would have saved.
+        if !words.iter().skip(1).any(is_one) {
             return None;
         }
         let Quick { options, verb } = Quick::try_parse_from(words).ok()?;

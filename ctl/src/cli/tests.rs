@@ -28,8 +28,11 @@ fn the_command_line_is_sound() {
 #[test_case("version", true)]
 #[test_case("start worker1", false; "what is wrong")]
 #[test_case("start --help", false; "a wish for help")]
-#[test_case("-q start worker1 a", false; "an option first")]
+#[test_case("-q start worker1 a", true; "an option first")]
+#[test_case("--timeout 5s -o json --no-pager stop --all a", true; "options with values first")]
+#[test_case("--output start start worker1 a", false; "a value that is a verb, and wrong")]
 #[test_case("freeze worker1 a", false; "another verb")]
+#[test_case("-q freeze start reload", false; "names that are verbs")]
 fn what_is_used_most_is_read_quickly_and_to_the_same(line: &str, is_quick: bool) {
     let words: Vec<OsString> = ["ctl"]
         .into_iter()
