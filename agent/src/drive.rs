@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use host::{
     address::Address,
+    alarm::Alarm,
     bus::BusEvent,
     clock::Clock,
     notify,
@@ -24,10 +25,7 @@ use node::{
     Request, Verb, Waiter,
 };
 use proto::time::Moment;
-use tokio::{
-    sync::{mpsc, watch},
-    time::sleep_until,
-};
+use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use crate::{
@@ -53,6 +51,7 @@ pub(crate) struct Sources {
     pub(crate) helpers: mpsc::Receiver<HelperEvent>,
     pub(crate) bus: mpsc::Receiver<BusEvent>,
     pub(crate) signals: Signals,
+    pub(crate) alarm: Alarm,
 }
 
 /// How to connect.
@@ -241,8 +240,7 @@ impl Agent {
             // Its task may end; nothing here needs it.
             Some(event) = sources.bus.recv() => Came::Bus(event),
             read = self.reload.read() => Came::Read(read),
-            () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)),
-                if deadline.is_some() => Came::Deadline,
+            () = sources.alarm.at(deadline) => Came::Deadline,
         }
     }
 

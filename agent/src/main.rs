@@ -25,6 +25,7 @@ use anyhow::Context;
 use clap::Parser;
 use host::{
     address::ListenAddress,
+    alarm::Alarm,
     bus::Service,
     clock::{self, Clock},
     config::{self, Loaded},
@@ -302,6 +303,7 @@ async fn run(
         helpers,
         bus,
         signals,
+        alarm: Alarm::new(),
     };
     let end = owner::run(async move { agent.run(sources_of_events).await }).await;
     // It has panicked, of which the log says more.

@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use host::{
     address::Address,
+    alarm::Alarm,
     link::{CallSerial, Limits, Link},
     scope::Scope,
     stream::{TcpOptions, connect},
@@ -210,6 +211,7 @@ async fn keep(
     let mut attempt = 0_u32;
     let mut session = 0_u64;
     let mut watch = Watch::default();
+    let mut alarm = Alarm::new();
     // What was logged last about each way, in this outage.
     let mut complaints: BTreeMap<Way, String> = BTreeMap::new();
     loop {
@@ -218,7 +220,7 @@ async fn keep(
             Ok(link) => {
                 session = session.saturating_add(1);
                 let mut open = Session::new(session, link, way, std::mem::take(&mut watch));
-                let ended = open.run(&mut commands, &events).await;
+                let ended = open.run(&mut commands, &events, &mut alarm).await;
                 watch = open.take_watch();
                 if open.is_reached() {
                     attempt = 0;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use fleet::{Fleet, Input, Output, limits::ADOPTED_GRACE_MIN};
 use host::{
+    alarm::Alarm,
     bus::BusEvent,
     clock::Clock,
     log::LogControl,
@@ -20,7 +21,7 @@ use host::{
     watchdog::Watchdog,
 };
 use proto::time::Moment;
-use tokio::{sync::mpsc, time::sleep_until};
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 use zbus::Message;
 
@@ -45,12 +46,13 @@ pub(crate) enum End {
     Interrupted,
 }
 
-/// What the loop waits for, besides time.
+/// What the loop waits for.
 #[derive(Debug)]
 pub(crate) struct Waits {
     pub(crate) signals: Signals,
     pub(crate) peers: mpsc::Receiver<PeerEvent>,
     pub(crate) bus: mpsc::Receiver<BusEvent>,
+    pub(crate) alarm: Alarm,
 }
 
 /// The controller.
@@ -157,7 +159,7 @@ impl Drive {
                 Some(event) = from.peers.recv() => self.on_peer(event),
                 Some(event) = from.bus.recv() => self.on_bus(event),
                 read = self.reload.read() => self.on_read(read),
-                () = sleep_until(wake) => {}
+                () = from.alarm.at(Some(wake)) => {}
             }
             for _ in 0..BATCH_MAX {
                 let (peer, bus) = (from.peers.try_recv(), from.bus.try_recv());

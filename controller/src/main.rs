@@ -29,6 +29,7 @@ use clap::Parser;
 use fleet::Fleet;
 use host::{
     address::ListenAddress,
+    alarm::Alarm,
     bus::{self, Service},
     clock::{self, Clock},
     config::{self, Loaded, Sources},
@@ -188,6 +189,7 @@ fn start(cli: &Cli, signals: &Blocked) -> Result<Exit, Failure> {
             signals,
             peers,
             bus: bus_queue,
+            alarm: Alarm::new(),
         };
         let end = owner::run(drive.run(waits)).await;
         end.context("loop").map_err(internal)

@@ -11,7 +11,10 @@ mod watched;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use host::link::{self, Link, LinkReceiver, LinkSender, Method};
+use host::{
+    alarm::Alarm,
+    link::{self, Link, LinkReceiver, LinkSender, Method},
+};
 use node::{
     ActiveState, Answer, CallId, FromManager, ManagerError, ManagerJob, Request, UnitState,
 };
@@ -20,7 +23,7 @@ use proto::{
     name::UnitName,
 };
 use serde::Serialize;
-use tokio::{sync::mpsc, time::sleep_until};
+use tokio::sync::mpsc;
 use tracing::debug;
 use zbus::{
     Message,
@@ -110,11 +113,12 @@ impl Session {
         std::mem::take(&mut self.watch)
     }
 
-    /// Carries calls and events until the end, and says why it came.
+    /// Carries calls and events until the end, and says why it came. `alarm` rings for calls that are not answered.
     pub(super) async fn run(
         &mut self,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         events: &mpsc::Sender<ManagerEvent>,
+        alarm: &mut Alarm,
     ) -> Ended {
         let ended = match self.begin() {
             Err(ended) => ended,
@@ -142,8 +146,7 @@ impl Session {
                         Some(command) => self.command(command),
                         None => Err("nobody asks any more".to_owned()),
                     },
-                    () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)),
-                        if deadline.is_some() => self.expire(),
+                    () = alarm.at(deadline) => self.expire(),
                 };
                 if let Err(ended) = stepped {
                     break ended;

@@ -7,6 +7,7 @@ mod restart;
 use std::collections::HashMap;
 
 use host::{
+    alarm::Alarm,
     link::{self, Limits, Link},
     stream::Identity,
 };
@@ -160,7 +161,7 @@ pub(crate) fn scene(way: Way) -> Scene {
     let (events, receiver) = mpsc::channel(64);
     let session = tokio::spawn(async move {
         Session::new(1, ours, way, Watch::default())
-            .run(&mut commands, &events)
+            .run(&mut commands, &events, &mut Alarm::of_runtime())
             .await
     });
     Scene {

@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use host::{
     address::ListenAddress,
+    alarm::Alarm,
     bus::BusEvent,
     clock::{Clock, random_guid, random_u64},
     config::{Sources, load_in_time},
@@ -149,6 +150,7 @@ impl World {
             helpers,
             bus,
             signals,
+            alarm: Alarm::of_runtime(),
         };
         world._silent = Some((helper_events, bus_events));
         world.agent = tokio::spawn(async move { agent.run(events).await });

@@ -11,6 +11,7 @@ use std::{
 
 use fleet::{DependsOn, Fleet, NodeSettings};
 use host::{
+    alarm::Alarm,
     bus::{self, BusEvent},
     clock::{Clock, random_guid},
     config::Sources,
@@ -140,6 +141,7 @@ impl World {
             signals: blocked.listen().expect("signals"),
             peers,
             bus: bus_queue,
+            alarm: Alarm::of_runtime(),
         };
         tokio::spawn(drive.run(waits));
         let (client, bus_task) = connect_bus(&bus_events);

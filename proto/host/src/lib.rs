@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`alarm`] | when a loop wakes by itself |
 //! | [`address`] | D-Bus addresses and listen addresses, parsed once |
 //! | [`stream`] | listeners and connections, over which TLS can be laid later; who the peer is |
 //! | [`passed`] | descriptors passed by systemd, sd_listen_fds(3) |
@@ -20,6 +21,7 @@
 //! | [`limits`] | every bound of this crate, with its reason |
 
 pub mod address;
+pub mod alarm;
 pub mod bus;
 pub mod clock;
 pub mod config;
