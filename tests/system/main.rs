@@ -52,6 +52,7 @@ mod reload;
 mod repeat;
 mod requires;
 mod requisite;
+mod rest;
 mod same;
 mod shared;
 mod survive;
