@@ -110,12 +110,13 @@ install:
 # An installed tree for tests, built with a profile of its own (not named as this folder, which would
 # be the folder of its build): optimised and without unwinding as what is shipped, but without
 # link-time optimisation, which takes minutes.
+# `make bench PROFILE=release` measures what is shipped.
 .PHONY: stage
 stage: PROFILE = staged
 stage: PREFIX = /usr
 stage: all
 	rm -rf $(STAGE)
-	$(MAKE) --no-print-directory install PROFILE=staged PREFIX=/usr DESTDIR=$(STAGE)
+	$(MAKE) --no-print-directory install PROFILE=$(PROFILE) PREFIX=/usr DESTDIR=$(STAGE)
 
 # Three systemd nodes on this machine. Built by whoever calls, run by root; docs/tutorial.md tells the
 # same story.

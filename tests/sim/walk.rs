@@ -107,7 +107,7 @@ const STATES: usize = if cfg!(debug_assertions) {
 const WHOLE: usize = if cfg!(debug_assertions) {
     1_000
 } else {
-    4_000_000
+    6_000_000
 };
 
 /// How many states a plan may take; `SIM_STATES` is for those who have more time.
@@ -256,12 +256,57 @@ fn chain(what: &str, operators: &[Operator], at_least: usize) {
     ends(what, Plan::chain(operators, 0).of_machines(), at_least);
 }
 
+/// Two nodes that need each other's target.
+fn both(operators: &[Operator]) -> Plan {
+    Plan::of(&["a", "b"], &[(0, 1), (1, 0)], operators, 0)
+}
+
+#[test_case("both ways, both start", &[Start(0), Start(1)], 2_500)]
+#[test_case("both ways, one stops", &[Start(0), Start(1), Stop(0)], 40_000)]
+#[test_case("both ways, a target dies", &[Start(0), Start(1), KillTarget(1)], 30_000)]
+fn both_ways(what: &str, operators: &[Operator], at_least: usize) {
+    ends(what, both(operators).of_machines(), at_least);
+}
+
+#[test_case("both ways, both stop", &[Start(0), Start(1), Stop(0), Stop(1)], 500_000)]
+#[ignore = "takes a minute: make walk"]
+fn both_ways_for_longer(what: &str, operators: &[Operator], at_least: usize) {
+    ends(what, both(operators).of_machines(), at_least);
+}
+
+/// One source and one target, and one fault of any kind, or one wait that is over early, at any moment.
+#[test_case("start, one fault", &[Start(0)], 70_000)]
+#[test_case("start, stop, one fault", &[Start(0), Stop(0)], 400_000)]
+#[test_case("start, the target is stopped, one fault", &[Start(0), StopTarget(1)], 1_500_000)]
+#[ignore = "takes minutes: make walk"]
+fn pair_with_any_fault(what: &str, operators: &[Operator], at_least: usize) {
+    ends(what, Plan::pair(operators, 1), at_least);
+}
+
+/// Two sources of one target, and one fault of one kind at any moment.
+#[test_case("two sources, the controller restarts", RestartController, 600_000)]
+#[test_case("two sources, the link of the target breaks", Cut(1), 300_000)]
+#[test_case("two sources, the link of a source breaks", Cut(0), 70_000)]
+#[test_case(
+    "two sources, the agent of the target restarts",
+    RestartAgent(1),
+    1_500_000
+)]
+#[test_case(
+    "two sources, the agent of a source restarts",
+    RestartAgent(0),
+    200_000
+)]
+#[ignore = "takes minutes: make walk"]
+fn two_sources_with_a_fault(what: &str, fault: Fault, at_least: usize) {
+    let mut plan = two(&[Start(0), Start(2), Stop(0)]).only(&[fault]);
+    plan.faults = 1;
+    ends(what, plan.of_machines(), at_least);
+}
+
 /// Plans that have more orders than there is time for.
-#[test_case("start, one fault", Plan::pair(&[Start(0)], 1), 5_000)]
-#[test_case("start, stop, one fault", Plan::pair(&[Start(0), Stop(0)], 1), 5_000)]
-#[test_case("start, the target is stopped, one fault", Plan::pair(&[Start(0), StopTarget(1)], 1), 5_000)]
 #[test_case("two sources, every grain", two(&[Start(0), Start(2), Stop(0)]), 5_000)]
-#[test_case("both ways", Plan::of(&["a", "b"], &[(0, 1), (1, 0)], &[Start(0), Start(1), Stop(0)], 0), 5_000)]
+#[test_case("both ways, every grain", both(&[Start(0), Start(1), Stop(0)]), 5_000)]
 fn without_an_end(what: &str, plan: Plan, at_least: usize) {
     is_cut(what, plan, at_least);
 }
