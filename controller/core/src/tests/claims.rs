@@ -45,6 +45,17 @@ fn a_claim_becomes_a_hold_and_its_state_comes_back() {
     assert_eq!(world.take(), ["1 < states -1", "2 < holds -1"]);
 }
 
+#[test]
+fn each_change_of_a_claim_is_logged_once() {
+    let mut world = up();
+    let again = [("b", T, 1, true)];
+    world.claims(world.peer("a"), false, &again);
+    world.cut("b");
+    world.claims(world.peer("a"), false, &again);
+    world.pass(10_000);
+    assert_eq!(world.logged, ["starting", "up", "lost", "down"]);
+}
+
 #[test_case("x", "a/t.service 1 refused(node-unknown)"; "unknown node")]
 #[test_case("offline", "a/t.service 1 waiting(node-offline)"; "offline and not up")]
 #[test_case("offline up", "a/t.service 1 lost(node-lost)"; "offline and up")]

@@ -73,6 +73,21 @@ fn a_lost_target_is_given_up_after_the_loss_grace() {
     assert_eq!(world.take(), ["3 < welcome", "b is online", "fleet is up"]);
 }
 
+/// Whatever has it looked at again meanwhile, and however long it was up before.
+#[test]
+fn a_loss_counts_from_its_own_moment() {
+    let mut world = up();
+    world.pass(60_000);
+    world.cut("b");
+    world.pass(5_000);
+    world.take();
+    world.claims(world.peer("a"), false, &[("b", T, 1, true)]);
+    world.pass(4_999);
+    assert_eq!(world.take(), [] as [&str; 0]);
+    world.pass(1);
+    assert_eq!(world.take(), ["1 < states +b/t.service 1 down(node-lost)"]);
+}
+
 #[test]
 fn a_target_that_is_back_in_time_was_never_lost() {
     let mut world = up();

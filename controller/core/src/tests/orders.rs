@@ -93,13 +93,14 @@ fn an_order_is_refused(source: &str, kind: JobKind, target: &str, cause: &str) {
     );
 }
 
-#[test_case(JobKind::Stop, "ordered 7"; "what is not there does not run")]
-#[test_case(JobKind::Reload, "ordered 7: unit-not-found: no"; "what is not there cannot be reloaded")]
-fn the_unit_is_not_there(kind: JobKind, answer: &str) {
+#[test_case(JobKind::Stop, "NoSuchUnit", "ordered 7"; "what is not there does not run")]
+#[test_case(JobKind::Reload, "NoSuchUnit", "ordered 7: unit-not-found: no"; "what is not there cannot be reloaded")]
+#[test_case(JobKind::Reload, "JobTypeNotApplicable", "ordered 7: manager: no"; "any other answer is systemd's")]
+fn systemd_refuses_an_order(kind: JobKind, error: &str, answer: &str) {
     let mut world = World::online("a b");
     order(&mut world, "a", 7, kind, "b");
     world.take();
-    world.answered("b", 1, Err("org.freedesktop.systemd1.NoSuchUnit"));
+    world.answered("b", 1, Err(&format!("org.freedesktop.systemd1.{error}")));
     assert_eq!(world.take(), [format!("1 < {answer}")]);
 }
 

@@ -25,7 +25,12 @@ fn fleet() -> World {
 
 /// An agent connects, with these jobs.
 fn comes(world: &mut World, node: &str, jobs: &[KnownJob]) -> PeerId {
-    let peer = world.hello(node, 1, PROTOCOL);
+    comes_as(world, node, PROTOCOL, jobs)
+}
+
+/// One that speaks this version of the protocol.
+fn comes_as(world: &mut World, node: &str, protocol: u32, jobs: &[KnownJob]) -> PeerId {
+    let peer = world.hello(node, 1, protocol);
     if !jobs.is_empty() {
         world.say(peer, ToController::Jobs(jobs.to_vec()));
     }
@@ -66,6 +71,42 @@ fn a_node_that_is_back_within_the_window_was_never_offline() {
     comes(&mut world, "a", &[]);
     world.pass(10_000);
     assert_eq!(world.take(), ["3 < welcome"]);
+}
+
+/// What it holds stands until it is told anew, however often the connection breaks before that.
+#[test]
+fn a_node_that_is_back_within_the_window_holds_what_it_held() {
+    let mut world = fleet();
+    world.claims(world.peer("a"), false, &[("b", "t.service", 1, true)]);
+    let up = [("t.service", "a", 1, ClaimState::Up)];
+    world.hold_states(world.peer("b"), false, &up);
+    world.take();
+    for _ in 0..2 {
+        world.cut("b");
+        world.hello("b", 1, PROTOCOL);
+    }
+    assert_eq!(world.take(), ["3 < welcome", "4 < welcome"]);
+    let b = world.peer("b");
+    world.hold_states(b, true, &up);
+    assert_eq!(world.take(), ["4 < holds = +t.service for a 1 keep"]);
+}
+
+#[test]
+fn a_node_that_has_never_said_what_it_holds_is_out_of_sight_after_a_break_too() {
+    let mut settings = settings("a b");
+    settings.resume_window = RESUME_WINDOW;
+    let mut world = World::with(settings);
+    comes(&mut world, "a", &[]);
+    world.hello("b", 1, PROTOCOL);
+    world.claims(world.peer("a"), false, &[("b", "t.service", 1, false)]);
+    world.take();
+    world.cut("b");
+    let b = world.hello("b", 1, PROTOCOL);
+    assert_eq!(world.take(), ["3 < welcome"], "nothing is known of it yet");
+    world.hold_states(b, true, &[]);
+    let lines = world.take();
+    let starting = "1 < states +b/t.service 1 starting".to_owned();
+    assert!(lines.contains(&starting), "{lines:?}");
 }
 
 #[test]
@@ -154,19 +195,22 @@ fn jobs_and_calls_that_are_asked_for_meanwhile_wait_for_the_agent() {
     );
 }
 
-#[test]
-fn a_job_goes_on_over_a_connection_that_breaks() {
+#[test_case(PROTOCOL; "of this version")]
+#[test_case(PROTOCOL_JOBS; "of the first that tells its jobs")]
+fn a_job_goes_on_over_a_connection_that_breaks(protocol: u32) {
     let mut world = fleet();
+    world.cut("a");
+    comes_as(&mut world, "a", protocol, &[]);
     world.start(1, "a");
     world.answered("a", 1, Ok(()));
     world.take();
     world.cut("a");
-    let peer = comes(&mut world, "a", &[open(1)]);
-    assert_eq!(world.take(), ["3 < welcome", "job 1 is running"]);
+    let peer = comes_as(&mut world, "a", protocol, &[open(1)]);
+    assert_eq!(world.take(), ["4 < welcome", "job 1 is running"]);
     world.say(peer, done(1, JobResult::Done));
-    assert_eq!(world.take(), ["job 1 done", "3 < heard 1"]);
+    assert_eq!(world.take(), ["job 1 done", "4 < heard 1"]);
     world.say(peer, done(1, JobResult::Done));
-    assert_eq!(world.take(), ["3 < heard 1"], "told again, and ended once");
+    assert_eq!(world.take(), ["4 < heard 1"], "told again, and ended once");
 }
 
 #[test]
@@ -269,13 +313,14 @@ fn a_number_that_an_agent_knows_is_not_given_again() {
     assert_eq!(world.take(), ["2 < job 3 start"]);
 }
 
-#[test]
-fn it_is_known_whether_a_node_has_told_its_jobs() {
+#[test_case(PROTOCOL; "of this version")]
+#[test_case(PROTOCOL_JOBS; "of the first that tells its jobs")]
+fn it_is_known_whether_a_node_has_told_its_jobs(protocol: u32) {
     let mut world = World::with(settings("a b"));
     let known = |world: &World, node| world.fleet.jobs_known(&name(node), world.now);
     assert_eq!(known(&world, "a"), Some(JobsKnown::NotYet), "it may come");
     assert_eq!(known(&world, "x"), None);
-    let peer = world.hello("a", 1, PROTOCOL);
+    let peer = world.hello("a", 1, protocol);
     assert_eq!(
         known(&world, "a"),
         Some(JobsKnown::NotYet),
@@ -285,6 +330,22 @@ fn it_is_known_whether_a_node_has_told_its_jobs() {
     assert_eq!(known(&world, "a"), Some(JobsKnown::Yes), "there are none");
     world.pass(7_000);
     assert_eq!(known(&world, "b"), Some(JobsKnown::Away));
+}
+
+#[test]
+fn a_job_that_is_asked_for_meanwhile_is_for_an_agent_that_tells_none_as_soon_as_it_is_back() {
+    let mut world = fleet();
+    world.cut("b");
+    let agent = comes_as(&mut world, "b", PROTOCOL_JOBS - 1, &[]);
+    world.cut("b");
+    world.start(1, "b");
+    world.take();
+    world.hello("b", 1, PROTOCOL_JOBS - 1);
+    let next = agent.0 + 1;
+    assert_eq!(
+        world.take(),
+        [format!("{next} < welcome"), format!("{next} < job 1 start")]
+    );
 }
 
 #[test]

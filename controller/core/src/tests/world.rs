@@ -16,8 +16,8 @@ use proto::{
 };
 
 use crate::{
-    AgentError, ClaimPolicy, ClientId, DependsOn, Fleet, Gone, Heartbeat, Input, NodeSettings,
-    OnLoss, Origin, Output, PeerId, Request, RequestId, Settings, Transport,
+    AgentError, ClaimPolicy, ClientId, DependsOn, Event, Fleet, Gone, Heartbeat, Input,
+    NodeSettings, OnLoss, Origin, Output, PeerId, Request, RequestId, Settings, Transport,
 };
 
 use line::show;
@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) boot: &'static str,
     /// How often an agent was told that the controller is alive.
     pub(super) heartbeats: usize,
+    /// How claims came to stand, as the log has it.
+    pub(super) logged: Vec<&'static str>,
 }
 
 pub(super) fn name(text: &str) -> NodeName {
@@ -96,6 +98,7 @@ impl World {
             acknowledged: Vec::new(),
             boot: "boot",
             heartbeats: 0,
+            logged: Vec::new(),
         }
     }
 
@@ -387,6 +390,9 @@ impl World {
             }
             if let Output::Disconnect { peer, .. } = &output {
                 self.peers.remove(peer);
+            }
+            if let Output::Log(Event::Claim { state, .. }) = &output {
+                self.logged.push(state);
             }
             self.lines.extend(show(&output));
         }
