@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proto::name::rival_of;
+use test_case::test_case;
 
 use super::{
     claims::T,
@@ -49,4 +50,22 @@ fn a_conflict_with_a_unit_of_an_agent_of_bluechis_is_refused_with_what_it_needs(
         reason.text,
         "conflict@ needs an agent of Unitlink on node b; the one that is there is BlueChi's"
     );
+}
+
+#[test_case(0, false, "t.service", "starting"; "any other need of it is met")]
+#[test_case(0, true, "against@t.service", "up"; "one that holds already stands")]
+#[test_case(1, false, "against@t.service", "starting"; "an agent of ours has the units")]
+fn only_a_conflict_that_begins_with_a_unit_of_bluechis_is_refused(
+    protocol: u32,
+    up: bool,
+    needed: &str,
+    state: &str,
+) {
+    let mut world = World::new("a b");
+    let a = world.join("a");
+    let b = world.hello("b", 1, protocol);
+    world.hold_states(b, true, &[]);
+    world.take();
+    world.claims(a, false, &[("b", needed, 1, up)]);
+    assert_eq!(world.take()[0], format!("1 < states +b/{needed} 1 {state}"));
 }
