@@ -8,6 +8,7 @@ mod around;
 mod called_off;
 mod job;
 mod link;
+mod lost;
 mod needless;
 mod order;
 mod remembered;
@@ -38,6 +39,7 @@ use crate::{
 };
 
 /// A node and what surrounds it.
+#[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) node: Node,
     now: Moment,

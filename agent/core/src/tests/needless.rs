@@ -84,3 +84,29 @@ fn an_agent_that_starts_has_systemd_look_at_what_it_finds() {
          > 1: look again proxy@b_t.service",
     );
 }
+
+/// The answer to a look is waited for, and so is one that went with the connection to systemd.
+#[test]
+fn a_look_that_is_not_answered_is_the_last_until_systemd_is_reached_again() {
+    let mut stage = node();
+    stage.plays(
+        "removed 50 source.service canceled
+         at 1000
+         > 1: look again proxy@b_t.service
+         removed 51 other.service canceled
+         at 5000
+         > heartbeat
+         at 5500",
+    );
+    stage.clone().plays(
+        "answer 1 job 60
+         > 2: look again proxy@b_t.service",
+    );
+    stage.plays(
+        "manager-lost
+         at 5600
+         manager proxy@b_t.service active 1
+         > 2: look again proxy@b_t.service
+         > claims change -c u.service, -c v.service",
+    );
+}

@@ -81,6 +81,18 @@ fn an_order_is_given_up_after_the_start_timeout() {
 }
 
 #[test]
+fn an_order_that_waits_may_take_as_long_as_claims_may_from_now_on() {
+    let mut stage = Stage::registered("");
+    stage.plays(GIVEN);
+    stage.plays(
+        "timeouts 1
+         at 999
+         at 1000
+         > helper 1 failed timeout unit u.service on node c is being reloaded (waited 1s)",
+    );
+}
+
+#[test]
 fn nobody_is_told_when_the_helper_has_gone() {
     let mut stage = Stage::registered("");
     stage.plays(GIVEN);

@@ -51,7 +51,7 @@ fn a_proxy_that_is_not_loaded_any_more_claims_nothing() {
 }
 
 /// A node whose `proxy@b_t.service` is activating with a helper that waits.
-fn waiting() -> Stage {
+pub(super) fn waiting() -> Stage {
     let mut stage = Stage::registered("");
     stage.plays(
         "unit proxy@b_t.service activating 1 30
@@ -63,7 +63,7 @@ fn waiting() -> Stage {
 }
 
 /// A node whose `proxy@b_t.service` is active and up.
-fn active() -> Stage {
+pub(super) fn active() -> Stage {
     let mut stage = Stage::registered("proxy@b_t.service active 1");
     stage.plays("states whole b t.service 1 up\n> acknowledge ClaimStates");
     stage

@@ -300,7 +300,8 @@ fn a_restart_that_fails_is_down() {
 
 #[test]
 fn the_unit_is_released_with_the_last_hold_and_not_before() {
-    up().plays(
+    let mut stage = up();
+    stage.plays(
         "holds change t.service d 2 start
          > persist 2
          > acknowledge Holds
@@ -322,6 +323,7 @@ fn the_unit_is_released_with_the_last_hold_and_not_before() {
          unit dep@t.service inactive 7
          removed 41 dep@t.service done",
     );
+    assert_eq!(stage.node.holds.len(), 0, "nothing of it is kept");
 }
 
 #[test]
