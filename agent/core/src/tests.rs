@@ -141,10 +141,33 @@ impl Stage {
         }
         if let Some(after) = line.strip_prefix("at ") {
             self.now = Moment::at(Duration::from_millis(after.parse().expect("milliseconds")));
+            let is_due = self.is_due();
             self.node.handle_timeout(self.now);
             self.drain(&mut done);
+            // A loop wakes for deadlines alone; what happens without one happens late, with the next heartbeat.
+            let of_link = ["heartbeat", "connect ", "disconnect "];
+            let is_of_link = |line: &String| of_link.iter().any(|word| line.starts_with(word));
+            let is_cut = done.iter().any(|line| line.starts_with("disconnect "));
+            let is_asked_for = is_due || is_cut || done.iter().all(is_of_link);
+            assert!(is_asked_for, "there is no deadline for {done:#?}");
         }
         done
+    }
+
+    /// Whether a deadline has come that is not one of the connection.
+    fn is_due(&self) -> bool {
+        let node = &self.node;
+        let is_registered = node.link.registered().is_some();
+        let deadlines = [
+            node.claims.deadline(&node.units),
+            node.holds.deadline(&node.units, is_registered),
+            node.waits.deadline(&node.units),
+            node.needless.deadline(&node.units),
+            node.upheld.deadline(&node.units),
+            node.orders.deadline(is_registered),
+        ];
+        let mut deadlines = deadlines.into_iter().flatten();
+        deadlines.any(|(at, _)| at <= self.now)
     }
 
     fn drain(&mut self, done: &mut Vec<String>) {

@@ -90,3 +90,51 @@ fn a_helper_is_told_when_the_controller_goes() {
          > helper 1 wait 90s controller not reachable at tcp:host=c,port=842",
     );
 }
+
+/// Its unit has ended and is started again: it is stopped, and its restart is asked for; this follows.
+fn being_restarted(then: &str) {
+    active().plays(&format!(
+        "states change b t.service 1 restarts it is so
+         > acknowledge ClaimStates
+         > 1: stop proxy@b_t.service alone
+         answer 1 job 30
+         unit proxy@b_t.service deactivating 1 30
+         unit proxy@b_t.service inactive 1
+         > 2: RestartUnit proxy@b_t.service fail
+         > claims change -b t.service
+         {then}"
+    ));
+}
+
+#[test]
+fn a_restart_to_which_systemd_did_not_answer_is_asked_for_again() {
+    being_restarted(
+        "manager-lost
+         manager proxy@b_t.service inactive 1
+         > 3: RestartUnit proxy@b_t.service fail",
+    );
+}
+
+#[test]
+fn a_restart_that_only_has_to_wait_is_asked_for_again_and_no_other() {
+    being_restarted(
+        "answer 2 error UnitMasked no
+         at 1900",
+    );
+    // Somebody else has started it meanwhile.
+    being_restarted(
+        "unit proxy@b_t.service activating 2 31
+         > claims change b t.service 2
+         answer 2 error TransactionIsDestructive no
+         at 1900",
+    );
+}
+
+#[test]
+fn a_helper_that_has_gone_is_not_answered() {
+    waiting().plays(
+        "helper-gone 1
+         states whole b t.service 1 up
+         > acknowledge ClaimStates",
+    );
+}

@@ -158,3 +158,15 @@ fn a_circle_that_came_over_a_unit_in_between_is_the_reason() {
          > waits change -t.service a",
     );
 }
+
+#[test]
+fn what_was_asked_of_a_systemd_that_went_is_asked_again() {
+    both().plays(
+        "at 30
+         > 2: waits of 40
+         manager-lost
+         manager dep@t.service inactive - 40,proxy@c_u.service activating 2 41,job 40,job 41
+         at 600
+         > 3: waits of 40",
+    );
+}
