@@ -257,18 +257,23 @@ impl Node {
     /// When [`Self::handle_timeout`] is to be called, if nothing happens before, and why.
     pub fn deadline(&self) -> Option<(Moment, &'static str)> {
         let link = self.link.deadline(&self.settings);
-        let claims = self.claims.deadline(&self.units);
-        let holds = self
-            .holds
-            .deadline(&self.units, self.link.registered().is_some());
-        let waits = self.waits.deadline(&self.units);
-        let needless = self.needless.deadline(&self.units);
-        let upheld = self.upheld.deadline(&self.units);
-        let orders = self.orders.deadline(self.link.registered().is_some());
-        [link, claims, holds, waits, needless, upheld, orders]
-            .into_iter()
-            .flatten()
-            .min()
+        link.into_iter().chain(self.deadline_of_units()).min()
+    }
+
+    /// The same, without what is only about the connection to the controller.
+    fn deadline_of_units(&self) -> Option<(Moment, &'static str)> {
+        let is_registered = self.link.registered().is_some();
+        [
+            self.claims.deadline(&self.units),
+            self.holds.deadline(&self.units, is_registered),
+            self.waits.deadline(&self.units),
+            self.needless.deadline(&self.units),
+            self.upheld.deadline(&self.units),
+            self.orders.deadline(is_registered),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The jobs of the controller that are under way, by number, with their units.

@@ -69,6 +69,34 @@ pub(super) fn active() -> Stage {
     stage
 }
 
+/// The same, whose unit is down: systemd is asked to stop it.
+pub(super) fn stopping() -> Stage {
+    let mut stage = active();
+    stage.plays(
+        "states change b t.service 1 down it is so
+         > acknowledge ClaimStates
+         > reason 1 node-offline it is so
+         > 1: StopUnit proxy@b_t.service replace",
+    );
+    stage
+}
+
+/// The same, whose unit has ended and is started again: it has stopped, and systemd is asked to start it.
+pub(super) fn restarting() -> Stage {
+    let mut stage = active();
+    stage.plays(
+        "states change b t.service 1 restarts it is so
+         > acknowledge ClaimStates
+         > 1: stop proxy@b_t.service alone
+         answer 1 job 30
+         unit proxy@b_t.service deactivating 1 30
+         unit proxy@b_t.service inactive 1
+         > 2: RestartUnit proxy@b_t.service fail
+         > claims change -b t.service",
+    );
+    stage
+}
+
 #[test]
 fn a_helper_is_told_what_it_waits_for_and_answered() {
     waiting().plays(
@@ -117,12 +145,8 @@ fn a_state_of_another_token_is_not_about_this_one() {
 
 #[test]
 fn an_active_proxy_is_stopped_when_its_unit_is_down() {
-    active().plays(
-        "states change b t.service 1 down it is so
-         > acknowledge ClaimStates
-         > reason 1 node-offline it is so
-         > 1: StopUnit proxy@b_t.service replace
-         answer 1 job 30
+    stopping().plays(
+        "answer 1 job 30
          unit proxy@b_t.service inactive 1
          > claims change -b t.service
          removed 30 proxy@b_t.service done",
@@ -132,12 +156,8 @@ fn an_active_proxy_is_stopped_when_its_unit_is_down() {
 // Its helper finds it there, whether there is an agent or not.
 #[test]
 fn a_proxy_that_is_stopped_for_a_failure_has_the_reason_before_it_is() {
-    active().plays(
-        "states change b t.service 1 down it is so
-         > acknowledge ClaimStates
-         > reason 1 node-offline it is so
-         > 1: StopUnit proxy@b_t.service replace
-         answer 1 error NoSuchUnit not now
+    stopping().plays(
+        "answer 1 error NoSuchUnit not now
          at 200
          > reason 1 node-offline it is so
          > 2: StopUnit proxy@b_t.service replace",
@@ -210,16 +230,8 @@ fn a_unit_that_must_not_run_and_is_started_stops_what_conflicts_with_it() {
 
 #[test]
 fn a_unit_that_is_started_again_restarts_its_proxy_after_what_is_bound_to_it_has_stopped() {
-    active().plays(
-        "states change b t.service 1 restarts it is so
-         > acknowledge ClaimStates
-         > 1: stop proxy@b_t.service alone
-         answer 1 job 30
-         unit proxy@b_t.service deactivating 1 30
-         unit proxy@b_t.service inactive 1
-         > 2: RestartUnit proxy@b_t.service fail
-         > claims change -b t.service
-         answer 2 error TransactionIsDestructive no
+    restarting().plays(
+        "answer 2 error TransactionIsDestructive no
          at 200
          > 3: RestartUnit proxy@b_t.service fail
          answer 3 job 31
@@ -230,12 +242,8 @@ fn a_unit_that_is_started_again_restarts_its_proxy_after_what_is_bound_to_it_has
 
 #[test]
 fn a_stop_that_a_start_has_replaced_becomes_a_restart() {
-    active().plays(
-        "states change b t.service 1 down it is so
-         > acknowledge ClaimStates
-         > reason 1 node-offline it is so
-         > 1: StopUnit proxy@b_t.service replace
-         answer 1 job 30
+    stopping().plays(
+        "answer 1 job 30
          unit proxy@b_t.service active 1 30
          removed 30 proxy@b_t.service canceled
          > 2: TryRestartUnit proxy@b_t.service fail
