@@ -232,20 +232,20 @@ fn pair_with_a_fault_for_longer(what: &str, second: Operator, fault: Fault, at_l
 }
 
 /// Two sources on two nodes of one target on a third: `a` and `c` need `b`.
-fn two(operators: &[Operator]) -> Plan {
-    Plan::of(&["a", "b", "c"], &[(0, 1), (2, 1)], operators, 0)
+fn two(operators: &[Operator], faults: usize) -> Plan {
+    Plan::of(&["a", "b", "c"], &[(0, 1), (2, 1)], operators, faults)
 }
 
 #[test_case("two sources, both start", &[Start(0), Start(2)], 2_500)]
 #[test_case("two sources, one stops", &[Start(0), Start(2), Stop(0)], 15_000)]
 fn two_sources(what: &str, operators: &[Operator], at_least: usize) {
-    ends(what, two(operators).of_machines(), at_least);
+    ends(what, two(operators, 0).of_machines(), at_least);
 }
 
 #[test_case("two sources, both stop", &[Start(0), Start(2), Stop(0), Stop(2)], 90_000)]
 #[ignore = "takes a minute: make walk"]
 fn two_sources_for_longer(what: &str, operators: &[Operator], at_least: usize) {
-    ends(what, two(operators).of_machines(), at_least);
+    ends(what, two(operators, 0).of_machines(), at_least);
 }
 
 /// A source on `a` of a target on `b`, which itself is a source of a target on `c`.
@@ -299,13 +299,12 @@ fn pair_with_any_fault(what: &str, operators: &[Operator], at_least: usize) {
 )]
 #[ignore = "takes minutes: make walk"]
 fn two_sources_with_a_fault(what: &str, fault: Fault, at_least: usize) {
-    let mut plan = two(&[Start(0), Start(2), Stop(0)]).only(&[fault]);
-    plan.faults = 1;
+    let plan = two(&[Start(0), Start(2), Stop(0)], 1).only(&[fault]);
     ends(what, plan.of_machines(), at_least);
 }
 
 /// Plans that have more orders than there is time for.
-#[test_case("two sources, every grain", two(&[Start(0), Start(2), Stop(0)]), 5_000)]
+#[test_case("two sources, every grain", two(&[Start(0), Start(2), Stop(0)], 0), 5_000)]
 #[test_case("both ways, every grain", both(&[Start(0), Start(1), Stop(0)]), 5_000)]
 fn without_an_end(what: &str, plan: Plan, at_least: usize) {
     is_cut(what, plan, at_least);

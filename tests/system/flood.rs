@@ -1,7 +1,6 @@
 //! A client that calls faster than anybody could answer, and a node that answers nothing.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -29,11 +28,7 @@ const ROOT: &str = "/org/eclipse/bluechi";
 const SILENT: &str = "/org/eclipse/bluechi/node/fake00300";
 
 fn memory_kb(node: &Node) -> Result<u64> {
-    let pid = node.host_pid("unitlink-controller.service")?;
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kb = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(kb.context("no VmRSS")?.parse()?)
+    node.main_status("unitlink-controller.service", "VmRSS")
 }
 
 /// Calls a method again and again without waiting, then waits for every answer. Yields how many

@@ -1,5 +1,6 @@
 //! Units of a node, their processes and their journal.
 
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -96,6 +97,24 @@ impl Node {
     /// When it has none.
     pub fn host_pid(&self, unit: &str) -> Result<i32> {
         Ok(self.host_process(unit)?.as_raw_nonzero().get())
+    }
+
+    /// A number that the kernel has of the main process of a service, such as `VmRSS` in kB: `/proc/PID/status`, proc(5).
+    ///
+    /// # Errors
+    ///
+    /// When the service has no main process, and when there is no such number.
+    pub fn main_status(&self, unit: &str, field: &str) -> Result<u64> {
+        let pid = self.host_pid(unit)?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let mut values = status
+            .lines()
+            .filter_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let number = values
+            .next()
+            .and_then(|value| value.split_whitespace().next());
+        let number = number.with_context(|| format!("no {field} of {unit}"))?;
+        Ok(number.parse()?)
     }
 
     /// Stops the main process of a service as if the machine had forgotten it (SIGSTOP).
